@@ -1,0 +1,68 @@
+# Each command sets up what it needs. The first one makes .venv: some minutes, about 6 GB.
+PYTHON ?= python3
+VENV := .venv
+PY := $(VENV)/bin/python
+READY := $(VENV)/.ready
+WORKERS ?= auto
+OUT := out
+
+NOTEBOOKS := $(wildcard notebooks/*.ipynb)
+# What nbstripout removes beyond outputs; a cell's tags stay, and so does the kernel's name, which papermill reads.
+STRIP := --extra-keys "metadata.language_info.version metadata.papermill cell.metadata.papermill"
+
+# Notebooks find this environment's kernel even where the user has another one of the same name.
+export JUPYTER_PREFER_ENV_PATH := 1
+
+.PHONY: help demo test lab quality format bench verify clean
+.DEFAULT_GOAL := help
+
+help:  ## list the commands
+	@sed -n 's/^\([a-z]*\):.*##  *\(.*\)/make \1|\2/p' Makefile | awk -F '|' '{ printf "%-14s %s\n", $$1, $$2 }'
+
+demo: $(READY)  ## train and evaluate one paper here, then write its page
+	@mkdir -p $(OUT)
+	$(PY) -m papermill notebooks/mlsl_ablation.ipynb $(OUT)/mlsl_ablation.ipynb \
+	  --log-output --no-progress-bar -p committed False -p scope base
+	$(PY) -m reidlib report $(OUT)/mlsl_ablation.ipynb
+
+test: export OMP_NUM_THREADS := 1
+test: $(READY)  ## run all tests, on every core
+	$(PY) -m pytest -q -n $(WORKERS) --dist worksteal
+
+lab: $(READY)  ## open the notebooks in JupyterLab
+	$(PY) -m jupyterlab --ServerApp.root_dir=. --LabApp.default_url=/lab/tree/notebooks
+
+quality: $(READY)  ## lint code and notebooks, check their format and that notebooks hold no outputs
+	$(PY) -m ruff check .
+	$(PY) -m ruff format --check .
+	$(if $(NOTEBOOKS),$(PY) -m nbstripout --verify $(STRIP) $(NOTEBOOKS))
+
+format: $(READY)  ## mend what quality finds, where a tool can
+	$(PY) -m ruff check --fix --exit-zero .
+	$(PY) -m ruff format .
+	$(if $(NOTEBOOKS),$(PY) -m nbstripout $(STRIP) $(NOTEBOOKS))
+
+bench: $(READY)  ## measure the evaluator, the training loop and the renderer
+	$(PY) -m benchmarks.bench_evaluator
+	$(PY) -m benchmarks.bench_train
+	$(PY) -m benchmarks.bench_render
+
+verify: $(READY)  ## replay the probes of the committed records and write what was found
+	$(PY) -m reidlib verify
+
+clean:  ## remove what the tools leave behind (the environment and the user's cache stay)
+	rm -rf $(OUT) .pytest_cache .ruff_cache .hypothesis
+
+# The stamp is written last, so an interrupted installation is taken up again.
+$(READY): pyproject.toml constraints.txt
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' 2>/dev/null || { \
+	  echo "Python 3.11 or newer is needed, and '$(PYTHON)' is not one. Name it: make $(MAKECMDGOALS) PYTHON=/path/to/python3" >&2; \
+	  exit 1; }
+	@$(PYTHON) -c 'import ensurepip, venv' 2>/dev/null || { \
+	  echo "'$(PYTHON)' cannot make virtual environments: install its venv package (Debian, Ubuntu: python3-venv)" >&2; \
+	  exit 1; }
+	@echo "Setting up $(VENV): a first installation takes some minutes and about 6 GB of disk ..."
+	@$(PYTHON) -m venv $(VENV)
+	@$(PY) -m pip install --quiet --disable-pip-version-check -c constraints.txt -e '.[all]'
+	@touch $@
+	@echo "$(VENV) is ready"

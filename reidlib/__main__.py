@@ -1,0 +1,130 @@
+"""The command line: ``python -m reidlib run | data | verify | report``."""
+
+from __future__ import annotations
+
+import argparse
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any, Literal, get_args, get_origin
+
+from pydantic.fields import FieldInfo
+
+from reidlib.config import Config, ConfigError, Plan, allowed, configure
+
+PAPERS = ("mlsl",)
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Run a command; the exit code is 0 when all went well, 1 when something was stale or failed, 2 on bad input."""
+    options = _parser().parse_args(arguments)
+    try:
+        return options.command(options)
+    except (ConfigError, FileNotFoundError) as error:
+        print(f"reidlib: {error}", file=sys.stderr)
+        return 2
+    except RuntimeError as error:
+        print(f"reidlib: {error}", file=sys.stderr)
+        return 1
+    except KeyboardInterrupt:
+        return 130
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser("python -m reidlib", description="Vehicle re-identification papers, reproduced.")
+    commands = parser.add_subparsers(required=True, metavar="run | data | verify | report")
+    run = commands.add_parser("run", help="compute the records of a configuration, or of all tables")
+    papers = run.add_subparsers(required=True, metavar="paper", dest="paper")
+    for paper in PAPERS:
+        _add_fields(papers.add_parser(paper, help=f"options: run {paper} --help"), _experiment(paper)[0])
+    data = commands.add_parser("data", help="which data there are, and where they were looked for")
+    data.add_argument("action", choices=["list"])
+    data.set_defaults(command=_data)
+    verify = commands.add_parser("verify", help="replay the probes of records made by other code")
+    verify.add_argument("--own", action="store_true", help="the user's own records instead of the committed ones")
+    verify.add_argument("--replay", action="store_true", help="replay also those whose code is unchanged")
+    verify.add_argument("--workers", type=int, default=Plan().workers, help="processes (default: %(default)s)")
+    verify.set_defaults(command=_verify)
+    report = commands.add_parser("report", help="render an executed notebook as one self-contained page")
+    report.add_argument("notebook", type=Path)
+    report.add_argument("--out", type=Path, help="the page (default: beside the notebook)")
+    report.set_defaults(command=_report)
+    return parser
+
+
+def _experiment(paper: str) -> tuple[type[Config], Any]:
+    """A paper's configuration class and experiment."""
+    from reidlib.papers import mlsl
+
+    return {"mlsl": (mlsl.MLSLConfig, mlsl.EXPERIMENT)}[paper]
+
+
+def _add_fields(parser: argparse.ArgumentParser, config: type[Config]) -> None:
+    """One option a field: its meaning, range and default come from the configuration itself."""
+    parser.set_defaults(command=_run)
+    for title, model in ((f"{config.__name__}", config), ("plan", Plan)):
+        group = parser.add_argument_group(title)
+        for name, field in model.model_fields.items():
+            several = {"nargs": "+"} if get_origin(field.annotation) in (list, tuple) else {}
+            group.add_argument(f"--{name}", metavar="VALUE", help=_help(name, field, config), **several)
+
+
+def _help(name: str, field: FieldInfo, config: type[Config]) -> str:
+    default = field.default
+    if get_origin(field.annotation) is Literal:
+        default = next(option for option in get_args(field.annotation) if option == default)
+    by_profile = [f"{scale}: {values[name]}" for scale, values in config.SCALES.items() if name in values]
+    shown = f"{default}; {', '.join(by_profile)}" if by_profile else default
+    return f"{field.description} [{allowed(field)}; default {shown}]".replace("%", "%%")
+
+
+def _run(options: argparse.Namespace) -> int:
+    """Compute the records of one configuration, its control and stage 1 (base), or of every table (all)."""
+    config_type, experiment = _experiment(options.paper)
+    given = {name: value for name, value in vars(options).items() if name not in ("command", "paper")}
+    config, plan = configure(config_type, given)
+    from reidlib.claims import interval, score
+    from reidlib.pool import run_all
+    from reidlib.tables import layout, mlsl
+
+    rows = mlsl.rows(plan.scope, config.profile)
+    wanted = layout.configurations(rows, config, plan.seeds)
+    run_all([c for configs in wanted.values() for c in configs], experiment, plan)
+    found = layout.collect(rows, config, plan.seeds, experiment, committed=plan.committed)
+    width = max(map(len, found))
+    print(f"{'':{width}}  seeds    mAP  Top-1  Top-5   (percent, mean over seeds)")
+    for name, records in found.items():
+        means = [interval([score(record, metric) for record in records])[0] for metric in ("mAP", "top1", "top5")]
+        print(f"{name:{width}}  {len(records):5d}  " + "  ".join(f"{mean:5.1f}" for mean in means))
+    return 0
+
+
+def _data(options: argparse.Namespace) -> int:
+    """Show which datasets are there."""
+    from reidlib import datasets
+    from reidlib.papers.mlsl import MLSLConfig
+
+    for name in datasets.DATASETS:
+        dataset = datasets.load(MLSLConfig(dataset=name))
+        counts = "; ".join(f"{split} {n['images']} images of {n['vehicles']}" for split, n in dataset.manifest.counts().items())
+        print(f"{name}: {dataset.note}\n  {counts}")
+    return 0
+
+
+def _verify(options: argparse.Namespace) -> int:
+    from reidlib.verify import verify
+
+    experiments = {paper: _experiment(paper) for paper in PAPERS}
+    return verify(experiments, own=options.own, force=options.replay, workers=options.workers)
+
+
+def _report(options: argparse.Namespace) -> int:
+    from reidlib.report import render
+
+    page = render(options.notebook, options.out or options.notebook.with_suffix(".html"))
+    print(f"wrote {page}")
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,227 @@
+"""What every paper's configuration shares: validation with clear refusals, profiles, and where files live.
+
+A paper's configuration is one frozen pydantic model, :class:`Config` or a subclass. A *profile* only fills in the
+fields of scale that the caller left open. Nothing here imports torch, so a wrong value is refused at once.
+"""
+
+from __future__ import annotations
+
+import difflib
+import hashlib
+import json
+import os
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+from typing import Annotated, Any, ClassVar, Literal, TypeVar, get_args
+
+import annotated_types
+import platformdirs
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationError, model_validator
+from pydantic.fields import FieldInfo
+
+Profile = Literal["smoke", "quick", "paper"]
+
+
+class ConfigError(ValueError):
+    """A parameter was refused: the message has its name, the value given and what is allowed."""
+
+
+def _json_list(value: Any) -> Any:
+    """Lists arrive as JSON text from papermill's ``-p`` and from shells."""
+    return json.loads(value) if isinstance(value, str) and value.strip().startswith("[") else value
+
+
+ListOrJson = BeforeValidator(_json_list)
+
+
+class Strict(BaseModel):
+    """A frozen model that knows its names: an unknown one is an error, never ignored."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False)
+
+
+class Config(Strict):
+    """The fields every paper has: data, network, device and seed.
+
+    Subclasses add the paper's own fields and fill :attr:`SCALES`. A field that is left out (or None) takes the
+    profile's value, so a finished configuration always says everything about its run.
+    """
+
+    SCALES: ClassVar[Mapping[str, Mapping[str, Any]]] = {}
+    # Where a run is computed or what its scale is called changes no result: these stay out of a record's key.
+    UNKEYED: ClassVar[frozenset[str]] = frozenset({"profile", "data_root"})
+
+    profile: Profile = Field("quick", description="scale: seconds, minutes on a CPU, or the paper's own sizes")
+    dataset: Literal["rendered", "digits"] = Field("rendered", description="which data")
+    data_root: str | None = Field(None, description="folder of a dataset on disk; by default REIDLIB_DATA")
+    preset: Literal["smoke", "small", "veri"] = Field("small", description="size of the embedded vehicles")
+    data_seed: int = Field(0, ge=0, lt=2**31, description="seed of the embedded vehicles")
+    digits_train: int = Field(0, ge=0, le=60000, description="only the first so many training digits; 0: all")
+    digits_test: int = Field(0, ge=0, le=10000, description="only the first so many test digits; 0: all")
+    image_size: int = Field(64, ge=16, le=1024, description="side of the square input, in pixels")
+    backbone: Literal["small", "mobilenet_v1", "digits"] = Field("small", description="trunk of the network")
+    pretrained: bool = Field(False, description="start the trunk from ImageNet weights (downloaded by timm)")
+    weights: str | None = Field(None, description="local file of trunk weights, instead of a download")
+    precision: Literal["float32", "bfloat16"] = Field("float32", description="arithmetic of training")
+    device: Literal["auto", "cpu", "cuda"] = Field("auto", description="where to compute")
+    seed: int = Field(0, ge=0, lt=2**31, description="seed of initial weights, batches and augmentation")
+
+    @model_validator(mode="before")
+    @classmethod
+    def _fill_scale(cls, values: Any) -> Any:
+        """Fill what the caller left open from the profile."""
+        if not isinstance(values, dict):
+            return values
+        given = {name: value for name, value in values.items() if value is not None}
+        return {**cls.scale(given), **given}
+
+    @classmethod
+    def scale(cls, given: Mapping[str, Any]) -> Mapping[str, Any]:
+        """The profile's values for a caller who gave ``given``; subclasses may look at more than the profile."""
+        return cls.SCALES.get(given.get("profile", "quick"), {})
+
+    def canonical(self) -> Config:
+        """The same run with ``auto`` resolved and every field that cannot touch its result at its default."""
+        return self.but(device=_present_device()) if self.device == "auto" else self
+
+    def portable(self) -> dict[str, Any]:
+        """The canonical configuration as JSON values, without anything of this machine: a weight file by its hash."""
+        fields = self.canonical().model_dump(mode="json", exclude=set(self.UNKEYED))
+        if self.weights and not self.weights.startswith("sha256:"):
+            fields["weights"] = f"sha256:{hashlib.sha256(Path(self.weights).read_bytes()).hexdigest()}"
+        return fields
+
+    def fingerprint(self) -> str:
+        """SHA-256 of everything that can touch the result."""
+        return hashlib.sha256(json.dumps(self.portable(), sort_keys=True).encode()).hexdigest()
+
+    def but(self, **changes: Any) -> Config:
+        """A copy with some fields changed, validated anew."""
+        return type(self)(**{**self.model_dump(), **changes})
+
+
+class Plan(Strict):
+    """Which runs are wanted and how they are carried out; no part of any record's key."""
+
+    seeds: Annotated[list[Annotated[int, Field(ge=0, lt=2**31)]], ListOrJson] = Field(
+        [0], min_length=1, description="training seeds"
+    )
+    scope: Literal["base", "all"] = Field("base", description="the given configuration and its control, or all tables")
+    committed: bool = Field(True, description="also read the records that come with the suite")
+    workers: int = Field(max(1, os.cpu_count() or 1), ge=1, le=256, description="processes, one thread each (CPU)")
+
+    @model_validator(mode="after")
+    def _distinct_seeds(self) -> Plan:
+        if len(set(self.seeds)) != len(self.seeds):
+            raise ValueError(f"seeds = {self.seeds} is refused: allowed are distinct whole numbers")
+        return self
+
+
+C = TypeVar("C", bound=Config)
+
+
+def configure(paper: type[C], given: Mapping[str, Any]) -> tuple[C, Plan]:
+    """Build a paper's configuration and the plan of runs from named parameters; None means "by profile".
+
+    Args:
+        paper: the paper's configuration class.
+        given: parameters by name, as a notebook or the command line has them.
+
+    Raises:
+        ConfigError: a name is unknown or a value is not allowed; every problem is listed.
+    """
+    given = {name: value for name, value in given.items() if value is not None}
+    known = {**paper.model_fields, **Plan.model_fields}
+    problems = [_unknown(name, value, known) for name, value in given.items() if name not in known]
+    parts = []
+    for model in (paper, Plan):
+        try:
+            parts.append(model(**{name: value for name, value in given.items() if name in model.model_fields}))
+        except ValidationError as error:
+            problems += [_refused(model, detail) for detail in error.errors()]
+    if problems:
+        raise ConfigError("nothing was computed, because\n" + "\n".join(f"  {problem}" for problem in problems))
+    return parts[0], parts[1]
+
+
+def _unknown(name: str, value: Any, known: Mapping[str, FieldInfo]) -> str:
+    near = difflib.get_close_matches(name, known, n=1)
+    hint = f"did you mean {near[0]}?" if near else f"known are {', '.join(sorted(known))}"
+    return f"{name} = {value!r}: there is no parameter of this name; {hint}"
+
+
+def _refused(model: type[BaseModel], detail: Mapping[str, Any]) -> str:
+    """One line on one refused value: name, value, what is allowed."""
+    if not detail["loc"]:
+        return str(detail["msg"]).removeprefix("Value error, ")
+    name = str(detail["loc"][0])
+    where = name + "".join(f"[{part}]" for part in detail["loc"][1:] if isinstance(part, int))
+    return f"{where} = {detail['input']!r} is refused: allowed is {allowed(model.model_fields[name])}"
+
+
+def allowed(field: FieldInfo) -> str:
+    """What a field accepts, in words: ``one of a, b``, ``a number >= 0 and < 1``, ``a list of …``."""
+    return _words(field.annotation, field.metadata)
+
+
+def _words(annotation: Any, metadata: list[Any]) -> str:
+    if hasattr(annotation, "__metadata__"):
+        return _words(annotation.__origin__, [*metadata, *annotation.__metadata__])
+    origin, options = getattr(annotation, "__origin__", None), get_args(annotation)
+    if origin is Literal:
+        return "one of " + ", ".join(map(str, options))
+    if type(None) in options:
+        return " or ".join(_words(option, []) for option in options if option is not type(None)) + ", or nothing"
+    if origin in (list, tuple):
+        least = "a non-empty list" if any(_limits(metadata, annotated_types.MinLen)) else "a list"
+        return f"{least} of distinct values, each {_words(options[0], [])}"
+    kind = {int: "a whole number", float: "a number", bool: "true or false", str: "text"}[annotation]
+    signs = {"ge": ">=", "gt": ">", "le": "<=", "lt": "<"}
+    limits = [f"{signs[k]} {getattr(m, k)}" for m in _flat(metadata) for k in signs if hasattr(m, k)]
+    return " ".join([kind, " and ".join(limits)]).strip()
+
+
+def _flat(metadata: list[Any]) -> Iterator[Any]:
+    """Constraints, whether they stand alone or inside a nested ``Field``."""
+    for item in metadata:
+        yield from _flat(item.metadata) if isinstance(item, FieldInfo) else (item,)
+
+
+def _limits(metadata: list[Any], kind: type) -> Iterator[Any]:
+    return (item for item in _flat(metadata) if isinstance(item, kind))
+
+
+def _present_device() -> str:
+    import torch
+
+    return "cuda" if torch.cuda.is_available() else "cpu"
+
+
+def cache_dir() -> Path:
+    """The user's folder for checkpoints, image stores and own records: ``REIDLIB_CACHE``, else the system's."""
+    return Path(os.environ.get("REIDLIB_CACHE") or platformdirs.user_cache_dir("reidlib"))
+
+
+def data_dir() -> Path:
+    """Where datasets are looked for: ``REIDLIB_DATA``, else ``data`` in the user's cache."""
+    return Path(os.environ.get("REIDLIB_DATA") or cache_dir() / "data")
+
+
+def parameters(namespace: Mapping[str, Any]) -> dict[str, Any]:
+    """The parameters a notebook was given: what its ``# Parameters`` cells assign, with their present values.
+
+    papermill puts the values of its ``-p`` options into a cell of their own that begins with ``# Parameters``, and only warns
+    of a name that the notebook does not know. Collecting by cell, rather than by known name, brings such a name to
+    :func:`configure`, which stops on it; and a variable that a reader defines elsewhere is no parameter.
+
+    Args:
+        namespace: the notebook's ``globals()``; IPython keeps the cells that were run under ``In``.
+    """
+    import ast
+
+    names: dict[str, None] = {}
+    for cell in namespace["In"]:
+        if cell.startswith("# Parameters"):
+            targets = (t for node in ast.parse(cell).body if isinstance(node, ast.Assign) for t in node.targets)
+            names.update({target.id: None for target in targets if isinstance(target, ast.Name)})
+    return {name: namespace[name] for name in names}

@@ -1,0 +1,36 @@
+"""The datasets by name: each adapter turns what lies on disk, or a seed, into one validated manifest."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from functools import cache
+
+from reidlib.config import Config
+from reidlib.datasets import digits, rendered
+from reidlib.manifest import Dataset
+
+DATASETS: dict[str, Callable[[Config], Dataset]] = {
+    "rendered": lambda config: _rendered(config.preset, config.data_seed),
+    "digits": lambda config: _digits(config.data_root, config.digits_train, config.digits_test),
+}
+
+
+def load(config: Config) -> Dataset:
+    """The dataset that a configuration names; labels only, pixels are read later.
+
+    Raises:
+        FileNotFoundError: the dataset is not on this disk; the message says where it was looked for and whom to ask.
+        ValueError: what is there does not make a valid manifest.
+    """
+    return DATASETS[config.dataset](config)
+
+
+# Manifests are kept: a grid of runs asks for the same one again and again.
+@cache
+def _rendered(preset: str, seed: int) -> Dataset:
+    return rendered.load(preset, seed)
+
+
+@cache
+def _digits(root: str | None, train: int, test: int) -> Dataset:
+    return digits.load(root, train=train or None, test=test or None)

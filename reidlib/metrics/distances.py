@@ -1,0 +1,114 @@
+"""Distances as a function of a slice of queries, so that plain and re-ranked distances are scored by one evaluator."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import numpy as np
+import torch
+from torch import Tensor
+
+Distances = Callable[[slice], Tensor]
+"""``distances(rows)`` gives the distances of a slice of queries to the whole gallery: floating, finite, ``[q, G]``."""
+
+# With at least this many rows, MKL's matrix product gives a column the same bits wherever it stands, so that results
+# depend neither on the gallery's order nor on the chunk; with fewer, other kernels are chosen, and they do.
+MIN_ROWS = 64
+
+
+def euclidean(query: Tensor, gallery: Tensor, *, reuse: bool = False) -> Distances:
+    """Squared Euclidean distances |q|² + |g|² − 2 q·g; the root is left out because it ranks the same.
+
+    Rounding may turn a distance near 0 slightly negative; it is not clipped, as that would make ties.
+
+    Args:
+        query: floating ``[Q, D]``.
+        gallery: floating ``[G, D]``, on the same device.
+        reuse: write each call's result over the last one's, which saves the time to fetch fresh memory.
+
+    Raises:
+        ValueError: no rows, widths that differ, or features that are not finite.
+
+    Example:
+        >>> euclidean(torch.tensor([[0.0, 3.0]]), torch.tensor([[4.0, 0.0], [0.0, 3.0]]))(slice(0, 1))
+        tensor([[25.,  0.]])
+    """
+    query_norms, gallery_norms = _squared_norms(query, "query"), _squared_norms(gallery, "gallery")
+    return _products(query, gallery, query_norms, gallery_norms, factor=-2, reuse=reuse)
+
+
+def cosine(query: Tensor, gallery: Tensor, *, reuse: bool = False) -> Distances:
+    """Cosine distances 1 − q·g / (|q| |g|), from 0 to 2; 1 for a vector of zeros.
+
+    Arguments and errors are those of :func:`euclidean`.
+    """
+    query = query * _inverse_roots(_squared_norms(query, "query"))
+    gallery = gallery * _inverse_roots(_squared_norms(gallery, "gallery"))
+    return _products(query, gallery, query.new_ones(len(query), 1), gallery.new_zeros(len(gallery), 1), -1, reuse)
+
+
+def _products(
+    query: Tensor, gallery: Tensor, query_term: Tensor, gallery_term: Tensor, factor: float, reuse: bool
+) -> Distances:
+    """The function ``query_term [Q, 1] + gallery_term [G, 1]ᵀ + factor · query galleryᵀ`` of a slice of queries."""
+    if query.shape[1] != gallery.shape[1]:
+        raise ValueError(f"query features have {query.shape[1]} columns, gallery features {gallery.shape[1]}")
+    query, gallery = query.detach(), gallery.detach()
+    kept, copies = _distinct(gallery)
+    if copies is not None:
+        gallery, gallery_term = gallery[kept], gallery_term[kept]
+    memory = gallery.new_empty(0, len(gallery))
+
+    def distances(rows: slice) -> Tensor:
+        nonlocal memory
+        block, term = _filled_up(query[rows]), _filled_up(query_term[rows])
+        if not reuse or len(memory) < len(block):
+            memory = gallery.new_empty(len(block), len(gallery))
+        result = torch.add(term, gallery_term.T, out=memory[: len(block)])
+        result = result.addmm_(block, gallery.T, alpha=factor)[: len(query[rows])]
+        return result if copies is None else result[:, copies]
+
+    return distances
+
+
+def _squared_norms(features: Tensor, side: str) -> Tensor:
+    """|x|² of each row, ``[N, 1]``; refuses what no distance can be computed from."""
+    if features.ndim != 2 or not len(features) or not features.is_floating_point():
+        kind = f"{features.dtype} {tuple(features.shape)}"
+        raise ValueError(f"{side} features are {kind}: needed are floating numbers [N, D] with N > 0")
+    norms = torch.cat([(part * part).sum(1, keepdim=True) for part in features.detach().split(256)])
+    if bad := (~norms.isfinite()).nonzero()[:, 0].tolist():
+        raise ValueError(f"{side} features of {len(bad)} of {len(features)} rows are not finite, first in rows {bad[:10]}")
+    return norms
+
+
+def _inverse_roots(squares: Tensor) -> Tensor:
+    """1 / √x, and 0 at 0."""
+    return torch.where(squares > 0, squares.rsqrt(), 0.0)
+
+
+def _filled_up(block: Tensor) -> Tensor:
+    """The block with rows of zeros below it, up to :data:`MIN_ROWS`."""
+    missing = MIN_ROWS - len(block)
+    return block if missing <= 0 else torch.cat([block, block.new_zeros(missing, block.shape[1])])
+
+
+def _distinct(gallery: Tensor) -> tuple[Tensor, Tensor | None]:
+    """Indices of the gallery's distinct rows, and each item's place among them (None where no row is repeated).
+
+    A matrix product may give two equal columns different last bits, by their place in its blocks. Computing each
+    distinct row once makes ties of equal features exact on every machine, so that a collapsed model cannot be lucky.
+    Only rows that agree in a few columns, told by an integer hash, are compared in full.
+    """
+    step = -(-gallery.shape[1] // 16) or 1
+    few = (gallery[:, ::step].double() + 0.0).cpu().numpy().view(np.int64)  # adding 0 turns −0 into 0
+    weights = np.random.default_rng(0).integers(2**62, size=few.shape[1]) * 2 + 1
+    _, found, count = np.unique((few * weights).sum(1), return_inverse=True, return_counts=True)
+    origin = np.arange(len(gallery))
+    if len(suspects := np.flatnonzero(count[found] > 1)):
+        rows = np.ascontiguousarray((gallery[torch.from_numpy(suspects)] + 0.0).cpu().numpy())
+        _, first, same = np.unique(rows.view(f"V{rows[0].nbytes}")[:, 0], return_index=True, return_inverse=True)
+        origin[suspects] = suspects[first][same]
+    kept, copies = np.unique(origin, return_inverse=True)
+    on = gallery.device
+    return torch.from_numpy(kept).to(on), None if len(kept) == len(gallery) else torch.from_numpy(copies).to(on)

@@ -1,0 +1,157 @@
+"""What a finished training leaves in its record, whatever the paper: scores, exhibits, history, cost.
+
+Also what papers share before training: what is known of the data without reading pixels, and decoding it once.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+import pandas as pd
+import torch
+from torch import Tensor, nn
+
+from reidlib import backbones, datasets, metrics, protocols, provenance
+from reidlib.config import Config
+from reidlib.embed import Embeddings, embed
+from reidlib.images import ImageStore, open_store
+from reidlib.manifest import SPLITS
+from reidlib.train import History, Schedule
+
+STRIPS, MAP_POINTS, HISTORY_POINTS = 12, 2000, 200
+
+
+def data(config: Config) -> dict[str, Any]:
+    """A dataset's name, digest, note, counts, and number of training identities: known without reading pixels."""
+    dataset = datasets.load(config)
+    counts = dataset.manifest.counts()
+    return {
+        "name": dataset.manifest.name,
+        "digest": dataset.manifest.digest,
+        "note": dataset.note,
+        "counts": counts,
+        "identities": counts["train"]["vehicles"],
+    }
+
+
+def prepare(config: Config, workers: int = 1, progress: bool = False) -> ImageStore:
+    """The decoded images of a configuration's dataset, made first if they are not in the user's cache."""
+    return open_store(datasets.load(config), config.image_size, workers=workers, progress=progress)
+
+
+def assess(config: Config, network: nn.Module, store: ImageStore, protocol: str, distance: str) -> dict[str, Any]:
+    """Scores, per-query results and exhibits of a trained network under a protocol."""
+    manifest = datasets.load(config).manifest
+    table = manifest.rows(*protocols.splits(protocol))
+    embeddings = embed(network, store, table, device=config.device)
+    scores = protocols.evaluate(protocol, embeddings.features, table, distance=distance)
+    return {
+        "scores": score_fields(scores),
+        "queries": {
+            "ap": [None if np.isnan(ap) else round(float(ap), 4) for ap in scores.ap],
+            "first": [int(rank) for rank in scores.first],
+        },
+        "exhibits": _exhibits(embeddings, scores, protocol, distance),
+    }
+
+
+def score_fields(scores: metrics.Scores) -> dict[str, Any]:
+    """The summary of scores as it stands in a record; fractions of 1."""
+    top = {f"top{k}": round(scores.top(k), 6) for k in (1, 2, 5, 10)}
+    cmc = [round(float(value), 4) for value in scores.cmc]
+    count = {"queries": len(scores.ap), "unmatched": scores.unmatched}
+    return {"mAP": round(scores.mAP, 6), **top, "cmc": cmc, **count}
+
+
+def _exhibits(embeddings: Embeddings, scores: metrics.Scores, protocol: str, distance: str) -> dict[str, Any]:
+    """Retrieval lists of a dozen queries from the worst to the best, and a map where features are points."""
+    order = np.argsort(scores.ap, kind="stable")[: len(scores.ap) - scores.unmatched]  # nan sorts last
+    chosen = order[np.unique(np.linspace(0, len(order) - 1, STRIPS).round().astype(int))]
+    lists = protocols.retrieval(protocol, embeddings.features, embeddings.table, chosen, distance=distance, k=10)
+    strips = [{**item, "ap": round(float(scores.ap[query]), 4)} for item, query in zip(lists, chosen, strict=True)]
+    exhibits: dict[str, Any] = {"retrieval": strips}
+    if embeddings.features.shape[1] == 2:
+        exhibits["map"] = _map(embeddings)
+    return exhibits
+
+
+def _map(embeddings: Embeddings) -> dict[str, Any]:
+    """At most :data:`MAP_POINTS` two-dimensional features of the test images, with their identity."""
+    first = embeddings.table.drop_duplicates("image").index.to_numpy()
+    chosen = first[np.unique(np.linspace(0, len(first) - 1, min(MAP_POINTS, len(first))).astype(int))]
+    points = embeddings.features[torch.as_tensor(chosen.copy())]
+    x, y = ([round(float(value), 3) for value in axis] for axis in points.T)
+    return {"x": x, "y": y, "label": embeddings.table["vehicle_id"].iloc[chosen].tolist()}
+
+
+def history(log: History, schedule: Schedule) -> dict[str, list[float]]:
+    """Loss terms over training, thinned to :data:`HISTORY_POINTS` means of equal stretches, and the rate."""
+    values = log.table()
+    stretches = torch.tensor_split(values, min(HISTORY_POINTS, len(values)))
+    starts = np.cumsum([0, *(len(part) for part in stretches[:-1])])
+    means = torch.stack([part.mean(0) for part in stretches])
+    terms = {term: _rounded(means[:, column]) for column, term in enumerate(["total", *log.terms[1:]])}
+    return {"iteration": starts.tolist(), **terms, "rate": [float(f"{schedule(int(s)):.4g}") for s in starts]}
+
+
+def _rounded(values: Tensor) -> list[float]:
+    return [float(f"{value:.4g}") for value in values.tolist()]
+
+
+def cost(network: nn.Module, config: Config, images: int, seconds: float, iterations: int) -> dict[str, float]:
+    """Time, throughput and size of a training."""
+    return {
+        "seconds": round(seconds, 2),
+        "images_per_second": round(images / max(seconds, 1e-9), 1),
+        "parameters": sum(parameter.numel() for parameter in network.parameters()),
+        "flops": backbones.flops(network, (1, 3, config.image_size, config.image_size)),
+        "iterations": iterations,
+    }
+
+
+def device_fields(device: str) -> dict[str, Any]:
+    """Where a run was computed."""
+    named = torch.cuda.get_device_name() if device == "cuda" else provenance.processor()
+    return {"type": device, "name": named, "threads": torch.get_num_threads()}
+
+
+def toy_scores(protocol: str, distance: str) -> list[float]:
+    """Scores of a fixed synthetic embedding set under a protocol: the part of a probe that sees the evaluator.
+
+    Thirty images of six vehicles and three cameras in each split; some lie so close that distances tie.
+    """
+    place = np.arange(30)
+    labels = {"image": place.astype(str), "vehicle_id": place % 6, "camera_id": (place // 6 % 3).astype(str)}
+    table = pd.concat([pd.DataFrame({**labels, "split": split}) for split in SPLITS], ignore_index=True)
+    vehicles = torch.as_tensor(table["vehicle_id"].to_numpy(copy=True))
+    generator = torch.Generator().manual_seed(0)
+    centres = torch.randn(6, 8, generator=generator)
+    features = (centres[vehicles] + torch.randn(len(table), 8, generator=generator)).round(decimals=1)
+    table = table.astype({"vehicle_id": str})
+    scores = protocols.evaluate(protocol, features, table, distance=distance)
+    return [scores.mAP, *(scores.top(k) for k in (1, 2, 5, 10)), float(scores.first.sum())]
+
+
+def toy_images(count: int, size: int) -> Tensor:
+    """Smooth synthetic pictures, uint8 ``[count, S, S, 3]``, the same everywhere: what probes are computed on."""
+    coarse = torch.rand(count, 3, 5, 5, generator=torch.Generator().manual_seed(0))
+    smooth = torch.nn.functional.interpolate(coarse, (size, size), mode="bilinear", align_corners=True)
+    return (smooth * 255).byte().permute(0, 2, 3, 1).contiguous()
+
+
+class GradientNorms:
+    """Gradient norms of a network's children at each step, for probes; pass it to ``train`` as ``watch``."""
+
+    def __init__(self) -> None:
+        self.values: list[float] = []
+
+    def __call__(self, step: int, network: nn.Module) -> None:
+        for child in network.children():
+            norms = [p.grad.norm() for p in child.parameters() if p.grad is not None]
+            if norms:
+                self.values.append(float(torch.stack(norms).norm()))
+
+
+Source = Callable[[Tensor], Tensor]

@@ -1,0 +1,126 @@
+"""One look for every picture, and the way a picture gets onto a page.
+
+Pictures are plain :class:`matplotlib.figure.Figure` objects, made without pyplot, so that nothing is registered,
+nothing leaks and no backend is needed.
+"""
+
+from __future__ import annotations
+
+import base64
+import functools
+import html
+import io
+from collections.abc import Callable
+from typing import ParamSpec, TypeVar
+
+import matplotlib
+from IPython.display import HTML, display
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+from PIL import Image
+
+# Okabe and Ito (2008), told apart with every common form of colour blindness; yellow is left out, too pale on white.
+BLACK, ORANGE, SKY, GREEN = "#000000", "#E69F00", "#56B4E9", "#009E73"
+BLUE, VERMILION, PURPLE, GREY = "#0072B2", "#D55E00", "#CC79A7", "#6B7280"
+COLORS = (BLUE, VERMILION, GREEN, PURPLE, ORANGE, SKY, BLACK, GREY)
+DASHES = ("-", (0, (5, 1.5)), (0, (1, 1.2)), (0, (6, 1.5, 1, 1.5)))
+MARKERS = ("o", "s", "^", "D", "v", "P", "X", "*")
+INK, SOFT, FAINT = "#1F2937", "#4B5563", "#E5E7EB"
+
+WIDTH = 8.2  # inches; a page shows a picture at PAGE_DPI pixels an inch, so about 900 pixels wide
+PAGE_DPI = 110
+
+STYLE = {
+    "font.family": "DejaVu Sans",
+    "font.size": 9.5,
+    "axes.titlesize": 10.5,
+    "axes.titleweight": "bold",
+    "axes.titlelocation": "left",
+    "axes.titlepad": 8,
+    "axes.labelsize": 9.5,
+    "axes.labelcolor": SOFT,
+    "axes.edgecolor": "#9CA3AF",
+    "axes.linewidth": 0.8,
+    "axes.spines.top": False,
+    "axes.spines.right": False,
+    "axes.grid": True,
+    "axes.axisbelow": True,
+    "grid.color": FAINT,
+    "grid.linewidth": 0.8,
+    "xtick.color": "#9CA3AF",
+    "ytick.color": "#9CA3AF",
+    "xtick.labelcolor": SOFT,
+    "ytick.labelcolor": SOFT,
+    "xtick.labelsize": 9,
+    "ytick.labelsize": 9,
+    "text.color": INK,
+    "legend.frameon": False,
+    "legend.fontsize": 9,
+    "lines.linewidth": 1.8,
+    "lines.markersize": 4.5,
+    "figure.facecolor": "white",
+    "mathtext.fontset": "dejavusans",
+}
+
+P = ParamSpec("P")
+R = TypeVar("R")
+
+
+def styled(draw: Callable[P, R]) -> Callable[P, R]:
+    """Draw in the suite's style and leave matplotlib's own settings as they were."""
+
+    @functools.wraps(draw)
+    def wrapper(*args: P.args, **kwargs: P.kwargs) -> R:
+        with matplotlib.rc_context(STYLE):
+            return draw(*args, **kwargs)
+
+    return wrapper
+
+
+def figure(height: float, width: float = WIDTH) -> Figure:
+    """An empty figure in constrained layout, sizes in inches."""
+    return Figure(figsize=(width, height), layout="constrained")
+
+
+def panels(count: int, height: float, **kwargs: object) -> tuple[Figure, list[Axes]]:
+    """A figure of ``count`` axes side by side."""
+    made = figure(height)
+    return made, list(made.subplots(1, count, squeeze=False, **kwargs)[0])
+
+
+def png(figure: Figure, dpi: int = 150) -> bytes:
+    """A figure as a compact PNG of at most 256 colours."""
+    raw, small = io.BytesIO(), io.BytesIO()
+    figure.savefig(raw, format="png", dpi=dpi)
+    picture = Image.open(raw).convert("RGB")
+    picture.quantize(256, Image.Quantize.MEDIANCUT, dither=Image.Dither.NONE).save(small, "PNG", optimize=True)
+    return small.getvalue()
+
+
+def markup(figure: Figure, caption: str, alt: str, dpi: int = 150) -> str:
+    """A figure as an HTML ``<figure>``: picture inside, described in ``alt``, with a caption below.
+
+    Args:
+        figure: what to show.
+        caption: what to see in the picture, plain text.
+        alt: the picture in words, for those who do not see it.
+        dpi: resolution of the stored picture; it is shown at :data:`PAGE_DPI`, so more looks crisp on dense screens.
+
+    Raises:
+        ValueError: no caption or no alternative text.
+    """
+    if not caption.strip() or not alt.strip():
+        raise ValueError("a picture needs a caption that says what to see, and an alternative text that describes it")
+    data = base64.b64encode(png(figure, dpi)).decode("ascii")
+    width = round(figure.get_figwidth() * PAGE_DPI)
+    return (
+        f'<figure style="margin:1.5em auto;max-width:{width}px">'
+        f'<img alt="{html.escape(alt)}" width="{width}" style="max-width:100%;height:auto" '
+        f'src="data:image/png;base64,{data}"><figcaption>{html.escape(caption)}</figcaption></figure>'
+    )
+
+
+def show(figure: Figure, caption: str, alt: str, dpi: int = 150) -> None:
+    """Display a figure in a notebook as :func:`markup` makes it, then release its memory."""
+    display(HTML(markup(figure, caption, alt, dpi)))
+    figure.clear()

@@ -1,0 +1,155 @@
+"""Records: what a run leaves behind, as small JSON files that are complete or not there.
+
+A record is named by its configuration and its data. Records are read from the user's own store first, then from the
+committed ones; a broken file is named in a warning and never read.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+import time
+import warnings
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+from reidlib.config import Config, cache_dir
+from reidlib.provenance import PACKAGE
+
+SCHEMA = 1
+LARGEST = 200_000  # bytes
+COMMITTED = PACKAGE.parent / "results"
+UNVERIFIED = "unverified"
+
+
+@dataclass(frozen=True)
+class Record:
+    """One run's results and everything that says where they come from.
+
+    Attributes:
+        schema: version of this layout.
+        paper: name of the paper's module.
+        key: the record's name: a hash of schema, paper and configuration, then one of the data.
+        config: every field of the canonical configuration, the seed among them.
+        seed: training seed.
+        data: name, digest, note, counts of each split, number of training identities.
+        scores: mAP, top1, top5, … as fractions, the CMC curve, numbers of queries and of those without a match.
+        queries: per query average precision (None where it has no match) and rank of the first match (0).
+        history: step, rate and every loss term, thinned.
+        cost: seconds, images a second, parameters, FLOPs an image, iterations.
+        device: type, name, threads.
+        versions: of Python and the libraries.
+        commit: of the checkout.
+        code: digest of the code that made it.
+        created: UTC time.
+        probe: fingerprint of what that code does.
+        exhibits: retrieval lists, and points of a 2-D map.
+        sha256: checksum of all the rest.
+        freshness: what is known now of the record's code; not part of the file.
+    """
+
+    schema: int
+    paper: str
+    key: str
+    config: Mapping[str, Any]
+    seed: int
+    data: Mapping[str, Any]
+    scores: Mapping[str, Any]
+    queries: Mapping[str, Sequence[Any]]
+    history: Mapping[str, Sequence[float]]
+    cost: Mapping[str, float]
+    device: Mapping[str, Any]
+    versions: Mapping[str, str]
+    commit: str
+    code: str
+    created: str
+    probe: Mapping[str, Sequence[float]]
+    exhibits: Mapping[str, Any]
+    sha256: str = ""
+    freshness: str = UNVERIFIED
+
+    def body(self) -> dict[str, Any]:
+        """The fields of the file, without its checksum."""
+        return {name: value for name, value in asdict(self).items() if name not in ("sha256", "freshness")}
+
+
+class BrokenRecord(ValueError):
+    """A record file that is truncated or was altered."""
+
+
+def name(paper: str, config: Config, data_digest: str) -> str:
+    """A record's file name without suffix."""
+    text = f"{SCHEMA} {paper} {config.fingerprint()}"
+    return f"{hashlib.sha256(text.encode()).hexdigest()[:16]}-{data_digest[:8]}"
+
+
+def stores(paper: str, *, committed: bool = True) -> list[Path]:
+    """Folders of a paper's records in the order they are read: the user's own, then the committed ones."""
+    own = cache_dir() / "records" / paper
+    return [own, COMMITTED / paper / "records"] if committed else [own]
+
+
+def checksum(body: Mapping[str, Any]) -> str:
+    """SHA-256 of a record's fields, whatever their order in the file."""
+    return hashlib.sha256(json.dumps(body, sort_keys=True, separators=(",", ":")).encode()).hexdigest()
+
+
+def write(record: Record, path: Path) -> Record:
+    """Write a record with its checksum, all at once.
+
+    Raises:
+        ValueError: it is larger than :data:`LARGEST`.
+    """
+    body = json.loads(json.dumps(record.body()))  # what a reader will see: lists for tuples, text for keys
+    body["sha256"] = checksum(body)
+    text = json.dumps(body, separators=(",", ":"), allow_nan=False)
+    if len(text) > LARGEST:
+        raise ValueError(f"record {path.name} has {len(text)} bytes; at most {LARGEST} are allowed")
+    write_atomically(path, text)
+    return Record(**body)
+
+
+def read(path: Path) -> Record:
+    """A record from its file.
+
+    Raises:
+        BrokenRecord: it is no JSON, lacks a field, or its checksum does not fit; the message names the file.
+    """
+    try:
+        body = json.loads(path.read_text())
+        record = Record(**body)
+        stated = body.pop("sha256")
+    except (ValueError, TypeError, KeyError) as error:
+        raise BrokenRecord(f"{path} is truncated or no record ({error})") from error
+    if stated != checksum(body):
+        raise BrokenRecord(f"{path} was altered: its checksum does not fit its content")
+    return record
+
+
+def read_or_warn(path: Path) -> Record | None:
+    """A record, or None where there is none or it is broken; a broken one is named."""
+    if not path.exists():
+        return None
+    try:
+        return read(path)
+    except BrokenRecord as error:
+        warnings.warn(f"{error}; it is not used, its run will be computed again", stacklevel=2)
+        return None
+
+
+def read_all(folder: Path) -> Iterator[Record]:
+    """Every readable record in a folder, in order of file name."""
+    for path in sorted(folder.glob("*.json")):
+        if record := read_or_warn(path):
+            yield record
+
+
+def write_atomically(path: Path, text: str) -> None:
+    """Write a text file that is either complete or not there."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    draft = path.with_name(f"{path.name}.{os.getpid()}.{time.monotonic_ns()}.draft")
+    draft.write_text(text)
+    os.replace(draft, path)

@@ -1,0 +1,239 @@
+"""Runs: one configuration and seed, computed once, resumed after a kill, never believed beyond the code that made it.
+
+:func:`run` returns the record of a configuration if it is there and fresh, else it computes it under a lock.
+A record names the digest of the code that made it and carries a *probe*, a fingerprint of what that code does. If the
+digest is today's, the record is fresh; if not, the probe is replayed and decides.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, replace
+from datetime import UTC, datetime
+from functools import cache
+from pathlib import Path
+from typing import Any
+
+from filelock import FileLock
+
+from reidlib import provenance, records
+from reidlib.config import Config, cache_dir
+from reidlib.records import UNVERIFIED, Record
+
+TOLERANCE = 1e-4  # relative, between a record's probe and its replay
+FRESH, BY_PROBE, STALE = "fresh", "fresh by probe", "stale"
+
+Progress = Callable[[int], None]
+
+
+def _silent(steps: int) -> None:
+    """No progress shown."""
+
+
+@dataclass(frozen=True)
+class Workspace:
+    """What a computation is given beside its configuration.
+
+    Attributes:
+        start: weights of the run it starts from, if it starts from one.
+        checkpoint: where it saves and resumes.
+        progress: called with the number of training steps done since the last call.
+    """
+
+    start: Path | None
+    checkpoint: Path
+    progress: Progress = _silent
+
+
+@dataclass(frozen=True)
+class Experiment:
+    """How a paper's configuration is carried out; made of plain functions, so that processes can share it.
+
+    Attributes:
+        paper: its name, as in ``reidlib.papers.<name>``.
+        compute: ``(config, workspace) → (parts of the record, weights)``.
+        starts_from: the configuration whose weights a run begins with, or None.
+        steps: training steps of a run, for progress.
+        data: ``config → {"name", "digest", "note", "counts", "identities"}``, without reading pixels.
+        prepare: ``(config, workers, progress)``: decode what is needed, before runs share it.
+        probe: ``(config, identities) → {name: numbers}``, the fingerprint of what the code does.
+    """
+
+    paper: str
+    compute: Callable[[Config, Workspace], tuple[dict[str, Any], Any]]
+    starts_from: Callable[[Config], Config | None]
+    steps: Callable[[Config], int]
+    data: Callable[[Config], dict[str, Any]]
+    prepare: Callable[[Config, int, bool], None]
+    probe: Callable[[Config, int], dict[str, list[float]]]
+
+
+def name(config: Config, experiment: Experiment) -> str:
+    """The name of a configuration's record."""
+    return records.name(experiment.paper, config, experiment.data(config)["digest"])
+
+
+def run(config: Config, experiment: Experiment, *, committed: bool = True, progress: Progress = _silent) -> Record:
+    """The record of exactly this configuration and seed, computed only if it is not there or stale.
+
+    Two processes that want one run compute it once. A run that was killed resumes from its checkpoint.
+
+    Args:
+        config: what to run.
+        experiment: how.
+        committed: also accept the records that come with the suite.
+        progress: called with the number of training steps done since the last call.
+    """
+    record = present(config, experiment, committed=committed)
+    if record is None:
+        path = _own_path(config, experiment)
+        with FileLock(path.with_suffix(".lock")):
+            record = present(config, experiment, committed=committed)  # another process may have been first
+            if record is None:
+                return _compute(config, experiment, path, committed, progress)
+    progress(experiment.steps(config))
+    return record
+
+
+def lookup(config: Config, experiment: Experiment, *, committed: bool = True) -> Record | None:
+    """The record of a configuration if there is one, with its freshness; never computes or replays anything.
+
+    A record of the same configuration on data that has changed since is returned as stale.
+    """
+    wanted = name(config, experiment)
+    stale = None
+    for folder in records.stores(experiment.paper, committed=committed):
+        others = sorted(folder.glob(f"{wanted.partition('-')[0]}-*.json"))
+        for path in [folder / f"{wanted}.json", *(other for other in others if other.stem != wanted)]:
+            if record := records.read_or_warn(path):
+                status = freshness(record) if path.stem == wanted else STALE
+                if status != STALE:
+                    return replace(record, freshness=status)
+                stale = stale or replace(record, freshness=STALE)
+    return stale
+
+
+def present(config: Config, experiment: Experiment, *, committed: bool = True) -> Record | None:
+    """A record that holds today: an unverified one is replayed first (seconds), a stale one is not returned."""
+    record = lookup(config, experiment, committed=committed)
+    if record and record.freshness == UNVERIFIED:
+        record = replace(record, freshness=replay(record, config, experiment)[0])
+        remember({finding_key(record): record.freshness}, cache_dir() / "verified.json")
+    return None if record is None or record.freshness == STALE else record
+
+
+def weights(config: Config, experiment: Experiment, *, committed: bool = True, progress: Progress = _silent) -> Path:
+    """File with a run's trained weights; the run is computed if its weights are not in the user's cache."""
+    path = _own_path(config, experiment)
+    kept = kept_weights(config, experiment)
+    if not kept.exists():
+        with FileLock(path.with_suffix(".lock")):
+            if not kept.exists():
+                _compute(config, experiment, path, committed, progress)
+    return kept
+
+
+def kept_weights(config: Config, experiment: Experiment) -> Path:
+    """Where a run's weights lie, or would lie."""
+    return _beside(_own_path(config, experiment), "weights", code(experiment.paper))
+
+
+def _own_path(config: Config, experiment: Experiment) -> Path:
+    folder = records.stores(experiment.paper)[0]
+    folder.mkdir(parents=True, exist_ok=True)
+    return folder / f"{name(config, experiment)}.json"
+
+
+def _beside(record: Path, kind: str, code_now: str) -> Path:
+    """Where a run's checkpoint or weights lie. Those of other code have another name: they are never mixed."""
+    return cache_dir() / kind / record.parent.name / f"{record.stem}-{code_now[:8]}.pt"
+
+
+def _compute(config: Config, experiment: Experiment, path: Path, committed: bool, progress: Progress) -> Record:
+    """Carry a run out, keep its weights, write its record."""
+    from reidlib.train import save_atomically
+
+    code_now = code(experiment.paper)
+    start = experiment.starts_from(config)
+    start_weights = weights(start, experiment, committed=committed) if start else None
+    checkpoint = _beside(path, "checkpoints", code_now)
+    parts, state = experiment.compute(config, Workspace(start_weights, checkpoint, progress))
+    save_atomically(state, _beside(path, "weights", code_now))
+    record = records.write(_assemble(config, experiment, parts, code_now), path)
+    checkpoint.unlink(missing_ok=True)
+    return replace(record, freshness=FRESH)
+
+
+def _assemble(config: Config, experiment: Experiment, parts: Mapping[str, Any], code_now: str) -> Record:
+    """A record: the computation's parts, and where they come from."""
+    data = experiment.data(config)
+    return Record(
+        schema=records.SCHEMA,
+        paper=experiment.paper,
+        key=name(config, experiment),
+        config=config.portable(),
+        seed=config.seed,
+        data=data,
+        versions=provenance.versions(),
+        commit=provenance.commit(),
+        code=code_now,
+        created=datetime.now(UTC).isoformat(timespec="seconds"),
+        probe=experiment.probe(config, data["identities"]),
+        **parts,
+    )
+
+
+@cache
+def code(paper: str) -> str:
+    """Digest of the code that makes a paper's records."""
+    return provenance.code_digest(f"reidlib.papers.{paper}")
+
+
+def freshness(record: Record) -> str:
+    """What is known of a record without computing: fresh by digest, what an earlier replay found, or unverified."""
+    if record.code == code(record.paper):
+        return FRESH
+    findings = {**ledger(records.COMMITTED / "verified.json"), **ledger(cache_dir() / "verified.json")}
+    return findings.get(finding_key(record), UNVERIFIED)
+
+
+def replay(record: Record, config: Config, experiment: Experiment) -> tuple[str, str]:
+    """Compare a record's data and probe with what the code gives now; takes seconds.
+
+    Returns:
+        ``fresh by probe`` or ``stale``, and the reason.
+    """
+    if experiment.data(config)["digest"] != record.data["digest"]:
+        return STALE, "the data have changed"
+    now = experiment.probe(config, record.data["identities"])
+    for part in sorted(now.keys() | record.probe.keys()):
+        old, new = record.probe.get(part, []), now.get(part, [])
+        if len(old) != len(new) or not all(map(_close, old, new)):
+            return STALE, f"the probe differs in {part}"
+    return BY_PROBE, "the probe is the same"
+
+
+def _close(old: float, new: float) -> bool:
+    return abs(old - new) <= TOLERANCE * max(abs(old), abs(new)) + 1e-9
+
+
+def finding_key(record: Record) -> str:
+    """A replay's finding holds for one record's content and one state of the code."""
+    return f"{record.sha256[:16]}:{code(record.paper)[:16]}"
+
+
+def remember(findings: Mapping[str, str], path: Path) -> None:
+    """Add findings of replays to a ledger, whoever else is writing there."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    with FileLock(f"{path}.lock"):
+        text = json.dumps({**ledger(path), **findings}, indent=1, sort_keys=True)
+        records.write_atomically(path, f"{text}\n")
+
+
+def ledger(path: Path) -> dict[str, str]:
+    """Findings by :func:`finding_key`; empty where there are none."""
+    try:
+        return json.loads(path.read_text())
+    except (OSError, ValueError):
+        return {}

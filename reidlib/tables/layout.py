@@ -1,0 +1,147 @@
+"""Tables of a paper as data: named rows, each a change to a base configuration; ours stand beside the printed.
+
+A row is a set of runs, one a seed. :func:`collect` looks records up and never computes; :func:`configurations` says
+which runs would fill the tables.
+"""
+
+from __future__ import annotations
+
+import csv
+import html
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+from functools import cache
+from pathlib import Path
+from typing import Any
+
+from reidlib import runs
+from reidlib.claims import interval, score
+from reidlib.config import Config
+from reidlib.records import Record
+from reidlib.runs import STALE, UNVERIFIED, Experiment
+
+TITLES = {"mAP": "mAP", **{f"top{k}": f"Top-{k}" for k in (1, 2, 5, 10)}}
+Results = Mapping[str, Sequence[Record]]
+
+
+@dataclass(frozen=True)
+class Row:
+    """One line of a table.
+
+    Attributes:
+        name: as shown, and as claims call it; the same in every table where the same runs stand.
+        changes: to the base configuration; None for a row that has printed numbers only.
+        own: a row that the paper lacks.
+    """
+
+    name: str
+    changes: Mapping[str, Any] | None = field(default_factory=dict)
+    own: bool = False
+
+
+@dataclass(frozen=True)
+class Table:
+    """A table of the paper.
+
+    Attributes:
+        number: "Table 2".
+        title: what it compares.
+        rows: its lines.
+        columns: metrics, or names of printed columns.
+        needs: what must be on disk for it to be filled, if the embedded data cannot.
+    """
+
+    number: str
+    title: str
+    rows: tuple[Row, ...]
+    columns: tuple[str, ...] = ("mAP", "top1", "top5")
+    needs: str | None = None
+
+
+def configurations(rows: Iterable[Row], base: Config, seeds: Sequence[int]) -> dict[str, list[Config]]:
+    """The runs behind rows, by the row's name: one configuration a seed."""
+    named = {row.name: row.changes for row in rows if row.changes is not None}
+    return {name: [base.but(**changes, seed=seed) for seed in seeds] for name, changes in named.items()}
+
+
+def collect(
+    rows: Iterable[Row], base: Config, seeds: Sequence[int], experiment: Experiment, *, committed: bool = True
+) -> dict[str, list[Record]]:
+    """The records that are there for rows, by the row's name; computes nothing."""
+    wanted = configurations(rows, base, seeds)
+    found = {
+        name: [runs.lookup(config, experiment, committed=committed) for config in configs]
+        for name, configs in wanted.items()
+    }
+    return {name: [record for record in records if record] for name, records in found.items()}
+
+
+@cache
+def printed(paper: str) -> dict[tuple[str, str, str], str]:
+    """Every printed number of a paper by (table, row, column)."""
+    with Path(__file__).with_name("printed.csv").open(encoding="utf-8", newline="") as file:
+        lines = [line for line in csv.DictReader(file) if line["paper"] == paper]
+    return {(line["table"], line["row"], line["column"]): line["value"] for line in lines}
+
+
+def to_html(table: Table, results: Results, paper: str, command: str) -> str:
+    """A table as HTML: ours (mean ± half of the 95% interval, in percent) beside the printed, the number of seeds.
+
+    Args:
+        table: which.
+        results: records by row name.
+        paper: whose printed numbers.
+        command: the command line that fills a row, without the row's own options.
+    """
+    numbers = printed(paper)
+    shown = [column for column in table.columns if any((table.number, row.name, column) in numbers for row in table.rows)]
+    head = "".join(f'<th scope="col">{_title(column)}</th>' + ("<th scope=\"col\">printed</th>" if column in shown else "")
+                   for column in table.columns)  # fmt: skip
+    lines = []
+    for row in table.rows:
+        records = results.get(row.name, [])
+        cells = ""
+        for column in table.columns:
+            cells += f'<td class="number">{_cell(records, column)}</td>'
+            if column in shown:
+                cells += f'<td class="number">{numbers.get((table.number, row.name, column), "–")}</td>'
+        mark = ' <span class="own">(ours, not in the paper)</span>' if row.own else ""
+        lines.append(f'<tr><th scope="row">{html.escape(row.name)}{mark}</th>{cells}'
+                     f'<td class="number">{len(records) or "–"}</td><td>{_note(row, records, command)}</td></tr>')  # fmt: skip
+    needs = f" Needs {html.escape(table.needs)}." if table.needs else ""
+    return (
+        f'<table class="results"><caption><strong>{table.number}.</strong> {html.escape(table.title)}{needs}</caption>'
+        f'<thead><tr><th scope="col">row</th>{head}<th scope="col">seeds</th><th scope="col"></th></tr></thead>'
+        f"<tbody>{''.join(lines)}</tbody></table>"
+    )
+
+
+def _title(column: str) -> str:
+    return TITLES.get(column) or " ".join(TITLES.get(word, word) for word in column.split())
+
+
+def _cell(records: Sequence[Record], column: str) -> str:
+    """Mean ± half-width over seeds, in percent; "–" where there are no runs."""
+    if not records or column not in TITLES:
+        return "–"
+    mean, half = interval([score(record, column) for record in records])
+    return f"{mean:.1f}" if half is None else f"{mean:.1f}&nbsp;±&nbsp;{half:.1f}"
+
+
+def _note(row: Row, records: Sequence[Record], command: str) -> str:
+    """What a reader must know of a row: how to fill it, or that its records are older than the code."""
+    if not records:
+        return f"<code>{html.escape(command + options(row.changes))}</code>" if row.changes is not None else ""
+    states = {record.freshness for record in records}
+    if STALE in states:
+        return "⚠ stale: made by other code"
+    return "unverified: see <code>make verify</code>" if UNVERIFIED in states else ""
+
+
+def options(changes: Mapping[str, Any]) -> str:
+    """A row's changes as options of the command line."""
+    words = []
+    for name, value in changes.items():
+        values = value if isinstance(value, list | tuple) else [value]
+        words.append(f" --{name} {' '.join(map(str, values))}")
+    return "".join(words)

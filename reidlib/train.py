@@ -1,0 +1,200 @@
+"""The one training loop: learning-rate schedule, mixed precision, checkpoint and resume.
+
+A step's batch and dropout come from (seed, stage, step) alone, so a checkpoint is the network, the optimizer and the
+number of steps done; a resumed run ends with the same weights as an undisturbed one.
+"""
+
+from __future__ import annotations
+
+import ctypes
+import math
+import os
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+
+Objective = Callable[[nn.Module, Any], dict[str, Tensor]]
+CHECKPOINTS = 20  # a run, so that a kill costs at most a twentieth of it
+CHECKPOINT_STEPS = 500  # but no more than this many steps
+
+
+@dataclass(frozen=True)
+class Schedule:
+    """Learning rate at each step.
+
+    Attributes:
+        iterations: length of training, ≥ 1 steps.
+        rate: initial (highest) learning rate.
+        drops: steps from which on the rate is multiplied by ``factor`` once more.
+        factor: of each drop.
+        warmup: steps over which the rate rises linearly from 0.
+        cosine: fall along half a cosine to 0 instead of dropping.
+    """
+
+    iterations: int
+    rate: float
+    drops: tuple[int, ...] = ()
+    factor: float = 0.1
+    warmup: int = 0
+    cosine: bool = False
+
+    def __call__(self, step: int) -> float:
+        """The rate of step number ``step``, counted from 0.
+
+        >>> [Schedule(8, 1.0, drops=(4, 6))(step) for step in (0, 4, 7)]
+        [1.0, 0.1, 0.010000000000000002]
+        """
+        if step < self.warmup:
+            return self.rate * (step + 1) / self.warmup
+        if self.cosine:
+            share = (step - self.warmup) / max(1, self.iterations - self.warmup)
+            return self.rate * 0.5 * (1 + math.cos(math.pi * share))
+        return self.rate * self.factor ** sum(step >= drop for drop in self.drops)
+
+
+@dataclass
+class History:
+    """What happened at each step: the rate and every term of the loss."""
+
+    terms: list[str] = field(default_factory=list)
+    values: list[Tensor] = field(default_factory=list)  # [len(terms)] a step, on the training device
+
+    def append(self, losses: Mapping[str, Tensor]) -> None:
+        self.terms = list(losses)
+        self.values.append(torch.stack([value.detach().float() for value in losses.values()]))
+
+    def table(self) -> Tensor:
+        """``[steps, terms]`` on the CPU."""
+        return torch.stack(self.values).cpu() if self.values else torch.empty(0, len(self.terms))
+
+
+def train(
+    network: nn.Module,
+    objective: Objective,
+    weights: Mapping[str, float],
+    batches: Callable[[int], Any],
+    schedule: Schedule,
+    *,
+    optimizer: str = "adam",
+    seed: int = 0,
+    precision: str = "float32",
+    checkpoint: Path | None = None,
+    progress: Callable[[int], None] = lambda steps: None,
+    watch: Callable[[int, nn.Module], None] | None = None,
+) -> History:
+    """Train a network in place.
+
+    Args:
+        network: on its device.
+        objective: ``(network, batch) → {term: value}``.
+        weights: factor of each term in the total; its names must be the objective's.
+        batches: batch number ``step``.
+        schedule: learning rate and length.
+        optimizer: ``adam`` or ``adamw`` (β₁ = 0.9, β₂ = 0.999).
+        seed: of dropout.
+        precision: ``float32``, or ``bfloat16`` for the forward pass.
+        checkpoint: file to resume from if it is there, and to write now and then; the caller removes it.
+        progress: called with the number of steps done since its last call.
+        watch: called after each backward pass, for probes.
+
+    Raises:
+        FloatingPointError: the loss stopped being finite; the message names the step.
+        ValueError: the objective's terms are not those of ``weights``.
+    """
+    adapt = _optimizer(optimizer, network)
+    history = History()
+    first = _resume(checkpoint, network, adapt, history)
+    progress(first)
+    device = next(network.parameters()).device
+    every = min(CHECKPOINT_STEPS, max(1, schedule.iterations // CHECKPOINTS))
+    network.train()
+    if device.type == "cpu":
+        _keep_memory()
+    with torch.random.fork_rng([device] if device.type == "cuda" else []):
+        for step in range(first, schedule.iterations):
+            for group in adapt.param_groups:
+                group["lr"] = schedule(step)
+            _seed(seed * 1_000_003 + step, device)  # dropout's draws
+            batch = batches(step)
+            with torch.autocast(device.type, torch.bfloat16, enabled=precision == "bfloat16"):
+                losses = objective(network, batch)
+            _check_terms(losses, weights)
+            total = sum(weights[term] * value for term, value in losses.items())
+            adapt.zero_grad()
+            total.backward()
+            if watch:
+                watch(step, network)
+            adapt.step()
+            history.append({"total": total, **losses})
+            progress(1)
+            if (step + 1) % every == 0 or step + 1 == schedule.iterations:
+                _check_finite(history, step)
+                if checkpoint:
+                    _save(checkpoint, step + 1, network, adapt, history)
+    return history
+
+
+def _seed(number: int, device: torch.device) -> None:
+    """As ``torch.manual_seed``, without its tenth of a millisecond for devices that are not there."""
+    torch.default_generator.manual_seed(number)
+    if device.type == "cuda":
+        torch.cuda.manual_seed(number)
+
+
+def _keep_memory() -> None:
+    """Have the C library keep freed memory: to take each tensor's pages anew costs a tenth of a step, or more."""
+    if mallopt := getattr(ctypes.CDLL(None), "mallopt", None) if os.name == "posix" else None:
+        mallopt(-1, 2**31 - 1)  # M_TRIM_THRESHOLD: never give the heap's end back
+        mallopt(-3, 2**30) or mallopt(-3, 2**25)  # M_MMAP_THRESHOLD: tensors lie in the heap; older ones cap it
+
+
+def _optimizer(name: str, network: nn.Module) -> torch.optim.Optimizer:
+    kinds = {"adam": torch.optim.Adam, "adamw": torch.optim.AdamW}
+    if name not in kinds:
+        raise ValueError(f"optimizer = {name!r} is refused: allowed are {', '.join(kinds)}")
+    return kinds[name](network.parameters(), betas=(0.9, 0.999), fused=True)
+
+
+def _check_terms(losses: Mapping[str, Tensor], weights: Mapping[str, float]) -> None:
+    if losses.keys() != weights.keys():
+        raise ValueError(f"loss terms {sorted(losses)} are not those weighted: {sorted(weights)}")
+
+
+def _check_finite(history: History, step: int) -> None:
+    finite = torch.stack(history.values[-CHECKPOINT_STEPS:]).isfinite().all(1)
+    if not finite.all():
+        bad = step + 1 - len(finite) + int((~finite).nonzero()[0])
+        raise FloatingPointError(f"the loss is not finite at step {bad}; a lower learning rate may help")
+
+
+def _save(path: Path, step: int, network: nn.Module, adapt: torch.optim.Optimizer, history: History) -> None:
+    """Write a checkpoint all at once: a kill leaves the previous one."""
+    state = {"step": step, "network": network.state_dict(), "optimizer": adapt.state_dict()}
+    state |= {"terms": history.terms, "values": history.table()}
+    save_atomically(state, path)
+
+
+def save_atomically(state: Any, path: Path) -> None:
+    """``torch.save`` to a file that is either complete or not there."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    draft = path.with_name(f"{path.name}.{os.getpid()}.draft")
+    torch.save(state, draft)
+    os.replace(draft, path)
+
+
+def _resume(path: Path | None, network: nn.Module, adapt: torch.optim.Optimizer, history: History) -> int:
+    """Load a checkpoint if there is one; the number of steps already done."""
+    if path is None or not path.exists():
+        return 0
+    device = next(network.parameters()).device
+    state = torch.load(path, map_location=device, weights_only=True)
+    network.load_state_dict(state["network"])
+    adapt.load_state_dict(state["optimizer"])
+    history.terms = state["terms"]
+    history.values = list(state["values"].to(device))
+    return state["step"]
+

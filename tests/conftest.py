@@ -1,0 +1,29 @@
+"""Settings that all tests share: one thread, a cache and a data folder of their own, repeatable random cases."""
+
+import os
+import shutil
+import tempfile
+
+from hypothesis import settings
+
+# Set before torch is first imported, and inherited by every process that a test starts.
+os.environ["OMP_NUM_THREADS"] = "1"
+os.environ["MPLBACKEND"] = "Agg"
+os.environ["JUPYTER_PREFER_ENV_PATH"] = "1"
+
+settings.register_profile("repeatable", derandomize=True, deadline=None)
+settings.load_profile("repeatable")
+
+
+def pytest_configure(config):
+    """Point the library at folders of this test session; pytest's workers inherit them from the first process."""
+    if not hasattr(config, "workerinput"):
+        config.reidlib_scratch = tempfile.mkdtemp(prefix="reidlib-tests-")
+        os.environ["REIDLIB_CACHE"] = os.path.join(config.reidlib_scratch, "cache")
+        os.environ["REIDLIB_DATA"] = os.path.join(config.reidlib_scratch, "data")
+
+
+def pytest_unconfigure(config):
+    """Remove the folders when the first process ends."""
+    if scratch := getattr(config, "reidlib_scratch", None):
+        shutil.rmtree(scratch, ignore_errors=True)
