@@ -28,7 +28,9 @@ class Augment:
         flip: mirror half of the images left to right.
     """
 
-    def __init__(self, *, crop: float = 1.1, rotation: float = 2.0, brightness: float = 0.2, flip: bool = False) -> None:
+    def __init__(
+        self, *, crop: float = 1.1, rotation: float = 2.0, brightness: float = 0.2, flip: bool = False
+    ) -> None:
         turn = math.radians(rotation)
         # Lowest value and span of each uniform draw: kept share of a side, angle, place of the crop in x and y,
         # mirror (where negative), brightness.
@@ -54,7 +56,7 @@ class Augment:
         output = F.grid_sample(source, grid, mode="bilinear", padding_mode="border", align_corners=False)
         scale, shift = _normalisation(images.device)
         output.mul_(scale * gain.to(images.device)[:, None, None, None]).add_(shift)
-        return output.contiguous(memory_format=torch.channels_last)
+        return torch.stack(output.unbind(1), -1).permute(0, 3, 1, 2)  # faster than contiguous(channels_last)
 
     def _draw(self, count: int, generator: torch.Generator) -> tuple[Tensor, Tensor]:
         """An affine map ``[N, 2, 3]`` from output to input coordinates in [−1, 1], and a brightness factor ``[N]``."""
@@ -98,6 +100,12 @@ def _centres(size: int, device: torch.device) -> Tensor:
 
 
 @cache
+def pixels(images: Tensor) -> Tensor:
+    """Normalised images back as pictures to look at: float32 ``[N, 3, S, S]`` → uint8 ``[N, S, S, 3]``."""
+    scale, shift = _normalisation(images.device)
+    return ((images - shift) / scale).round().clamp(0, 255).byte().permute(0, 2, 3, 1)
+
+
 def _normalisation(device: torch.device) -> tuple[Tensor, Tensor]:
     """Factor and offset ``[1, 3, 1, 1]`` that take 0..255 to zero mean and unit deviation."""
     mean, deviation = (torch.tensor(v, device=device).view(1, 3, 1, 1) for v in (MEAN, DEVIATION))

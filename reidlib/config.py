@@ -110,6 +110,11 @@ class Plan(Strict):
     committed: bool = Field(True, description="also read the records that come with the suite")
     workers: int = Field(max(1, os.cpu_count() or 1), ge=1, le=256, description="processes, one thread each (CPU)")
 
+    @property
+    def shown(self) -> list[int]:
+        """Seeds that tables look up: the wanted ones, and the first five, which committed records have."""
+        return sorted({*self.seeds, *range(5)})
+
     @model_validator(mode="after")
     def _distinct_seeds(self) -> Plan:
         if len(set(self.seeds)) != len(self.seeds):
@@ -176,7 +181,7 @@ def _words(annotation: Any, metadata: list[Any]) -> str:
         least = "a non-empty list" if any(_limits(metadata, annotated_types.MinLen)) else "a list"
         return f"{least} of distinct values, each {_words(options[0], [])}"
     kind = {int: "a whole number", float: "a number", bool: "true or false", str: "text"}[annotation]
-    signs = {"ge": ">=", "gt": ">", "le": "<=", "lt": "<"}
+    signs = {"ge": ">=", "gt": ">", "le": "<=", "lt": "<", "multiple_of": "a multiple of"}
     limits = [f"{signs[k]} {getattr(m, k)}" for m in _flat(metadata) for k in signs if hasattr(m, k)]
     return " ".join([kind, " and ".join(limits)]).strip()
 
@@ -210,9 +215,9 @@ def data_dir() -> Path:
 def parameters(namespace: Mapping[str, Any]) -> dict[str, Any]:
     """The parameters a notebook was given: what its ``# Parameters`` cells assign, with their present values.
 
-    papermill puts the values of its ``-p`` options into a cell of their own that begins with ``# Parameters``, and only warns
-    of a name that the notebook does not know. Collecting by cell, rather than by known name, brings such a name to
-    :func:`configure`, which stops on it; and a variable that a reader defines elsewhere is no parameter.
+    papermill puts the values of its ``-p`` options into a cell of their own that begins with ``# Parameters``, and
+    only warns of a name that the notebook does not know. Collecting by cell, rather than by known name, brings such a
+    name to :func:`configure`, which stops on it; and a variable that a reader defines elsewhere is no parameter.
 
     Args:
         namespace: the notebook's ``globals()``; IPython keeps the cells that were run under ``In``.
@@ -222,6 +227,7 @@ def parameters(namespace: Mapping[str, Any]) -> dict[str, Any]:
     names: dict[str, None] = {}
     for cell in namespace["In"]:
         if cell.startswith("# Parameters"):
-            targets = (t for node in ast.parse(cell).body if isinstance(node, ast.Assign) for t in node.targets)
-            names.update({target.id: None for target in targets if isinstance(target, ast.Name)})
+            for node in ast.parse(cell).body:
+                targets = node.targets if isinstance(node, ast.Assign) else [getattr(node, "target", None)]
+                names.update({target.id: None for target in targets if isinstance(target, ast.Name)})
     return {name: namespace[name] for name in names}

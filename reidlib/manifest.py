@@ -140,7 +140,7 @@ def _check_rows(table: pd.DataFrame, name: str) -> None:
         **{f"{column} missing": table[column].isna() for column in REQUIRED},
         f"split not one of {SPLITS}": ~table["split"].isin(SPLITS).fillna(False),
         "image listed twice in one split": table.duplicated(["split", "image"]),
-        "bbox not (x1, y1, x2, y2) with x1 < x2 and y1 < y2": ~boxes.map(_is_box).reindex(table.index, fill_value=True),
+        "bbox not (x1, y1, x2, y2) with x1 < x2 and y1 < y2": ~boxes.map(_is_box).astype(bool).reindex(table.index, fill_value=True),
     }
     for problem, rows in problems.items():
         if rows.any():

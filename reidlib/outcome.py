@@ -111,6 +111,19 @@ def cost(network: nn.Module, config: Config, images: int, seconds: float, iterat
     }
 
 
+def anatomy(network: nn.Module, config: Config) -> dict[str, str]:
+    """What a network is, in numbers: input, width of its features, parameters of each part, FLOPs."""
+    parts = {name: sum(p.numel() for p in child.parameters()) for name, child in network.named_children()}
+    size = config.image_size
+    return {
+        "trunk": config.backbone,
+        "input": f"3 × {size} × {size}",
+        "features x": f"{network.trunk.dim} numbers",
+        "parameters": ", ".join(f"{name} {count:,}" for name, count in parts.items()),
+        "FLOPs an image": f"{backbones.flops(network, (1, 3, size, size)) / 1e6:.0f} million (two a multiply-add)",
+    }
+
+
 def device_fields(device: str) -> dict[str, Any]:
     """Where a run was computed."""
     named = torch.cuda.get_device_name() if device == "cuda" else provenance.processor()
@@ -139,6 +152,13 @@ def toy_images(count: int, size: int) -> Tensor:
     coarse = torch.rand(count, 3, 5, 5, generator=torch.Generator().manual_seed(0))
     smooth = torch.nn.functional.interpolate(coarse, (size, size), mode="bilinear", align_corners=True)
     return (smooth * 255).byte().permute(0, 2, 3, 1).contiguous()
+
+
+def toy_features(network: nn.Module, pixels: Tensor) -> list[float]:
+    """Lengths of the features of :func:`toy_images`: the part of a probe that sees how images are embedded."""
+    names = {str(place): place for place in range(len(pixels))}
+    embeddings = embed(network, ImageStore(pixels.numpy(), names), pd.DataFrame({"image": list(names)}))
+    return embeddings.features.norm(dim=1).tolist()
 
 
 class GradientNorms:

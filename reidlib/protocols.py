@@ -56,7 +56,7 @@ def evaluate(
 
     Args:
         protocol: a name in :data:`PROTOCOLS`.
-        features: floating ``[N, D]``, on any device.
+        features: float32 or float64 ``[N, D]``, on any device.
         table: the manifest rows of these features, in the same order; splits the protocol does not use are left out.
         distance: ``"euclidean"`` or ``"cosine"``.
         ties: ``"pessimistic"`` or ``"sklearn"``, see :mod:`reidlib.metrics`.
@@ -87,7 +87,13 @@ def splits(protocol: str) -> tuple[str, ...]:
 
 
 def retrieval(
-    protocol: str, features: Tensor, table: pd.DataFrame, queries: np.ndarray, *, distance: str = "euclidean", k: int = 10
+    protocol: str,
+    features: Tensor,
+    table: pd.DataFrame,
+    queries: np.ndarray,
+    *,
+    distance: str = "euclidean",
+    k: int = 10,
 ) -> list[dict]:
     """What a few queries find, in the form that records keep: the first task's nearest items, junk left out.
 
@@ -148,7 +154,7 @@ def _take(features: Tensor, rows: np.ndarray) -> Tensor:
     """Some rows of the features; a view, not a copy, where they stand together as a manifest's splits do."""
     if len(rows) == rows[-1] - rows[0] + 1 and (np.diff(rows) == 1).all():
         return features[int(rows[0]) : int(rows[-1]) + 1]
-    return features[rows]
+    return features[np.ascontiguousarray(rows)]
 
 
 def _sides(table: pd.DataFrame, protocol: str, gallery: str = "gallery") -> tuple[np.ndarray, np.ndarray]:
@@ -208,8 +214,8 @@ PROTOCOLS: dict[str, Protocol] = {
     "leave_one_out": Protocol(
         name="leave_one_out",
         title="each test image against the rest of the test set",
-        source="S. Alfasly et al.: Multi-Label-Based Similarity Learning for Vehicle Re-Identification, IEEE Access 7, 2019, "
-        "Table 4, which does not say what the gallery is: a decision",
+        source="a decision: Alfasly et al., Multi-Label-Based Similarity Learning for Vehicle Re-Identification, IEEE "
+        "Access 7, 2019, Table 4 does not say what the gallery is",
         splits=("query", "gallery"),
         metrics=("top1", "top2"),
         tasks=_leave_one_out,
@@ -217,7 +223,7 @@ PROTOCOLS: dict[str, Protocol] = {
     "test_to_train": Protocol(
         name="test_to_train",
         title="each test image against the training set",
-        source="as leave_one_out, the alternative decision",
+        source="the other way to read the same table",
         splits=("train", "query"),
         metrics=("top1", "top2"),
         tasks=_test_to_train,

@@ -83,16 +83,11 @@ class PairSampler:
     def __call__(self, step: int, generator: torch.Generator) -> Tensor:
         """Image indices ``[2, pairs]``: first images above, second below; positive pairs first, negative after."""
         half = self.pairs // 2
-        anchor = self.anchors[_below(torch.full((half,), len(self.anchors)), generator)]
+        draws = torch.rand((3, half), generator=generator, dtype=torch.float64)  # in [0, 1)
+        anchor = self.anchors[(draws[0] * len(self.anchors)).long()]
         start, size = self.start[anchor], self.size[anchor]
         # A step of 1 … size−1 round the block never comes back to the anchor itself.
-        positive = start + (anchor - start + 1 + _below(size - 1, generator)) % size
-        other = _below(len(self.order) - size, generator)
+        positive = start + (anchor - start + 1 + (draws[1] * (size - 1)).long()) % size
+        other = (draws[2] * (len(self.order) - size)).long()
         negative = other + size * (other >= start)  # skip the anchor's block
         return self.order[torch.stack([anchor.repeat(2), torch.cat([positive, negative])])]
-
-
-def _below(limits: Tensor, generator: torch.Generator) -> Tensor:
-    """One uniform whole number in [0, limit) for each limit."""
-    draws = torch.rand(limits.shape, generator=generator, dtype=torch.float64)
-    return (draws * limits).long()

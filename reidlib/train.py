@@ -63,9 +63,10 @@ class History:
     terms: list[str] = field(default_factory=list)
     values: list[Tensor] = field(default_factory=list)  # [len(terms)] a step, on the training device
 
+    @torch.no_grad()
     def append(self, losses: Mapping[str, Tensor]) -> None:
         self.terms = list(losses)
-        self.values.append(torch.stack([value.detach().float() for value in losses.values()]))
+        self.values.append(torch.stack([value.float() for value in losses.values()]))
 
     def table(self) -> Tensor:
         """``[steps, terms]`` on the CPU."""
@@ -197,4 +198,3 @@ def _resume(path: Path | None, network: nn.Module, adapt: torch.optim.Optimizer,
     history.terms = state["terms"]
     history.values = list(state["values"].to(device))
     return state["step"]
-

@@ -126,19 +126,22 @@ def test_what_refuses_bad_input_and_reads_records_loads_without_torch():
 def test_every_import_of_the_library_is_declared():
     declared = set(requirements())
     imported = distributions(third_party(LIBRARY))
-    assert not {name for name, found in imported.items() if not found & declared}
+    undeclared = sorted(name for name, found in imported.items() if not found & declared)
+    assert not undeclared
 
 
 def test_every_declared_dependency_is_imported():
     imported = set().union(*distributions(third_party(LIBRARY)).values())
-    assert not set(requirements()) - imported
+    unused = sorted(set(requirements()) - imported)
+    assert not unused
 
 
 def test_every_import_of_tests_and_benchmarks_is_declared():
     declared = set(requirements("batch", "test"))
     paths = [path for folder in ("tests", "benchmarks") for path in (ROOT / folder).rglob("*.py")]
     imported = distributions(third_party(paths))
-    assert not {name for name, found in imported.items() if not found & declared}
+    undeclared = sorted(name for name, found in imported.items() if not found & declared)
+    assert not undeclared
 
 
 def test_every_dependency_has_a_range_and_a_reason():
@@ -194,6 +197,12 @@ def test_a_notebook_has_parameters_a_kernel_and_no_outputs(path):
     assert tags.count("parameters") == 1 and "injected-parameters" not in tags
     assert notebook["metadata"]["kernelspec"]["name"] == "python3"
     assert not any(cell.get("outputs") or cell.get("execution_count") for cell in notebook["cells"])
+
+
+def test_the_readme_links_to_files_that_are_there():
+    targets = re.findall(r"\]\((?!https?:)([^)#]+)\)", (ROOT / "README.md").read_text(encoding="utf-8"))
+    missing = [target for target in targets if not (ROOT / target).is_file()]
+    assert targets and not missing
 
 
 def test_no_file_names_a_machine_or_a_registry():

@@ -14,7 +14,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-TILE = 2**18  # distances compared at once by one thread: 1 MiB in float32
+TILE = 2**19  # distances compared at once by one thread: 2 MiB in float32; smaller ones make more calls than they save
 MANY = 192  # thresholds from which on ordering a row costs less than comparing it with each of them
 WORDS = 255  # bytes of 0 or 1, added eight at a time as 64-bit words, cannot overflow within this many additions
 
@@ -56,19 +56,20 @@ def _in_tiles(values: np.ndarray, thresholds: np.ndarray, number: np.ndarray) ->
     rows = max(1, TILE // gallery)
     groups = -(-gallery // (8 * WORDS))
     counts = np.zeros(thresholds.shape, dtype=np.int64)
+    order = np.argsort(number)  # rows with equally many thresholds share a tile, so that no comparison is in vain
 
     def work(starts: range) -> None:
         bits = np.zeros((rows, groups * 8 * WORDS), dtype=bool)  # what lies beyond the gallery stays 0
         words = bits.view(np.uint64).reshape(rows, groups, WORDS)
         for start in starts:
-            tile = values[start : start + rows]
-            size, width = len(tile), number[start : start + rows].max()
-            limits = np.ascontiguousarray(thresholds[start : start + rows, :width].T)[:, :, None]  # [width, size, 1]
+            chosen = order[start : start + rows]
+            tile, size, width = values[chosen], len(chosen), number[chosen].max()
+            limits = np.ascontiguousarray(thresholds[chosen, :width].T)[:, :, None]  # [width, size, 1]
             partial = np.empty((width, size, groups), dtype=np.uint64)
             for slot in range(width):
                 np.less_equal(tile, limits[slot], out=bits[:size, :gallery])
                 np.add.reduce(words[:size], axis=2, out=partial[slot])
-            counts[start : start + rows, :width] = partial.view(np.uint8).sum(2, dtype=np.int64).T
+            counts[chosen, :width] = partial.view(np.uint8).sum(2, dtype=np.int64).T
 
     _in_threads(work, range(0, queries, rows))
     return torch.from_numpy(counts)

@@ -9,7 +9,7 @@ import torch
 from torch import Tensor
 
 Distances = Callable[[slice], Tensor]
-"""``distances(rows)`` gives the distances of a slice of queries to the whole gallery: floating, finite, ``[q, G]``."""
+"""``distances(rows)`` gives a slice of queries' distances to the gallery: finite float32 or float64 ``[q, G]``."""
 
 # With at least this many rows, MKL's matrix product gives a column the same bits wherever it stands, so that results
 # depend neither on the gallery's order nor on the chunk; with fewer, other kernels are chosen, and they do.
@@ -22,8 +22,8 @@ def euclidean(query: Tensor, gallery: Tensor, *, reuse: bool = False) -> Distanc
     Rounding may turn a distance near 0 slightly negative; it is not clipped, as that would make ties.
 
     Args:
-        query: floating ``[Q, D]``.
-        gallery: floating ``[G, D]``, on the same device.
+        query: float32 or float64 ``[Q, D]``.
+        gallery: of the same type and device, ``[G, D]``.
         reuse: write each call's result over the last one's, which saves the time to fetch fresh memory.
 
     Raises:
@@ -73,12 +73,14 @@ def _products(
 
 def _squared_norms(features: Tensor, side: str) -> Tensor:
     """|x|² of each row, ``[N, 1]``; refuses what no distance can be computed from."""
-    if features.ndim != 2 or not len(features) or not features.is_floating_point():
+    if features.ndim != 2 or not len(features) or features.dtype not in (torch.float32, torch.float64):
         kind = f"{features.dtype} {tuple(features.shape)}"
-        raise ValueError(f"{side} features are {kind}: needed are floating numbers [N, D] with N > 0")
+        raise ValueError(f"{side} features are {kind}: needed are float32 or float64 [N, D] with N > 0")
     norms = torch.cat([(part * part).sum(1, keepdim=True) for part in features.detach().split(256)])
     if bad := (~norms.isfinite()).nonzero()[:, 0].tolist():
-        raise ValueError(f"{side} features of {len(bad)} of {len(features)} rows are not finite, first in rows {bad[:10]}")
+        raise ValueError(
+            f"{side} features are not finite in {len(bad)} of {len(features)} rows, first in rows {bad[:10]}"
+        )
     return norms
 
 

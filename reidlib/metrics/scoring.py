@@ -13,7 +13,8 @@ from reidlib.metrics.distances import MIN_ROWS, Distances
 
 TIES = ("pessimistic", "sklearn")
 RANKS = 50
-CHUNK = 2**25  # distances (and slots, which cost about 16 as much) at once: 128 MiB in float32
+CHUNK = 2**25  # distances at once, 128 MiB in float32; a slot costs about as much memory as 16 of them
+ROWS = 1024  # queries at once; more do not make the matrix product faster
 
 Slots = tuple[np.ndarray, np.ndarray]
 """A few gallery indices for each of some queries, filled up to one width, and which slots are valid; ``[q, slots]``."""
@@ -121,8 +122,10 @@ def score(distances: Distances, relevance: Relevance, *, ties: str = "pessimisti
     if ties not in TIES:
         raise ValueError(f"ties={ties!r}: allowed are {', '.join(TIES)}")
     queries, gallery = len(relevance.query), len(relevance.gallery)
-    matches, junk = _Lists.of(relevance.query, relevance.gallery), _Lists.of(relevance.query_junk, relevance.gallery_junk)
-    most = chunk or max(MIN_ROWS, CHUNK // (gallery + 16 * int(matches.count.max() + junk.count.max())))
+    matches = _Lists.of(relevance.query, relevance.gallery)
+    junk = _Lists.of(relevance.query_junk, relevance.gallery_junk)
+    fitting = CHUNK // (gallery + 16 * int(matches.count.max() + junk.count.max()))
+    most = chunk or min(max(MIN_ROWS, fitting), ROWS)
     even = -(-queries // -(-queries // most))  # a small last chunk would be slow
     results = []
     for start in range(0, queries, even):
@@ -190,11 +193,12 @@ class _Lists:
 
 def _checked(block: Tensor, rows: slice, gallery: int) -> Tensor:
     """Distances of the right shape and free of NaN and infinity, with which no comparison means anything."""
-    queries, expected = f"distances of queries {rows.start} to {rows.stop - 1}", (rows.stop - rows.start, gallery)
-    if tuple(block.shape) != expected:
-        raise ValueError(f"{queries} have shape {tuple(block.shape)}, but the labels {expected}: they must be of the same rows")
+    name, expected = f"distances of queries {rows.start} to {rows.stop - 1}", (rows.stop - rows.start, gallery)
+    if tuple(block.shape) != expected or block.dtype not in (torch.float32, torch.float64):
+        kind = f"{block.dtype} {tuple(block.shape)}"
+        raise ValueError(f"{name} are {kind}: the labels ask for float32 or float64 {expected}")
     if not all(bound.isfinite() for bound in block.aminmax()):
-        raise ValueError(f"{queries} are not all finite (NaN or infinity)")
+        raise ValueError(f"{name} are not all finite (NaN or infinity)")
     return block.detach().contiguous()
 
 

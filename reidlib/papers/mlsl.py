@@ -21,9 +21,11 @@ import torch.nn.functional as F
 from pydantic import Field, model_validator
 from torch import Tensor, nn
 
+from reidlib import augment as augmentation
 from reidlib import backbones, datasets, losses, outcome, sampler
 from reidlib.augment import Augment
 from reidlib.config import Config, ListOrJson
+from reidlib.images import ImageStore
 from reidlib.manifest import codes
 from reidlib.runs import Experiment, Workspace
 from reidlib.train import Schedule, train
@@ -42,7 +44,7 @@ class MLSLConfig(Config):
         "smoke": {"preset": "smoke", "image_size": 32, "iterations1": 12, "iterations2": 12, "batch": 16, "pairs": 8,
                   "digits_train": 300, "digits_test": 100, "device": "cpu"},
         "quick": {"preset": "small", "image_size": 64, "iterations1": 700, "iterations2": 500, "device": "cpu",
-                  "schedule1": "cosine", "schedule2": "cosine", "rate1": 2e-3, "rate2": 1e-3, "optimizer": "adamw"},
+                  "schedule1": "cosine"},
         "paper": {"preset": "veri", "image_size": 224, "backbone": "mobilenet_v1", "pretrained": True,
                   "iterations1": 78_000, "iterations2": 48_000},
     }  # fmt: skip
@@ -110,6 +112,8 @@ class MLSLConfig(Config):
         """Refuse what no run could mean."""
         if self.dataset == "digits" and set(self.labels) != {"id"}:
             raise ValueError(f"labels = {list(self.labels)} is refused: digits have no colour or type; allowed is id")
+        if len(set(self.labels)) != len(self.labels):
+            raise ValueError(f"labels = {list(self.labels)} is refused: allowed are distinct names of {ATTRIBUTES}")
         if (self.pretrained or self.weights) and self.backbone != "mobilenet_v1":
             raise ValueError(f"backbone = {self.backbone!r} has no ImageNet weights; allowed is mobilenet_v1")
         return self
@@ -134,7 +138,9 @@ class MLSLConfig(Config):
         digits = {"digits_train", "digits_test", "digits_reduction", "digits_protocol"}
         unused |= {"preset", "data_seed"} if self.dataset == "digits" else digits
         fields = type(self).model_fields
-        defaults = {name: fields[name].default for name in unused} | ({"labels": ("id",)} if "labels" in unused else {})
+        # Labels count in the paper's order, whatever order they were given in.
+        labels = ("id",) if "labels" in unused else tuple(name for name in ATTRIBUTES if name in self.labels)
+        defaults = {name: fields[name].default for name in unused} | {"labels": labels}
         return super().canonical().model_copy(update=defaults)
 
     def attributes(self) -> tuple[str, ...]:
@@ -303,6 +309,21 @@ def batches(config: MLSLConfig, source: outcome.Source, places: Tensor, labels: 
     return batch
 
 
+def sample_pairs(
+    config: MLSLConfig, store: ImageStore, rows: pd.DataFrame, count: int
+) -> list[tuple[np.ndarray, np.ndarray, dict[str, float | None]]]:
+    """A small batch of stage 2 to look at: pixels of both images as augmented, and Y of each attribute (None: unknown)."""
+    config = config.canonical().but(learning="joint", pairs=count)
+    batch = batches(config, store.resident("cpu"), store.places(rows), label_codes(rows))(0)
+    first, second = (half.numpy() for half in augmentation.pixels(batch.images).chunk(2))
+    differs, known = losses.differs(*batch.labels.chunk(2))
+    shown = [
+        {name: float(y) if sure else None for name, y, sure in zip(ATTRIBUTES, *pair, strict=True)}
+        for pair in zip(differs, known, strict=True)
+    ]
+    return list(zip(first, second, shown, strict=True))
+
+
 def objective(config: MLSLConfig) -> Callable[[MLSL, Batch], dict[str, Tensor]]:
     """The loss terms of a run's stage."""
     if config.learning == "feature":
@@ -367,6 +388,11 @@ def probe(config: MLSLConfig, identities: int) -> dict[str, list[float]]:
         )  # fmt: skip
         found[f"{kind} loss"] = log.table().flatten().tolist()
         found[f"{kind} gradient"] = norms.values
+        found[f"{kind} features"] = outcome.toy_features(build(tiny, identities), pixels)
+    if config.learning in ("similarity", "joint"):  # both branches of the loss, which eight images may not reach
+        margin = config.margin if config.mapping == "sigmoid" else config.plain_margin
+        output, differs = margin * torch.linspace(0, 1.5, 7)[:, None], torch.tensor([[0.0, 1.0]])
+        found["contrastive"] = losses.contrastive(output, differs, margin).flatten().tolist()
     return found
 
 

@@ -1,0 +1,180 @@
+"""The image store: decoded once, taken up again after a kill, complete or not there; bad images named all at once."""
+
+import errno
+import os
+import signal
+import subprocess
+import sys
+import textwrap
+from functools import partial
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import pytest
+import torch
+from PIL import Image
+
+from reidlib import images, provenance
+from reidlib.images import CorruptImages, Resident, open_store
+from reidlib.manifest import COLUMNS, Dataset, Manifest
+
+COUNT = 400  # four chunks, the last one short
+
+
+@pytest.fixture(autouse=True)
+def cache(tmp_path, monkeypatch):
+    monkeypatch.setenv("REIDLIB_CACHE", str(tmp_path / "cache"))
+    return tmp_path / "cache" / "images"
+
+
+def picture(name):
+    """A picture that its name settles, 20 by 12 pixels."""
+    return np.random.default_rng(int(name)).integers(0, 256, (20, 12, 3), dtype=np.uint8)
+
+
+def read(name, *, log=None, bad=(), damaged=()):
+    if log:
+        with Path(log).open("a") as file:
+            file.write(f"{name}\n")
+    if name in bad:
+        raise OSError("image file is truncated")
+    if name in damaged:
+        raise ValueError("not a JPEG")
+    return picture(name)
+
+
+def killed(name, *, at):
+    """The reader of a process that is killed at an image."""
+    if name == at:
+        os.kill(os.getpid(), signal.SIGKILL)
+    return picture(name)
+
+
+def dataset(reader, count=COUNT, origin="one"):
+    names = [f"{i:04d}" for i in range(count)]
+    table = pd.DataFrame({"image": names, "split": "gallery", "vehicle_id": "v"}).reindex(columns=list(COLUMNS))
+    queries = table.head(50).assign(split="query")  # the same images: stored once
+    return Dataset(Manifest("toy", pd.concat([table, queries]), origin), reader, "veri", "")
+
+
+def expected(name, size=16):
+    return np.asarray(Image.fromarray(picture(name)).resize((size, size), Image.Resampling.BILINEAR))
+
+
+def read_names(log):
+    return Path(log).read_text().split() if Path(log).exists() else []
+
+
+def test_every_image_is_stored_under_its_name():
+    store = open_store(dataset(read), 16)
+    assert store.pixels.shape == (COUNT, 16, 16, 3) and store.pixels.dtype == np.uint8
+    for name in ("0000", "0127", "0128", "0399"):
+        assert (store.image(name) == expected(name)).all()
+    rows = pd.DataFrame({"image": ["0005", "0001", "0005"]})
+    assert store.places(rows).tolist() == [store.names[name] for name in rows["image"]]
+
+
+def test_images_are_decoded_once(tmp_path, cache):
+    log = tmp_path / "read.txt"
+    data = dataset(partial(read, log=log))
+    open_store(data, 16)
+    assert sorted(read_names(log)) == sorted(set(data.manifest.table["image"]))
+    open_store(data, 16)
+    assert len(read_names(log)) == COUNT
+    open_store(data, 24)
+    assert len(read_names(log)) == 2 * COUNT, "another size is another store"
+    open_store(dataset(partial(read, log=log), origin="two"), 16)
+    assert len(read_names(log)) == 3 * COUNT, "so are other pixels"
+    assert not [path for path in cache.iterdir() if path.suffix in (".partial", ".done")]
+
+
+def test_several_processes_give_the_same_store():
+    one = open_store(dataset(read, 520), 16)
+    several = open_store(dataset(read, 520, origin="again"), 16, workers=2)
+    assert (one.pixels == several.pixels).all()
+
+
+def test_a_build_that_failed_goes_on_where_it_stopped(tmp_path, cache):
+    log = tmp_path / "read.txt"
+
+    def stopping(name):
+        if name == "0300":
+            raise KeyboardInterrupt
+        return picture(name)
+
+    with pytest.raises(KeyboardInterrupt):
+        open_store(dataset(stopping), 16)
+    assert not list(cache.glob("*.npy")), "nothing stands under the final name"
+    store = open_store(dataset(partial(read, log=log)), 16)
+    assert min(read_names(log)) == "0256", "the first two chunks were there"
+    assert all((store.image(f"{i:04d}") == expected(f"{i:04d}")).all() for i in range(COUNT))
+
+
+def test_a_killed_build_goes_on_where_it_stopped(tmp_path, cache):
+    script = f"""
+        import sys; sys.path.insert(0, {str(Path(__file__).parent)!r})
+        from functools import partial
+        from test_images import dataset, killed, open_store
+        open_store(dataset(partial(killed, at="0290")), 16)
+    """
+    done = subprocess.run([sys.executable, "-c", textwrap.dedent(script)], cwd=provenance.PACKAGE.parent)
+    assert done.returncode == -signal.SIGKILL
+    assert not list(cache.glob("*.npy")) and list(cache.glob("*.partial"))
+    log = tmp_path / "read.txt"
+    store = open_store(dataset(partial(read, log=log)), 16)
+    assert min(read_names(log)) == "0256"
+    assert all((store.image(f"{i:04d}") == expected(f"{i:04d}")).all() for i in range(COUNT))
+
+
+def test_all_corrupt_images_are_named_at_once(cache):
+    bad, damaged = ["0003", "0200"], ["0399"]
+    with pytest.raises(CorruptImages, match=f"3 of {COUNT} images cannot be read") as caught:
+        open_store(dataset(partial(read, bad=bad, damaged=damaged)), 16)
+    message = str(caught.value)
+    assert all(f"{name}: " in message for name in bad + damaged)
+    assert "truncated" in message and "not a JPEG" in message
+    assert not list(cache.glob("*.npy"))
+
+
+def test_mended_images_are_read_anew(tmp_path):
+    with pytest.raises(CorruptImages):
+        open_store(dataset(partial(read, bad=["0003"])), 16)
+    with pytest.raises(CorruptImages):
+        open_store(dataset(partial(read, bad=["0003"])), 16)
+    log = tmp_path / "read.txt"
+    store = open_store(dataset(partial(read, log=log)), 16)
+    assert (store.image("0003") == expected("0003")).all()
+    assert max(read_names(log)) == "0127", "only the chunk of the bad image"
+
+
+def test_a_full_disk_is_said_before_anything_is_decoded(tmp_path, cache, monkeypatch):
+    def full(*arguments):
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    log = tmp_path / "read.txt"
+    with monkeypatch.context() as patch:
+        patch.setattr(images.os, "posix_fallocate", full, raising=False)
+        with pytest.raises(OSError, match="no space for .* GB of decoded images"):
+            open_store(dataset(partial(read, log=log)), 16)
+    assert not read_names(log) and not [path for path in cache.iterdir() if path.suffix in (".npy", ".partial")]
+    open_store(dataset(read), 16)  # and with space again it works
+
+
+def test_batches_are_gathered_from_the_store():
+    store = open_store(dataset(read, 40), 16)
+    source = store.resident("cpu")
+    places = torch.tensor([7, 0, 7, 39])
+    batch = source(places)
+    assert batch.shape == (4, 16, 16, 3) and batch.dtype == torch.uint8
+    assert (batch.numpy() == store.pixels[places.numpy()]).all()
+    assert source(torch.tensor([1])).shape == (1, 16, 16, 3)
+    assert (source(torch.tensor([3, 2, 1, 0])).numpy() == store.pixels[[3, 2, 1, 0]]).all()
+
+
+def test_writing_to_a_batch_leaves_the_file_alone():
+    store = open_store(dataset(read, 40), 16)
+    store.pixels[0] = 0
+    Resident(store.pixels, torch.device("cpu")).source[1] = 0
+    again = open_store(dataset(read, 40), 16)
+    assert (again.image("0000") == expected("0000")).all() and (again.image("0001") == expected("0001")).all()
