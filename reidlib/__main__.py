@@ -106,7 +106,9 @@ def _data(options: argparse.Namespace) -> int:
 
     for name in datasets.DATASETS:
         dataset = datasets.load(MLSLConfig(dataset=name))
-        counts = "; ".join(f"{split} {n['images']} images of {n['vehicles']}" for split, n in dataset.manifest.counts().items())
+        counts = "; ".join(
+            f"{split} {n['images']} images of {n['vehicles']}" for split, n in dataset.manifest.counts().items()
+        )
         print(f"{name}: {dataset.note}\n  {counts}")
     return 0
 

@@ -99,13 +99,13 @@ def _centres(size: int, device: torch.device) -> Tensor:
     return (torch.arange(size, device=device) * 2 + 1) / size - 1
 
 
-@cache
 def pixels(images: Tensor) -> Tensor:
     """Normalised images back as pictures to look at: float32 ``[N, 3, S, S]`` → uint8 ``[N, S, S, 3]``."""
     scale, shift = _normalisation(images.device)
     return ((images - shift) / scale).round().clamp(0, 255).byte().permute(0, 2, 3, 1)
 
 
+@cache
 def _normalisation(device: torch.device) -> tuple[Tensor, Tensor]:
     """Factor and offset ``[1, 3, 1, 1]`` that take 0..255 to zero mean and unit deviation."""
     mean, deviation = (torch.tensor(v, device=device).view(1, 3, 1, 1) for v in (MEAN, DEVIATION))

@@ -70,7 +70,11 @@ class Manifest:
     def counts(self) -> dict[str, dict[str, int]]:
         """Images, vehicles and cameras of each split that has rows."""
         return {
-            split: {"images": len(rows), "vehicles": rows["vehicle_id"].nunique(), "cameras": rows["camera_id"].nunique()}
+            split: {
+                "images": len(rows),
+                "vehicles": rows["vehicle_id"].nunique(),
+                "cameras": rows["camera_id"].nunique(),
+            }
             for split in SPLITS
             if len(rows := self.rows(split))
         }
@@ -135,12 +139,12 @@ def _check_rows(table: pd.DataFrame, name: str) -> None:
     """Refuse rows that no later stage could make sense of, naming the first of them."""
     if table.empty:
         raise ValueError(f"manifest of {name} is empty")
-    boxes = table["bbox"][table["bbox"].notna()]
+    boxes = table["bbox"]
     problems = {
         **{f"{column} missing": table[column].isna() for column in REQUIRED},
         f"split not one of {SPLITS}": ~table["split"].isin(SPLITS).fillna(False),
         "image listed twice in one split": table.duplicated(["split", "image"]),
-        "bbox not (x1, y1, x2, y2) with x1 < x2 and y1 < y2": ~boxes.map(_is_box).astype(bool).reindex(table.index, fill_value=True),
+        "bbox not (x1, y1, x2, y2) with x1 < x2 and y1 < y2": boxes.notna() & ~boxes.map(_is_box).astype(bool),
     }
     for problem, rows in problems.items():
         if rows.any():

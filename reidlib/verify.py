@@ -44,7 +44,11 @@ def verify(
         if word == runs.STALE:
             print(f"stale: {name}: {reason}")
     counts = {word: sum(w == word for _, w, _, _ in found) for word in (runs.FRESH, runs.BY_PROBE, runs.STALE)}
-    print(f"{len(found)} records: " + ", ".join(f"{count} {word}" for word, count in counts.items()) + f", {broken} broken")
+    print(
+        f"{len(found)} records: "
+        + ", ".join(f"{count} {word}" for word, count in counts.items())
+        + f", {broken} broken"
+    )
     return int(counts[runs.STALE] + broken > 0)
 
 

@@ -13,7 +13,9 @@ OFF = {"crop": 1.0, "rotation": 0.0, "brightness": 0.0}
 
 
 def pictures(count=4, size=32, seed=0):
-    return torch.randint(0, 256, (count, size, size, 3), dtype=torch.uint8, generator=torch.Generator().manual_seed(seed))
+    return torch.randint(
+        0, 256, (count, size, size, 3), dtype=torch.uint8, generator=torch.Generator().manual_seed(seed)
+    )
 
 
 def pixels(output):
@@ -119,7 +121,10 @@ def test_a_crop_keeps_its_share_of_each_side_and_stays_inside(crop):
 
 def test_a_rotation_turns_about_the_centre_by_at_most_its_angle():
     size, most = 64, 20.0
-    along = {axis: pixels(Augment(**{**OFF, "rotation": most})(ramp(300, size, axis), generator(5)))[:, 0] / 125 - 1 for axis in "xy"}
+    along = {
+        axis: pixels(Augment(**{**OFF, "rotation": most})(ramp(300, size, axis), generator(5)))[:, 0] / 125 - 1
+        for axis in "xy"
+    }
     part = slice(size // 4, -size // 4)  # where no border is near
     step = 2 * (size // 2 - 1) / size
     # x_source = cos · x − sin · y: its slope along y tells the angle.

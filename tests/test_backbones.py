@@ -12,7 +12,9 @@ def convolutions(network):
     return [module for module in network.modules() if isinstance(module, nn.Conv2d)]
 
 
-@pytest.mark.parametrize("name, dim, size", [("small", 128, 64), ("small", 128, 32), ("digits", 2, 28), ("mobilenet_v1", 1024, 64)])
+@pytest.mark.parametrize(
+    "name, dim, size", [("small", 128, 64), ("small", 128, 32), ("digits", 2, 28), ("mobilenet_v1", 1024, 64)]
+)
 def test_images_become_features(name, dim, size):
     trunk = backbones.build(name).eval()
     found = trunk(torch.randn(2, 3, size, size))
@@ -33,7 +35,9 @@ def test_mobilenet_v1_is_the_papers():
     depthwise = [layer for layer in layers if layer.groups > 1]
     pointwise = [layer for layer in layers if layer.kernel_size == (1, 1)]
     assert len(depthwise) == len(pointwise) == 13 and len(layers) == 27
-    assert all(layer.groups == layer.in_channels == layer.out_channels and layer.kernel_size == (3, 3) for layer in depthwise)
+    assert all(
+        layer.groups == layer.in_channels == layer.out_channels and layer.kernel_size == (3, 3) for layer in depthwise
+    )
     assert [layer.out_channels for layer in pointwise] == [64, 128, 128, 256, 256, *[512] * 6, 1024, 1024]
     assert sum(layer.stride == (2, 2) for layer in layers) == 5
     parameters = sum(parameter.numel() for parameter in backbones.build("mobilenet_v1").parameters())
@@ -85,7 +89,11 @@ def test_the_seed_settles_the_initial_weights():
     [
         ({"name": "resnet"}, ValueError, "'resnet' is refused: allowed are small, digits, mobilenet_v1"),
         ({"name": "small", "pretrained": True}, ValueError, "small has no ImageNet weights"),
-        ({"name": "mobilenet_v1", "weights": "missing.pth"}, FileNotFoundError, "weights = 'missing.pth': no such file"),
+        (
+            {"name": "mobilenet_v1", "weights": "missing.pth"},
+            FileNotFoundError,
+            "weights = 'missing.pth': no such file",
+        ),
         ({"name": "digits", "reduction": "dilate"}, ValueError, "'dilate' is refused: allowed are stride, pool"),
     ],
 )
@@ -102,7 +110,9 @@ def test_weights_of_another_trunk_are_refused(tmp_path):
 
 def test_operations_of_the_small_trunk_by_hand():
     widths, sides = (3, 16, 32, 32, 64, 64, 96, 96, 128), (32, 16, 16, 8, 8, 4, 4, 4)
-    wanted = sum(2 * 9 * before * after * side**2 for before, after, side in zip(widths, widths[1:], sides, strict=False))
+    wanted = sum(
+        2 * 9 * before * after * side**2 for before, after, side in zip(widths, widths[1:], sides, strict=False)
+    )
     trunk = backbones.build("small")
     assert backbones.flops(trunk, (1, 3, 64, 64)) == wanted
     assert backbones.flops(trunk, (5, 3, 64, 64)) == 5 * wanted

@@ -220,7 +220,12 @@ def test_folders_follow_the_environment(monkeypatch, tmp_path):
 
 
 def test_a_notebooks_parameters_are_what_its_parameter_cells_assign():
-    cells = ["", "# Parameters\ndropout = 0.5\nseeds: list = [0]\nlabels = None", "helper = 3", "# Parameters\ndropuot = 0.7\ndropout = 0.1"]
+    cells = [
+        "",
+        "# Parameters\ndropout = 0.5\nseeds: list = [0]\nlabels = None",
+        "helper = 3",
+        "# Parameters\ndropuot = 0.7\ndropout = 0.1",
+    ]
     namespace = {"In": cells, "dropout": 0.1, "dropuot": 0.7, "labels": None, "seeds": [0], "helper": 3, "other": 1}
     assert parameters(namespace) == {"dropout": 0.1, "seeds": [0], "labels": None, "dropuot": 0.7}
     with pytest.raises(ConfigError, match="dropuot = 0.7"):
@@ -229,5 +234,5 @@ def test_a_notebooks_parameters_are_what_its_parameter_cells_assign():
 
 def test_a_plan_has_no_part_in_the_fingerprint_and_loads_without_torch():
     assert not set(Plan.model_fields) & set(Config.model_fields)
-    script = "import sys, reidlib.config as c\ntry:\n c.configure(c.Config, {'seed': -1})\nexcept c.ConfigError:\n sys.exit('torch' in sys.modules)"
-    assert subprocess.run([sys.executable, "-c", script]).returncode == 0
+    refused = "try:\n c.configure(c.Config, {'seed': -1})\nexcept c.ConfigError:\n sys.exit('torch' in sys.modules)"
+    assert subprocess.run([sys.executable, "-c", f"import sys, reidlib.config as c\n{refused}"]).returncode == 0

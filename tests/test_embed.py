@@ -59,7 +59,9 @@ def test_the_batch_size_changes_nothing_that_matters(store):
     torch.manual_seed(0)
     network = nn.Sequential(nn.Conv2d(3, 4, 3), nn.BatchNorm2d(4), nn.ReLU(), nn.AdaptiveAvgPool2d(1), nn.Flatten())
     table = pd.DataFrame({"image": NAMES})
-    torch.testing.assert_close(embed(network, store, table, batch=7).features, embed(network, store, table, batch=30).features)
+    torch.testing.assert_close(
+        embed(network, store, table, batch=7).features, embed(network, store, table, batch=30).features
+    )
 
 
 @pytest.mark.parametrize("value", [float("nan"), float("inf"), -float("inf")])

@@ -53,7 +53,15 @@ json.dump({name: forked(tree, check, keys) for name, tree in job["trees"].items(
 """
 
 SMALL = {"profile": "smoke", "iterations1": 4, "iterations2": 4, "batch": 8, "pairs": 4}
-DIGITS = {**SMALL, "dataset": "digits", "backbone": "digits", "image_size": 28, "labels": ["id"], "digits_train": 60, "digits_test": 40}
+DIGITS = {
+    **SMALL,
+    "dataset": "digits",
+    "backbone": "digits",
+    "image_size": 28,
+    "labels": ["id"],
+    "digits_train": 60,
+    "digits_test": 40,
+}
 RECORDS = {
     "feature": {**SMALL, "learning": "feature", "schedule1": "cosine"},
     "joint": {**SMALL, "schedule1": "cosine"},  # drops in stage 2
@@ -68,7 +76,7 @@ STALE = {
     "contrastive loss, push": ("losses.py", "push = 0.5 *", "push = 0.55 *", PAIRS),
     "distance": ("losses.py", "(first - second).abs()", "(first - second).abs() * 1.01", PAIRS),
     "masked mean": ("losses.py", ".sum(0) / known", ".sum(0) * 1.01 / known", PAIRS),
-    "classification loss": ("papers/mlsl.py", "batch.labels[:, 0])}", "batch.labels[:, 0], label_smoothing=0.01)}", ALL),
+    "classification loss": ("papers/mlsl.py", "labels[:, 0])}", "labels[:, 0], label_smoothing=0.01)}", ALL),
     "classification loss of pairs": ("papers/mlsl.py", ".mean(1).sum()", ".mean(1).sum() * 1.01", PAIRS),
     "weight of classification": ("papers/mlsl.py", '{"identity": 1.0}', '{"identity": 1.01}', ALL),
     "alpha": ("papers/mlsl.py", '{"identity": config.alpha}', '{"identity": 1.1 * config.alpha}', PAIRS),
@@ -113,12 +121,21 @@ def findings(tmp_path_factory):
     folder = tmp_path_factory.mktemp("freshness")
     base = changed(provenance.PACKAGE, folder / "base", ("__init__.py", "", ""))
     changes = {**STALE, **FRESH, **BY_PROBE}
-    trees = {name: changed(provenance.PACKAGE, folder / str(i), change) for i, (name, change) in enumerate(changes.items())}
-    environment = {**os.environ, "REIDLIB_CACHE": str(folder / "cache"), "OMP_NUM_THREADS": "1", "PYTHONDONTWRITEBYTECODE": "1"}
+    trees = {
+        name: changed(provenance.PACKAGE, folder / str(i), change) for i, (name, change) in enumerate(changes.items())
+    }
+    environment = {
+        **os.environ,
+        "REIDLIB_CACHE": str(folder / "cache"),
+        "OMP_NUM_THREADS": "1",
+        "PYTHONDONTWRITEBYTECODE": "1",
+    }
     environment.pop("PYTHONPATH", None)
     job = json.dumps({"base": base, "trees": trees, "configs": RECORDS})
     command = [sys.executable, "-c", DRIVER]
-    done = subprocess.run(command, cwd=folder, input=job, stdout=subprocess.PIPE, text=True, env=environment, check=True)
+    done = subprocess.run(
+        command, cwd=folder, input=job, stdout=subprocess.PIPE, text=True, env=environment, check=True
+    )
     return json.loads(done.stdout)
 
 

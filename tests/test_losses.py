@@ -10,7 +10,11 @@ from torch.autograd import gradcheck
 
 from reidlib import losses
 
-VECTORS = {"absolute": lambda a, b: abs(a - b), "euclidean": lambda a, b: (a - b) ** 2, "multiplication": lambda a, b: a * b}
+VECTORS = {
+    "absolute": lambda a, b: abs(a - b),
+    "euclidean": lambda a, b: (a - b) ** 2,
+    "multiplication": lambda a, b: a * b,
+}
 SCALARS = {
     "absolute": lambda a, b: sum(abs(x - y) for x, y in zip(a, b, strict=True)),
     "euclidean": lambda a, b: math.sqrt(sum((x - y) ** 2 for x, y in zip(a, b, strict=True))),
@@ -28,7 +32,10 @@ def features(generator, pairs=5, width=7):
 def test_vector_distances_equal_a_loop(distance, generator):
     first, second = features(generator)
     found = losses.pair_distance(first, second, distance)
-    wanted = [[VECTORS[distance](float(a), float(b)) for a, b in zip(*rows, strict=True)] for rows in zip(first, second, strict=True)]
+    wanted = [
+        [VECTORS[distance](float(a), float(b)) for a, b in zip(*rows, strict=True)]
+        for rows in zip(first, second, strict=True)
+    ]
     torch.testing.assert_close(found, torch.tensor(wanted, dtype=torch.float64))
 
 

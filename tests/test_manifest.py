@@ -16,7 +16,9 @@ def rows(*entries, **common):
 def benchmark():
     """Eight training vehicles and two test ones, two cameras, two images of each."""
     entries = [(f"{v}_{c}_{i}.jpg", "train", f"v{v}", f"c{c}") for v in range(8) for c in range(2) for i in range(2)]
-    entries += [(f"{v}_{c}_0.jpg", split, f"v{v}", f"c{c}") for v in (8, 9) for c in range(2) for split in ("query", "gallery")]
+    entries += [
+        (f"{v}_{c}_0.jpg", split, f"v{v}", f"c{c}") for v in (8, 9) for c in range(2) for split in ("query", "gallery")
+    ]
     table = pd.DataFrame(entries, columns=["image", "split", "vehicle_id", "camera_id"])
     return table.reindex(columns=list(COLUMNS)).assign(color="red", time=1.5, bbox=[(0, 1, 20, 31)] * len(table))
 
@@ -35,8 +37,9 @@ def test_rows_are_sorted_whatever_their_order():
 
 def test_the_digest_covers_rows_and_pixels():
     table = benchmark()
-    changed = [table.assign(**{column: value}) for column, value in
-               [("color", "blue"), ("time", 2.0), ("type", "van"), ("mask", "m.png"), ("bbox", [(0, 0, 20, 31)] * len(table))]]  # fmt: skip
+    boxes = [(0, 0, 20, 31)] * len(table)
+    others = {"color": "blue", "time": 2.0, "type": "van", "mask": "m.png", "bbox": boxes}
+    changed = [table.assign(**{column: value}) for column, value in others.items()]
     digests = {Manifest("a", one, "o").digest for one in [table, *changed]} | {Manifest("a", table, "p").digest}
     assert len(digests) == len(changed) + 2
     assert Manifest("b", table, "o").digest == Manifest("a", table, "o").digest, "a title is no data"

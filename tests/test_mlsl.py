@@ -1,4 +1,4 @@
-"""MLSL's network and objective against loops and values by hand; which run starts from which; tiny runs of each variant."""
+"""MLSL's network and objective against loops and values by hand; what starts from what; tiny runs of each variant."""
 
 import math
 
@@ -12,8 +12,8 @@ from reidlib import outcome, runs
 from reidlib.papers import mlsl
 from reidlib.papers.mlsl import MLSL, Batch, MLSLConfig, SigmoidalUnits
 
-TINY = {"profile": "smoke", "dataset": "digits", "backbone": "small", "image_size": 16, "digits_train": 60, "digits_test": 40,
-        "iterations1": 3, "iterations2": 2}  # fmt: skip
+TINY = {"profile": "smoke", "dataset": "digits", "backbone": "small", "image_size": 16, "digits_train": 60,
+        "digits_test": 40, "iterations1": 3, "iterations2": 2}  # fmt: skip
 
 
 def sigmoid(value):
@@ -50,7 +50,9 @@ def test_a_sigmoidal_unit_by_hand():
     assert found(first, second).flatten().tolist() == pytest.approx([sigmoid(0.6 + 0.4 - 1), sigmoid(-1.0)])
 
 
-@pytest.mark.parametrize("distance, vector, scalar", [("absolute", 2.5, 7.0), ("euclidean", 8.5, 5.0), ("multiplication", -1.5, -3.0)])
+@pytest.mark.parametrize(
+    "distance, vector, scalar", [("absolute", 2.5, 7.0), ("euclidean", 8.5, 5.0), ("multiplication", -1.5, -3.0)]
+)
 def test_distances_and_schemes_by_hand(distance, vector, scalar):
     first, second = torch.tensor([[3.0, -1.0]]), torch.tensor([[0.0, 3.0]])
     seen = units([[-0.5, 1.0]], [0.0], labels=["id"], distance=distance).eval()(first, second)
@@ -103,7 +105,9 @@ def test_the_objective_equals_a_loop():
     labels = torch.tensor([[0, 0, 1], [0, -1, 1], [1, 2, 0], [2, 1, -1], [0, 0, 1], [0, 1, 1], [3, 2, 0], [4, 1, 0]])
     terms = mlsl.pairwise(network, Batch(features, labels), config)
     logits, outputs = network.identity(features).tolist(), network.units(features[:4], features[4:]).tolist()
-    entropy = [math.log(sum(map(math.exp, row))) - row[int(label)] for row, label in zip(logits, labels[:, 0], strict=True)]
+    entropy = [
+        math.log(sum(map(math.exp, row))) - row[int(label)] for row, label in zip(logits, labels[:, 0], strict=True)
+    ]
     wanted = {"identity": sum(entropy[:4]) / 4 + sum(entropy[4:]) / 4}
     for m, name in enumerate(("id", "color", "type")):
         parts = []
@@ -144,7 +148,8 @@ def test_without_mapping_the_loss_is_on_the_distance_itself(distance, scalar):
 
 
 @pytest.mark.parametrize("learning, terms", [
-    ("feature", {"identity": 1.0}), ("continued", {"identity": 0.1}), ("similarity", {"id": 1.0, "color": 1.0, "type": 1.0}),
+    ("feature", {"identity": 1.0}), ("continued", {"identity": 0.1}),
+    ("similarity", {"id": 1.0, "color": 1.0, "type": 1.0}),
     ("joint", {"identity": 0.1, "id": 1.0, "color": 1.0, "type": 1.0}),
 ])  # fmt: skip
 def test_each_way_of_learning_has_its_terms(learning, terms):
@@ -192,7 +197,9 @@ def test_what_starts_from_what_and_for_how_long():
 def test_schedules_of_the_paper():
     config = MLSLConfig(profile="paper")
     stage2 = mlsl.schedule(config, 37_778)
-    assert [stage2(step) for step in (0, 23_999, 24_000, 35_999, 36_000, 47_999)] == pytest.approx([1e-3] * 2 + [1e-4] * 2 + [1e-5] * 2)
+    assert [stage2(step) for step in (0, 23_999, 24_000, 35_999, 36_000, 47_999)] == pytest.approx(
+        [1e-3] * 2 + [1e-4] * 2 + [1e-5] * 2
+    )
     stage1 = mlsl.schedule(config.but(learning="feature"), 4_800)  # 100 steps an epoch of 48 images
     assert [stage1(step) for step in (0, 9_999, 10_000, 20_000)] == pytest.approx([1e-3, 1e-3, 1e-4, 1e-5])
     epochs = mlsl.schedule(config.but(schedule2="epochs"), 4_800)
@@ -210,14 +217,28 @@ def test_batches_hold_pairs_and_their_labels():
         shown = (batch.images[:, 0, 8, 8] * 58.395 + 123.675).div(20).round().long()
         assert torch.equal(labels[shown], batch.labels), "labels stay with their images"
         assert torch.equal(feed(3).images, batch.images) and not torch.equal(feed(4).images, batch.images)
-    first, second = mlsl.batches(config, lambda places: pixels[places], torch.arange(12), labels)(0).labels[:, 0].chunk(2)
+    first, second = (
+        mlsl.batches(config, lambda places: pixels[places], torch.arange(12), labels)(0).labels[:, 0].chunk(2)
+    )
     assert (first[:4] == second[:4]).all() and (first[4:] != second[4:]).all()
 
 
 def test_label_codes_take_the_model_where_there_is_no_type():
-    rows = pd.DataFrame({"vehicle_id": ["b", "a", "b"], "color": ["red", pd.NA, "blue"], "type": [pd.NA] * 3, "model": ["x", "y", pd.NA]}, dtype="string")
+    rows = pd.DataFrame(
+        {
+            "vehicle_id": ["b", "a", "b"],
+            "color": ["red", pd.NA, "blue"],
+            "type": [pd.NA] * 3,
+            "model": ["x", "y", pd.NA],
+        },
+        dtype="string",
+    )
     assert mlsl.label_codes(rows).tolist() == [[1, 1, 0], [0, -1, 1], [1, 0, -1]]
-    assert mlsl.label_codes(rows.assign(type=pd.Series(["van", "bus", pd.NA], dtype="string")))[:, 2].tolist() == [1, 0, -1]
+    assert mlsl.label_codes(rows.assign(type=pd.Series(["van", "bus", pd.NA], dtype="string")))[:, 2].tolist() == [
+        1,
+        0,
+        -1,
+    ]
 
 
 def test_a_probe_is_repeatable_and_sees_both_stages():
@@ -231,9 +252,9 @@ def test_a_probe_is_repeatable_and_sees_both_stages():
     assert other["feature loss"] == found["feature loss"] and other["joint loss"] != found["joint loss"]
 
 
-VARIANTS = [{"learning": "feature"}, {"learning": "continued"}, {"learning": "similarity"}, {"mapping": "none"}, {"init": "scratch"},
-            {"scheme": "scalar", "distance": "euclidean"}, {"distance": "multiplication"}, {"digits_protocol": "test_to_train"},
-            {"backbone": "digits", "image_size": 28}, {"precision": "bfloat16"}, {"test_distance": "cosine"}]  # fmt: skip
+VARIANTS = [{"learning": "feature"}, {"learning": "continued"}, {"learning": "similarity"}, {"mapping": "none"},
+            {"init": "scratch"}, {"scheme": "scalar", "distance": "euclidean"}, {"distance": "multiplication"},
+            {"digits_protocol": "test_to_train"}, {"backbone": "digits", "image_size": 28}, {"precision": "bfloat16"}, {"test_distance": "cosine"}]  # fmt: skip
 
 
 @pytest.mark.parametrize("variant", VARIANTS, ids=str)

@@ -10,7 +10,8 @@ from reidlib.provenance import code_digest, direct_imports, import_closure
 
 SOURCES = {
     "__init__.py": '"""A package."""\n',
-    "top.py": '"""Top."""\nfrom reidlib import middle\nfrom reidlib.deep.leaf import RATE\n\n\ndef f(x):\n    """Doc."""\n    y = x * RATE\n    return y + middle.ONE\n',
+    "top.py": '"""Top."""\nfrom reidlib import middle\nfrom reidlib.deep.leaf import RATE\n\n\n'
+    'def f(x):\n    """Doc."""\n    y = x * RATE\n    return y + middle.ONE\n',
     "middle.py": "import os\nimport reidlib.late\n\nONE = 1\n",
     "late.py": "def g():\n    from .deep import leaf\n\n    return leaf.RATE\n",
     "deep/__init__.py": "from . import side\n",
@@ -99,8 +100,8 @@ def test_an_unknown_module_is_refused(package, name):
 
 def test_a_papers_digest_covers_all_that_makes_its_numbers():
     closure = {name.removeprefix("reidlib.") for name in import_closure("reidlib.papers.mlsl")}
-    stages = {"manifest", "images", "augment", "sampler", "losses", "backbones", "train", "embed", "metrics", "protocols",
-              "outcome", "datasets", "datasets.rendered", "render", "runs", "records", "config"}  # fmt: skip
+    stages = {"manifest", "images", "augment", "sampler", "losses", "backbones", "train", "embed", "metrics",
+              "protocols", "outcome", "datasets", "datasets.rendered", "render", "runs", "records", "config"}  # fmt: skip
     assert stages <= closure
     shown = {"claims", "plots", "report", "tables", "explore", "__main__"}
     assert not {name.partition(".")[0] for name in closure} & shown, "what a paper claims makes no run stale"

@@ -133,7 +133,9 @@ def test_a_damaged_record_is_named_and_computed_again(cache, damage):
     record = runs.run(toy(), TOY)
     path = cache / "records" / "mlsl" / f"{record.key}.json"
     text = path.read_text()
-    path.write_text({"truncate": text[: len(text) // 2], "alter": text.replace('"mAP":1.0', '"mAP":0.9'), "empty": ""}[damage])
+    path.write_text(
+        {"truncate": text[: len(text) // 2], "alter": text.replace('"mAP":1.0', '"mAP":0.9'), "empty": ""}[damage]
+    )
     with pytest.warns(UserWarning, match=f"{record.key}.json .*computed again"):
         again = runs.run(toy(), TOY)
     assert again.scores == record.scores and len(log()) == 2

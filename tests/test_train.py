@@ -19,7 +19,9 @@ def network():
     """Linear layers, dropout and batch normalisation: weights, buffers and a random layer."""
     with torch.random.fork_rng():
         torch.manual_seed(0)
-        return nn.Sequential(nn.Linear(6, 8, bias=False), nn.BatchNorm1d(8), nn.Dropout(0.5), nn.ReLU(), nn.Linear(8, 3))
+        return nn.Sequential(
+            nn.Linear(6, 8, bias=False), nn.BatchNorm1d(8), nn.Dropout(0.5), nn.ReLU(), nn.Linear(8, 3)
+        )
 
 
 def batches(step):
@@ -148,7 +150,9 @@ def test_a_loss_that_is_not_finite_stops_the_run_and_names_the_step(tmp_path):
     assert torch.load(tmp_path / "run.pt")["step"] <= 33, "no checkpoint holds what was spoiled"
 
 
-@pytest.mark.parametrize("weights", [{"class": 1.0}, {"class": 1.0, "size": 1.0, "colour": 1.0}, {"class": 1.0, "sise": 1.0}])
+@pytest.mark.parametrize(
+    "weights", [{"class": 1.0}, {"class": 1.0, "size": 1.0, "colour": 1.0}, {"class": 1.0, "sise": 1.0}]
+)
 def test_terms_without_a_weight_are_refused(weights):
     with pytest.raises(ValueError, match=r"\['class', 'size'\] are not those weighted"):
         train(network(), objective, weights, batches, PLAN)

@@ -53,7 +53,7 @@ class MLSLConfig(Config):
         "dataset": "digits", "backbone": "digits", "image_size": 28, "labels": ("id",), "pretrained": False, "weights": None,
     }  # fmt: skip
     DIGITS_SCALES: ClassVar[Mapping[str, Mapping[str, Any]]] = {
-        "smoke": {}, "quick": {"iterations1": 2000, "iterations2": 1500}, "paper": {"iterations1": 20_000, "iterations2": 20_000},
+        "smoke": {}, "quick": {"iterations1": 2500, "iterations2": 1500}, "paper": {"iterations1": 20_000, "iterations2": 20_000},
     }  # fmt: skip
 
     labels: Annotated[tuple[Attribute, ...], ListOrJson] = Field(
@@ -68,7 +68,7 @@ class MLSLConfig(Config):
     dropout: float = Field(0.5, ge=0, lt=1, description="rate before each sigmoidal unit")
     scalar_dropout: bool = Field(True, description="scalar scheme: drop elements before the distance is reduced")
     margin: float = Field(1.0, gt=0, le=1, description="of the contrastive loss on the units' outputs")
-    plain_margin: float = Field(10.0, gt=0, le=1e4, description="of the contrastive loss without units (No-ML)")
+    plain_margin: float = Field(50.0, gt=0, le=1e4, description="of the contrastive loss without units (No-ML)")
     alpha: float = Field(0.1, ge=0, le=100, description="weight of the classification loss of each image")
     weight_id: float = Field(1.0, ge=0, le=100, description="weight of the identity term")
     weight_color: float = Field(1.0, ge=0, le=100, description="weight of the colour term")
@@ -81,7 +81,9 @@ class MLSLConfig(Config):
     iterations2: int = Field(500, ge=1, le=10**7, description="steps of stage 2")
     rate1: float = Field(1e-3, gt=0, le=1, description="initial learning rate of stage 1")
     rate2: float = Field(1e-3, gt=0, le=1, description="initial learning rate of stage 2")
-    schedule1: Literal["epochs", "cosine"] = Field("epochs", description="x 0.1 every 100 epochs, or warm-up and cosine")
+    schedule1: Literal["epochs", "cosine"] = Field(
+        "epochs", description="x 0.1 every 100 epochs, or warm-up and cosine"
+    )
     schedule2: Literal["steps", "epochs", "cosine"] = Field(
         "steps", description="x 0.1 at 1/2 and 3/4 (ablations), every 50 epochs (Tables 8-10), or warm-up and cosine"
     )

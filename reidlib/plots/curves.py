@@ -13,7 +13,18 @@ from matplotlib.ticker import MaxNLocator
 
 from reidlib.claims import MARKS, Record, Verdict, interval, score
 from reidlib.plots.style import (
-    BLUE, COLORS, DASHES, GREEN, GREY, INK, MARKERS, SOFT, VERMILION, figure, panels, styled,
+    BLUE,
+    COLORS,
+    DASHES,
+    GREEN,
+    GREY,
+    INK,
+    MARKERS,
+    SOFT,
+    VERMILION,
+    figure,
+    panels,
+    styled,
 )  # fmt: skip
 
 NAMES = {"mAP": "mAP"}

@@ -8,7 +8,16 @@ from matplotlib.figure import Figure
 from matplotlib.patches import Circle, FancyArrowPatch, FancyBboxPatch, Polygon, Rectangle
 
 from reidlib.plots.style import (
-    BLUE, GREEN, INK, ORANGE, PURPLE, SOFT, VERMILION, WIDTH, figure, panels, styled,
+    BLUE,
+    GREEN,
+    INK,
+    ORANGE,
+    PURPLE,
+    SOFT,
+    VERMILION,
+    figure,
+    panels,
+    styled,
 )  # fmt: skip
 
 Point = tuple[float, float]
@@ -169,7 +178,16 @@ def _photo(axis: Axes, centre: Point, color: str) -> None:
     """A small picture of a car."""
     x, y = centre
     axis.add_patch(Rectangle((x - 0.42, y - 0.38), 0.84, 0.76, facecolor="#F3F4F6", edgecolor=INK, lw=1))
-    body = [(-0.33, -0.14), (-0.33, 0.02), (-0.2, 0.05), (-0.1, 0.2), (0.14, 0.2), (0.24, 0.05), (0.33, 0.0), (0.33, -0.14)]
+    body = [
+        (-0.33, -0.14),
+        (-0.33, 0.02),
+        (-0.2, 0.05),
+        (-0.1, 0.2),
+        (0.14, 0.2),
+        (0.24, 0.05),
+        (0.33, 0.0),
+        (0.33, -0.14),
+    ]
     axis.add_patch(Polygon([(x + dx, y + dy) for dx, dy in body], closed=True, facecolor=color, lw=0))
     for dx in (-0.19, 0.19):
         axis.add_patch(Circle((x + dx, y - 0.15), 0.075, facecolor=INK, edgecolor="white", lw=1))

@@ -133,7 +133,9 @@ def _strip(axes: Sequence[Axes], one: Mapping, query: np.ndarray, images: Callab
 def _named(axis: Axes, image: np.ndarray, who: Mapping) -> None:
     """An image with its vehicle and camera in small print."""
     _image(axis, image)
-    axis.set_xlabel(f"{who['vehicle']}\n{who['camera'] or '–'}", fontsize=6.8, color=SOFT, labelpad=2.5, linespacing=1.1)
+    axis.set_xlabel(
+        f"{who['vehicle']}\n{who['camera'] or '–'}", fontsize=6.8, color=SOFT, labelpad=2.5, linespacing=1.1
+    )
 
 
 def _image(axis: Axes, image: np.ndarray) -> None:

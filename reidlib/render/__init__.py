@@ -8,4 +8,18 @@ from reidlib.render.plan import Plan, Preset, Share, camera_metres, plan
 from reidlib.render.sheet import portrait, samples, sheet
 from reidlib.render.vehicles import Marks, Sticker, Vehicle
 
-__all__ = ["Marks", "Plan", "Preset", "Scene", "Share", "Sticker", "Vehicle", "camera_metres", "draw", "plan", "portrait", "samples", "sheet"]
+__all__ = [
+    "Marks",
+    "Plan",
+    "Preset",
+    "Scene",
+    "Share",
+    "Sticker",
+    "Vehicle",
+    "camera_metres",
+    "draw",
+    "plan",
+    "portrait",
+    "samples",
+    "sheet",
+]

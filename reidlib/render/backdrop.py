@@ -28,7 +28,9 @@ def _texture(grain: int) -> np.ndarray:
     return 0.55 * fine + 0.45 * np.repeat(np.repeat(broad, 16, axis=0), 16, axis=1)
 
 
-def backdrop(camera: Camera, eye: np.ndarray, rays: np.ndarray, vehicle: Vehicle, place: tuple[float, ...]) -> np.ndarray:
+def backdrop(
+    camera: Camera, eye: np.ndarray, rays: np.ndarray, vehicle: Vehicle, place: tuple[float, ...]
+) -> np.ndarray:
     """Linear colours of what rays see beside the vehicle.
 
     Args:
@@ -59,7 +61,10 @@ def backdrop(camera: Camera, eye: np.ndarray, rays: np.ndarray, vehicle: Vehicle
 def _ground(camera: Camera, x: np.ndarray, y: np.ndarray) -> np.ndarray:
     """Linear colour of the ground: asphalt, lines, kerb, verge."""
     grain = _texture(camera.grain)
-    cell = np.floor(x * np.float32(CELLS)).astype(np.int32) % TILE, np.floor(y * np.float32(CELLS)).astype(np.int32) % TILE
+    cell = (
+        np.floor(x * np.float32(CELLS)).astype(np.int32) % TILE,
+        np.floor(y * np.float32(CELLS)).astype(np.int32) % TILE,
+    )
     rough = grain[cell]
     tone = np.float32(camera.road) * (1 + np.float32(0.13) * rough)
     beside, edge = np.abs(y), np.float32(2 * camera.lane * camera.lanes)
@@ -84,12 +89,17 @@ def _wall(camera: Camera, eye: np.ndarray, rays: np.ndarray, color: np.ndarray, 
     reach = (np.copysign(np.float32(away), across) - np.float32(eye[1])) / across
     x, z = np.float32(eye[0]) + reach * dx, np.float32(eye[2]) + reach * dz
     hit = np.flatnonzero((reach > 0) & (z > 0) & (z < height) & (np.abs(x) < 120))
-    cell = np.floor(x[hit] * np.float32(2.5)).astype(np.int32) % TILE, np.floor(z[hit] * np.float32(5)).astype(np.int32) % TILE
+    cell = (
+        np.floor(x[hit] * np.float32(2.5)).astype(np.int32) % TILE,
+        np.floor(z[hit] * np.float32(5)).astype(np.int32) % TILE,
+    )
     tone = np.array(shade, np.float32) * (1 + np.float32(0.16) * _texture(camera.grain)[cell])[:, None]
     color[hit] = tone * tone * np.float32(0.6) * light
 
 
-def _shadow(camera: Camera, vehicle: Vehicle, place: tuple[float, ...], x: np.ndarray, y: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+def _shadow(
+    camera: Camera, vehicle: Vehicle, place: tuple[float, ...], x: np.ndarray, y: np.ndarray
+) -> tuple[np.ndarray, np.ndarray]:
     """How much sun (first) and sky (second) reaches points of the ground, 0..1."""
     spec = vehicle.spec
     px, py, c, s = (np.float32(value) for value in place)
@@ -102,7 +112,9 @@ def _shadow(camera: Camera, vehicle: Vehicle, place: tuple[float, ...], x: np.nd
         run = np.float32(layer * spec.height / camera.sun[2])
         inset = np.float32(0.0 if layer < 0.5 or spec.base_f < 0.15 else 0.16 * spec.length)
         sun = np.minimum(sun, _outside(ox + run * sx, oy + run * sy, half - inset, width, np.float32(0.12)))
-    sky = np.float32(0.12) + np.float32(0.88) * _outside(ox, oy, half - np.float32(0.1), width - np.float32(0.1), np.float32(0.55))
+    sky = np.float32(0.12) + np.float32(0.88) * _outside(
+        ox, oy, half - np.float32(0.1), width - np.float32(0.1), np.float32(0.55)
+    )
     return sun, sky
 
 
@@ -132,7 +144,9 @@ def occlude(rng: np.random.Generator, color: np.ndarray, camera: Camera) -> np.n
         half, middle = 0.02 + 0.03 * size, 0.15 + 0.7 * place
         covered = np.abs(u - np.float32(middle)) < half
         round_ = 1 - np.abs(u - np.float32(middle)) / np.float32(half)
-        shade = (np.float32(0.25 + 0.3 * tone) * (np.float32(0.5) + np.float32(0.5) * round_))[..., None] * np.ones(3, np.float32)
+        shade = (np.float32(0.25 + 0.3 * tone) * (np.float32(0.5) + np.float32(0.5) * round_))[..., None] * np.ones(
+            3, np.float32
+        )
     elif kind == 1:
         covered, shade = _leaves(rng, u, v, place, size)
     else:
@@ -141,7 +155,9 @@ def occlude(rng: np.random.Generator, color: np.ndarray, camera: Camera) -> np.n
     return covered
 
 
-def _leaves(rng: np.random.Generator, u: np.ndarray, v: np.ndarray, place: float, size: float) -> tuple[np.ndarray, np.ndarray]:
+def _leaves(
+    rng: np.random.Generator, u: np.ndarray, v: np.ndarray, place: float, size: float
+) -> tuple[np.ndarray, np.ndarray]:
     """Twigs hanging in from a corner or the top."""
     cells = rng.integers(0, 256, (16, 16)).astype(np.float32) / np.float32(255)
     coarse = cells[(v * 7).astype(np.int32), (u * 7).astype(np.int32)]
@@ -152,7 +168,9 @@ def _leaves(rng: np.random.Generator, u: np.ndarray, v: np.ndarray, place: float
     return covered, green * (np.float32(0.6) + np.float32(0.8) * fine)[..., None]
 
 
-def _passer(rng: np.random.Generator, u: np.ndarray, v: np.ndarray, place: float, size: float) -> tuple[np.ndarray, np.ndarray]:
+def _passer(
+    rng: np.random.Generator, u: np.ndarray, v: np.ndarray, place: float, size: float
+) -> tuple[np.ndarray, np.ndarray]:
     """The edge of another vehicle at the left, the right or below."""
     body = rng.integers(20, 230, 3).astype(np.float32) / np.float32(255)
     deep = np.float32(0.10 + 0.14 * size)

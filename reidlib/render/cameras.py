@@ -10,7 +10,12 @@ Color = tuple[float, float, float]
 Point = tuple[float, float, float]
 KINDS = ("front", "rear-left", "side", "rear", "front-left", "front", "rear", "side-far", "front-right", "rear-right")
 # Ground beside the road: colour, and how much its brightness varies.
-VERGES = (((0.34, 0.42, 0.22), 0.30), ((0.62, 0.60, 0.57), 0.10), ((0.50, 0.45, 0.36), 0.22), ((0.46, 0.47, 0.48), 0.14))
+VERGES = (
+    ((0.34, 0.42, 0.22), 0.30),
+    ((0.62, 0.60, 0.57), 0.10),
+    ((0.50, 0.45, 0.36), 0.22),
+    ((0.46, 0.47, 0.48), 0.14),
+)
 WALLS = ((0.55, 0.42, 0.36), (0.66, 0.66, 0.64), (0.25, 0.34, 0.19), (0.44, 0.46, 0.50))
 # Streets cross every so many metres.
 BLOCK = (140.0, 260.0)

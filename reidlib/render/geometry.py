@@ -63,7 +63,13 @@ def _stations(spec: Model) -> list[tuple[float, float, float, float, float]]:
     front = [
         (x(0), sill + 0.10, spec.nose - 0.10 * (r > 0.15), 1 - 0.55 * r, spec.nose - 0.06),
         (x(0) - 0.3 * r, sill + 0.03, spec.nose, 1 - 0.22 * r, crown(spec.nose)),
-        (x(0) - 1.2 * r, sill, spec.nose + 0.3 * (spec.cowl - spec.nose), 1.0, crown(spec.nose + 0.3 * (spec.cowl - spec.nose))),
+        (
+            x(0) - 1.2 * r,
+            sill,
+            spec.nose + 0.3 * (spec.cowl - spec.nose),
+            1.0,
+            crown(spec.nose + 0.3 * (spec.cowl - spec.nose)),
+        ),
     ]
     base = min(x(spec.base_f), x(0) - 1.2 * r - 0.02)
     middle = [(base, sill, spec.cowl, 1.0, crown(spec.cowl)), (x(spec.roof_f), sill, spec.belt, 1.0, crown(spec.belt))]
@@ -122,14 +128,24 @@ def wheels(spec: Model) -> list[Mesh]:
             disc = np.stack([np.broadcast_to(hub, rim.shape), rim, ahead], axis=1)
             disc = disc if sign < 0 else disc[:, ::-1]
             tread = quads(rim, inner, np.roll(inner, -1, axis=0), ahead)
-            meshes += [Mesh(_facing(disc, np.array([0, sign, 0])), np.full(12, int(Part.WHEEL))), outward(tread, Part.TYRE)]
+            meshes += [
+                Mesh(_facing(disc, np.array([0, sign, 0])), np.full(12, int(Part.WHEEL))),
+                outward(tread, Part.TYRE),
+            ]
     return meshes
 
 
 def _facing(corners: np.ndarray, direction: np.ndarray) -> np.ndarray:
     """Flat faces wound so that their normals point along a direction."""
     a, b = corners[:, 1] - corners[:, 0], corners[:, 2] - corners[:, 0]
-    normal = np.stack([a[:, 1] * b[:, 2] - a[:, 2] * b[:, 1], a[:, 2] * b[:, 0] - a[:, 0] * b[:, 2], a[:, 0] * b[:, 1] - a[:, 1] * b[:, 0]], 1)
+    normal = np.stack(
+        [
+            a[:, 1] * b[:, 2] - a[:, 2] * b[:, 1],
+            a[:, 2] * b[:, 0] - a[:, 0] * b[:, 2],
+            a[:, 0] * b[:, 1] - a[:, 1] * b[:, 0],
+        ],
+        1,
+    )
     along_it = normal[:, 0] * direction[0] + normal[:, 1] * direction[1] + normal[:, 2] * direction[2]
     return np.where((along_it < 0)[:, None, None], corners[:, ::-1], corners)
 
@@ -159,7 +175,10 @@ def cargo(spec: Model) -> list[Mesh]:
         return [chassis, bumper, box((rear, -w, 1.0), (front, w, spec.deck), Part.CARGO, 0.03)]
     if spec.cargo == "tank":
         z, r = (spec.deck + 1.0) / 2, (spec.deck - 1.0) / 2
-        rings = [_ellipse(x, w * s, r * s, z) for x, s in ((front, 0.72), (front - 0.25, 1.0), (rear + 0.3, 1.0), (rear + 0.05, 0.72))]
+        rings = [
+            _ellipse(x, w * s, r * s, z)
+            for x, s in ((front, 0.72), (front - 0.25, 1.0), (rear + 0.3, 1.0), (rear + 0.05, 0.72))
+        ]
         return [chassis, bumper, loft(np.array(rings), Part.CARGO)]
     return [chassis, bumper, *_tipper(spec, front, rear, w)]
 
@@ -183,9 +202,16 @@ def _tipper(spec: Model, front: float, rear: float, w: float) -> list[Mesh]:
     rings = np.array([[(x, y, z) for y, z in ring] for x in (front, rear)])
     walls = loft(rings, Part.CARGO, closed=False, caps=(False, False))
     floor = np.abs(walls.corners[:, :, 1]).max(axis=1) < w - wall / 2
-    ends = [box((rear, -w, z0), (rear + wall, w, z1), Part.CARGO), box((front - wall, -w, z0), (front, w, z1 + 0.25), Part.CARGO)]
+    ends = [
+        box((rear, -w, z0), (rear + wall, w, z1), Part.CARGO),
+        box((front - wall, -w, z0), (front, w, z1 + 0.25), Part.CARGO),
+    ]
     shield = box((front - wall, -w * 0.9, z1 + 0.1), (front + 0.7, w * 0.9, z1 + 0.25), Part.CARGO)
-    return [Mesh(walls.corners, np.where(floor, int(Part.BED), walls.part)), *ends, *([shield] if z1 + 0.1 > spec.height else [])]
+    return [
+        Mesh(walls.corners, np.where(floor, int(Part.BED), walls.part)),
+        *ends,
+        *([shield] if z1 + 0.1 > spec.height else []),
+    ]
 
 
 def on_roof(spec: Model, roof: str) -> list[Mesh]:
@@ -199,7 +225,10 @@ def on_roof(spec: Model, roof: str) -> list[Mesh]:
         rear = min(rear, front - 0.6)
         return [box((rear, -half * 0.72, z - 0.02), (front, half * 0.5, z + 0.3), Part.EXTRA, 0.07)]
     rails = [box((rear, s * half - 0.035, z - 0.02), (front, s * half + 0.035, z + 0.11), Part.EXTRA) for s in (1, -1)]
-    bars = [box((x - 0.04, -half, z + 0.07), (x + 0.04, half, z + 0.13), Part.EXTRA) for x in (rear + 0.1, (rear + front) / 2, front - 0.1)]
+    bars = [
+        box((x - 0.04, -half, z + 0.07), (x + 0.04, half, z + 0.13), Part.EXTRA)
+        for x in (rear + 0.1, (rear + front) / 2, front - 0.1)
+    ]
     return [*rails, *bars]
 
 
@@ -211,7 +240,9 @@ def spoiler(spec: Model) -> Mesh:
         return box((x - 0.1, -half * 0.9, spec.height - 0.3), (x + 0.32, half * 0.9, spec.height - 0.16), Part.WING)
     if spec.cargo == "bed":
         x, z = along(spec, spec.base_r) - 0.35, spec.height - 0.12
-        posts = [box((x - 0.05, s * half - 0.05, spec.deck), (x + 0.05, s * half + 0.05, z), Part.WING) for s in (1, -1)]
+        posts = [
+            box((x - 0.05, s * half - 0.05, spec.deck), (x + 0.05, s * half + 0.05, z), Part.WING) for s in (1, -1)
+        ]
         return join(*posts, box((x - 0.06, -half - 0.05, z), (x + 0.06, half + 0.05, z + 0.09), Part.WING))
     if spec.base_r < 0.9:
         x, z = -spec.length / 2, spec.tail

@@ -125,11 +125,17 @@ def _body(scene, mesh, xy, inverse, face, depth, column, row, rays) -> np.ndarra
     normal = _normals(mesh, xy, inverse, face, column, row)
     length = np.sqrt(dx * dx + dy * dy + dz * dz)
     sun = scene.camera.sun
-    toward = (c * np.float32(sun[0]) + s * np.float32(sun[1]), c * np.float32(sun[1]) - s * np.float32(sun[0]), np.float32(sun[2]))
+    toward = (
+        c * np.float32(sun[0]) + s * np.float32(sun[1]),
+        c * np.float32(sun[1]) - s * np.float32(sun[0]),
+        np.float32(sun[2]),
+    )
     return _light(scene.camera, albedo, gloss, normal, (dx / length, dy / length, dz / length), toward, points[2])
 
 
-def _normals(mesh: Mesh, xy: np.ndarray, inverse: np.ndarray, face: np.ndarray, column: np.ndarray, row: np.ndarray) -> np.ndarray:
+def _normals(
+    mesh: Mesh, xy: np.ndarray, inverse: np.ndarray, face: np.ndarray, column: np.ndarray, row: np.ndarray
+) -> np.ndarray:
     """Smooth unit normals at samples, float32 ``[3, N]``."""
     used, index = np.unique(face, return_inverse=True)
     planes = barycentric(xy[used], inverse[used])
@@ -153,7 +159,9 @@ def _light(camera: Camera, albedo, gloss, normal, ray, sun, height) -> np.ndarra
     direct = np.maximum(nx * sun[0] + ny * sun[1] + nz * sun[2], 0)
     near_ground = np.clip(np.float32(0.55) + height * np.float32(0.55), 0.55, 1)
     sky = (np.float32(0.50) + np.float32(0.40) * nz) * near_ground
-    light = sky[:, None] * np.array(camera.skylight, np.float32) + direct[:, None] * np.array(camera.sunlight, np.float32)
+    light = sky[:, None] * np.array(camera.skylight, np.float32) + direct[:, None] * np.array(
+        camera.sunlight, np.float32
+    )
     rx, ry, rz = dx - 2 * facing * nx, dy - 2 * facing * ny, dz - 2 * facing * nz
     overhead = np.clip(rz, 0, 1)
     around = np.where(rz > 0, HORIZON + (ZENITH - HORIZON) * overhead, GROUND).astype(np.float32)
@@ -165,7 +173,9 @@ def _light(camera: Camera, albedo, gloss, normal, ray, sun, height) -> np.ndarra
         glint = glint * glint
     shine = mirror * around
     color = albedo * albedo * light * np.float32(0.95)
-    color += shine[:, None] * (np.array(camera.skylight, np.float32) + np.float32(0.35) * np.array(camera.sunlight, np.float32))
+    color += shine[:, None] * (
+        np.array(camera.skylight, np.float32) + np.float32(0.35) * np.array(camera.sunlight, np.float32)
+    )
     color += (glint * (gloss > 0.01) * np.float32(GLINT))[:, None] * np.array(camera.sunlight, np.float32)
     return color
 

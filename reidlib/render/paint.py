@@ -246,7 +246,14 @@ def _sticker(s: Surface, spec: Model, sticker: Sticker) -> None:
         _stamp(s, s.side == Side.REAR, s.y - (sticker.u - 0.5) * 0.6 * spec.width, up, sticker, 0.8)
     elif sticker.panel == "hood":
         x = (along(spec, spec.base_f) + spec.length / 2) / 2
-        _stamp(s, (s.side == Side.TOP) & (s.x > along(spec, spec.base_f)), s.x - x, s.y - (sticker.u - 0.5) * spec.width, sticker, 1.0)
+        _stamp(
+            s,
+            (s.side == Side.TOP) & (s.x > along(spec, spec.base_f)),
+            s.x - x,
+            s.y - (sticker.u - 0.5) * spec.width,
+            sticker,
+            1.0,
+        )
     elif sticker.panel == "roof":
         x = along(spec, spec.roof_f + (spec.roof_r - spec.roof_f) * (0.3 + 0.4 * sticker.v))
         _stamp(s, s.part == Part.ROOF, s.x - x, s.y - (sticker.u - 0.5) * 0.5 * spec.width, sticker, 1.5)

@@ -46,7 +46,9 @@ class Share:
 
     def __post_init__(self) -> None:
         if not 2 * self.vehicles <= self.tracks <= min(self.images, self.vehicles * self.cameras):
-            raise ValueError(f"{self}: tracks must be between 2 a vehicle and {self.cameras} a vehicle, at most one an image")
+            raise ValueError(
+                f"{self}: tracks must be between 2 a vehicle and {self.cameras} a vehicle, at most one an image"
+            )
         if self.even and self.images % self.vehicles:
             raise ValueError(f"{self}: {self.images} images cannot be shared evenly among {self.vehicles} vehicles")
 
@@ -78,8 +80,15 @@ class Preset:
     def __post_init__(self) -> None:
         if not (1 <= self.models <= len(MODELS) and 1 <= self.colors <= len(COLORS)):
             raise ValueError(f"preset {self.name}: models 1 to {len(MODELS)}, colors 1 to {len(COLORS)}")
-        if not (self.twins >= 1 and 0 <= self.occlusion <= 0.6 and 0 <= self.marks <= 3 and 16 <= self.sizes[0] <= self.sizes[1]):
-            raise ValueError(f"preset {self.name}: twins at least 1, occlusion 0 to 0.6, marks 0 to 3, sizes rising from 16")
+        if not (
+            self.twins >= 1
+            and 0 <= self.occlusion <= 0.6
+            and 0 <= self.marks <= 3
+            and 16 <= self.sizes[0] <= self.sizes[1]
+        ):
+            raise ValueError(
+                f"preset {self.name}: twins at least 1, occlusion 0 to 0.6, marks 0 to 3, sizes rising from 16"
+            )
 
     @property
     def cameras(self) -> int:
@@ -228,7 +237,9 @@ def _images(rng: np.random.Generator, share: Share, visits: np.ndarray) -> list[
     else:
         totals = partition(rng, share.images, visits.copy(), visits * 40)
     least = [np.full(stops, 2 if total >= 2 * stops else 1) for stops, total in zip(visits, totals, strict=True)]
-    return [partition(rng, int(total), low, np.full(len(low), int(total))) for total, low in zip(totals, least, strict=True)]
+    return [
+        partition(rng, int(total), low, np.full(len(low), int(total))) for total, low in zip(totals, least, strict=True)
+    ]
 
 
 def _route(rng: np.random.Generator, metres: np.ndarray, stops: int) -> list[int]:
@@ -279,7 +290,9 @@ def _frames(seed: int, tracks: tuple, vehicles: tuple[Vehicle, ...], cameras: tu
     return owner[track], seen[track], time, place
 
 
-def _framing(seed: int, vehicles: tuple, cameras: tuple, vehicle: np.ndarray, camera: np.ndarray, place: np.ndarray) -> tuple:
+def _framing(
+    seed: int, vehicles: tuple, cameras: tuple, vehicle: np.ndarray, camera: np.ndarray, place: np.ndarray
+) -> tuple:
     """Window, size and box of every image: the vehicle's extent with margins drawn by lot."""
     extent = np.empty((len(vehicle), 4))
     for number in np.unique(vehicle):

@@ -55,7 +55,9 @@ def barycentric(xy: np.ndarray, inverse: np.ndarray) -> np.ndarray:
     return np.stack([np.stack(plane, axis=1) for plane in planes], axis=1)
 
 
-def _plane(x: np.ndarray, y: np.ndarray, value: np.ndarray, area: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+def _plane(
+    x: np.ndarray, y: np.ndarray, value: np.ndarray, area: np.ndarray
+) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
     """Slopes and base of the plane through three values over a triangle, ``[T]`` each."""
     first, second = value[:, 1] - value[:, 0], value[:, 2] - value[:, 0]
     slope_x = (first * (y[:, 2] - y[:, 0]) - second * (y[:, 1] - y[:, 0])) / area
@@ -72,7 +74,9 @@ def _rows(y: np.ndarray, height: int) -> tuple[np.ndarray, np.ndarray]:
     return face, first[face] + _within(count)
 
 
-def _spans(x: np.ndarray, y: np.ndarray, face: np.ndarray, row: np.ndarray, width: int) -> tuple[np.ndarray, np.ndarray]:
+def _spans(
+    x: np.ndarray, y: np.ndarray, face: np.ndarray, row: np.ndarray, width: int
+) -> tuple[np.ndarray, np.ndarray]:
     """First sample and number of samples of each row of each face."""
     low, high = np.full(len(row), -1.0), np.full(len(row), width + 1.0)
     for a, b in ((0, 1), (1, 2), (2, 0)):

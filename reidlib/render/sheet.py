@@ -36,7 +36,9 @@ def studio(position: tuple[float, float, float], size: int) -> Camera:
     )  # fmt: skip
 
 
-def portrait(model: str, color: str, marks: Marks | None = None, *, view: str = "front-left", size: int = 96) -> np.ndarray:
+def portrait(
+    model: str, color: str, marks: Marks | None = None, *, view: str = "front-left", size: int = 96
+) -> np.ndarray:
     """One vehicle from one side, ``[size, size, 3]`` uint8.
 
     Args:

@@ -154,5 +154,7 @@ def _screen(rng: np.random.Generator, amount: float) -> tuple[tuple[float, float
     for _ in range(int(rng.integers(0, 3) * min(amount, 1.5) + 0.5)):
         across, up, size = (float(r) for r in rng.random(3))
         up = 0.12 + 0.12 * up if rng.random() < 0.6 else 0.7 + 0.2 * up
-        things.append((round(1.6 * across - 0.8, 3), round(up, 3), round(0.05 + 0.06 * size, 3), VIVID[rng.integers(len(VIVID))]))
+        things.append(
+            (round(1.6 * across - 0.8, 3), round(up, 3), round(0.05 + 0.06 * size, 3), VIVID[rng.integers(len(VIVID))])
+        )
     return tuple(things)

@@ -94,7 +94,9 @@ def to_html(table: Table, results: Results, paper: str, command: str) -> str:
         command: the command line that fills a row, without the row's own options.
     """
     numbers = printed(paper)
-    shown = [column for column in table.columns if any((table.number, row.name, column) in numbers for row in table.rows)]
+    shown = [
+        column for column in table.columns if any((table.number, row.name, column) in numbers for row in table.rows)
+    ]
     head = "".join(f'<th scope="col">{_title(column)}</th>' + ("<th scope=\"col\">printed</th>" if column in shown else "")
                    for column in table.columns)  # fmt: skip
     lines = []
