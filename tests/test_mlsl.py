@@ -254,7 +254,8 @@ def test_a_probe_is_repeatable_and_sees_both_stages():
 
 VARIANTS = [{"learning": "feature"}, {"learning": "continued"}, {"learning": "similarity"}, {"mapping": "none"},
             {"init": "scratch"}, {"scheme": "scalar", "distance": "euclidean"}, {"distance": "multiplication"},
-            {"digits_protocol": "test_to_train"}, {"backbone": "digits", "image_size": 28}, {"precision": "bfloat16"}, {"test_distance": "cosine"}]  # fmt: skip
+            {"digits_protocol": "test_to_train"}, {"backbone": "digits", "image_size": 28}, {"precision": "bfloat16"},
+            {"test_distance": "cosine"}]  # fmt: skip
 
 
 @pytest.mark.parametrize("variant", VARIANTS, ids=str)

@@ -101,7 +101,8 @@ def test_an_unknown_module_is_refused(package, name):
 def test_a_papers_digest_covers_all_that_makes_its_numbers():
     closure = {name.removeprefix("reidlib.") for name in import_closure("reidlib.papers.mlsl")}
     stages = {"manifest", "images", "augment", "sampler", "losses", "backbones", "train", "embed", "metrics",
-              "protocols", "outcome", "datasets", "datasets.rendered", "render", "runs", "records", "config"}  # fmt: skip
+              "protocols", "outcome", "datasets", "datasets.rendered", "render", "runs", "records",
+              "config"}  # fmt: skip
     assert stages <= closure
     shown = {"claims", "plots", "report", "tables", "explore", "__main__"}
     assert not {name.partition(".")[0] for name in closure} & shown, "what a paper claims makes no run stale"

@@ -14,7 +14,8 @@ def record(**changes):
     fields = {
         "schema": 1, "paper": "mlsl", "key": "0123456789abcdef-01234567", "config": {"seed": 0, "labels": ["id"]},
         "seed": 0, "data": {"name": "toy", "digest": "ab"}, "scores": {"mAP": 0.25, "top1": 0.5},
-        "queries": {"ap": [0.25, None], "first": [2, 0]}, "history": {"iteration": [0, 1], "total": [1.5, 1.0]}, "cost": {"seconds": 1.0},
+        "queries": {"ap": [0.25, None], "first": [2, 0]}, "history": {"iteration": [0, 1], "total": [1.5, 1.0]},
+        "cost": {"seconds": 1.0},
         "device": {"type": "cpu", "threads": 1}, "versions": {"python": "3.11"}, "commit": "abc", "code": "ff",
         "created": "2026-01-01T00:00:00+00:00", "probe": {"loss": [1.0, 1 / 3]}, "exhibits": {},
     }  # fmt: skip

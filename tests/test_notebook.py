@@ -1,0 +1,78 @@
+"""The notebook through papermill: it runs, reuses what was computed, and stops on parameters that mean nothing."""
+
+from pathlib import Path
+
+import nbformat
+import papermill
+import pytest
+
+ROOT = Path(__file__).resolve().parent.parent
+NOTEBOOK = ROOT / "notebooks" / "mlsl_ablation.ipynb"
+
+
+def execute(folder: Path, output: Path, **parameters):
+    return papermill.execute_notebook(NOTEBOOK, output, parameters, cwd=folder, progress_bar=False)
+
+
+def texts(notebook) -> str:
+    """Everything that the cells put out, as one text."""
+    outputs = [output for cell in notebook.cells for output in cell.get("outputs", [])]
+    return "\n".join(str(output.get("data", {}).get("text/html", output.get("text", ""))) for output in outputs)
+
+
+@pytest.fixture(scope="module")
+def smoke(tmp_path_factory):
+    """The notebook at smoke scale from the repository's root, with a dropout that no other test uses."""
+    output = tmp_path_factory.mktemp("notebook") / "out.ipynb"
+    execute(ROOT, output, profile="smoke", dropout=0.25, committed=False, seeds="[0, 1, 2]")
+    return nbformat.read(output, 4)
+
+
+def test_it_trains_and_shows_every_section(smoke):
+    text = texts(smoke)
+    for number in range(2, 11):
+        assert f"Table {number}." in text
+    assert text.count("<figure") >= 10
+    assert "FL continued" in text
+    assert "not run" in text  # claims whose rows were not asked for
+
+
+def test_every_picture_says_what_it_shows(smoke):
+    text = texts(smoke)
+    assert text.count("<figure") == text.count("<figcaption") == text.count("<img")
+    assert 'alt=""' not in text
+
+
+def test_it_runs_from_its_own_folder_and_reuses_the_records(smoke, tmp_path):
+    again = execute(
+        NOTEBOOK.parent, tmp_path / "again.ipynb", profile="smoke", dropout=0.25, committed=False, seeds="[0, 1, 2]"
+    )
+    logs = [out["text"] for cell in again.cells for out in cell.get("outputs", []) if out.get("name") == "stderr"]
+    assert not any("step/s" in log for log in logs)  # no training bar: nothing was computed
+
+
+def test_the_source_notebook_is_prose_with_short_cells():
+    notebook = nbformat.read(NOTEBOOK, 4)
+    code = [cell for cell in notebook.cells if cell.cell_type == "code"]
+    assert not any(cell.outputs or cell.execution_count for cell in code)
+    tagged = [cell for cell in code if "parameters" in cell.metadata.get("tags", [])]
+    assert len(tagged) == 1 and tagged[0].source.startswith("# Parameters")
+    assert len(code) <= 32
+    assert all(len(cell.source.splitlines()) <= 15 for cell in code if cell is not tagged[0])
+
+
+@pytest.mark.parametrize(
+    ("name", "value", "said"),
+    [
+        ("dropout", 1.5, "dropout = 1.5 is refused: allowed is a number >= 0 and < 1"),
+        ("distance", "manhatan", "allowed is one of absolute, euclidean, multiplication"),
+        ("seeds", "[]", "seeds = [] is refused: allowed is a non-empty list"),
+        ("dropuot", 0.5, "there is no parameter of this name; did you mean dropout?"),
+    ],
+)
+def test_a_wrong_parameter_stops_it_before_anything_is_computed(name, value, said, tmp_path):
+    with pytest.raises(papermill.PapermillExecutionError, match="nothing was computed") as caught:
+        execute(ROOT, tmp_path / "out.ipynb", profile="smoke", **{name: value})
+    assert said in str(caught.value)
+    ran = [cell for cell in nbformat.read(tmp_path / "out.ipynb", 4).cells if cell.get("execution_count")]
+    assert len(ran) <= 4  # papermill's note, two cells of parameters, and the configuration
