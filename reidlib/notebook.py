@@ -29,19 +29,22 @@ def source(*objects: Any) -> HTML:
     return HTML(f'<div class="source">{highlight(text, PythonLexer(), HtmlFormatter(nowrap=False))}</div>')
 
 
-def facts(title: str, values: Mapping[str, Any]) -> HTML:
-    """Names and values as a two-column table."""
+def facts(title: str, values: Mapping[str, Any], *, fold: bool = False) -> HTML:
+    """Names and values as a two-column table, folded away behind its title if asked for."""
     rows = "".join(
         f'<tr><th scope="row">{html.escape(str(name))}</th><td>{html.escape(str(value))}</td></tr>'
         for name, value in values.items()
     )
-    return HTML(f'<table class="facts"><caption>{html.escape(title)}</caption><tbody>{rows}</tbody></table>')
+    table = f'<table class="facts"><caption>{html.escape(title)}</caption><tbody>{rows}</tbody></table>'
+    summary = f"{html.escape(title)}: {len(values)} values"
+    return HTML(f"<details><summary>{summary}</summary>{table}</details>" if fold else table)
 
 
 def environment() -> HTML:
     """The machine, commit and versions that this notebook runs on."""
-    own = {"processor": provenance.processor(), "commit": provenance.commit()}
-    return facts("This notebook's environment", {**own, **provenance.versions()})
+    libraries = ", ".join(f"{name} {version}" for name, version in provenance.versions().items())
+    own = {"processor": provenance.processor(), "commit": provenance.commit(), "versions": libraries}
+    return facts("This notebook's environment", own)
 
 
 def origins(records: Iterable[Record]) -> HTML:

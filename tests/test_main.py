@@ -19,7 +19,9 @@ def test_help_lists_every_option_with_range_and_default(capsys):
     assert "a number >= 0 and < 1; default 0.5" in text
 
 
-@pytest.mark.parametrize("option", [["--dropout", "1.5"], ["--distance", "manhatan"], ["--pairs", "7"], ["--labels", "x"]])
+@pytest.mark.parametrize(
+    "option", [["--dropout", "1.5"], ["--distance", "manhatan"], ["--pairs", "7"], ["--labels", "x"]]
+)
 def test_a_wrong_value_is_refused_by_name(option, capsys):
     assert main(["run", "mlsl", *option]) == 2
     message = capsys.readouterr().err

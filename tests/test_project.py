@@ -53,8 +53,9 @@ LAYERS = {
     "tables": RUNS | {"papers", "claims"},
     "claims": RUNS,
     "plots": {"images", "metrics", "claims"},
+    "notebook": {"manifest", "images", "records"},
     "explore": PAPERS | PAGES | {"papers"},
-    "report": PAGES,
+    "report": PAGES | {"records"},
     "__main__": PAPERS | PAGES | {"papers", "verify", "explore", "report"},
 }
 NO_TORCH = ("reidlib.config", "reidlib.provenance", "reidlib.manifest", "reidlib.runs")
@@ -80,6 +81,9 @@ def layer(module):
     return module.split(".")[1] if "." in module else ""
 
 
+OWN = {path.stem for path in (ROOT / "tests").glob("*.py")}  # tests may share what another test file sets up
+
+
 def third_party(paths):
     """Top-level names that the files import and that are neither Python's own nor ours."""
     names = set()
@@ -89,7 +93,7 @@ def third_party(paths):
                 names |= {alias.name.split(".")[0] for alias in node.names}
             elif isinstance(node, ast.ImportFrom) and not node.level:
                 names.add(node.module.split(".")[0])
-    return names - set(sys.stdlib_module_names) - {"reidlib", "tests", "benchmarks", "conftest"}
+    return names - set(sys.stdlib_module_names) - {"reidlib", "tests", "benchmarks"} - OWN
 
 
 def distributions(names):

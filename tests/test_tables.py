@@ -10,7 +10,9 @@ from reidlib.tables import layout, mlsl
 
 
 def record(seed, mAP, freshness="fresh"):
-    return SimpleNamespace(seed=seed, scores={"mAP": mAP, "top1": mAP, "top5": mAP, "cmc": [mAP] * 50}, freshness=freshness)
+    return SimpleNamespace(
+        seed=seed, scores={"mAP": mAP, "top1": mAP, "top5": mAP, "cmc": [mAP] * 50}, freshness=freshness
+    )
 
 
 def cells(page):

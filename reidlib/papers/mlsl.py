@@ -50,10 +50,12 @@ class MLSLConfig(Config):
     }  # fmt: skip
     # The experiment on handwriting (Table 4, Fig. 4) has a network and a length of its own.
     DIGITS: ClassVar[Mapping[str, Any]] = {
-        "dataset": "digits", "backbone": "digits", "image_size": 28, "labels": ("id",), "pretrained": False, "weights": None,
+        "dataset": "digits", "backbone": "digits", "image_size": 28, "labels": ("id",),
+        "pretrained": False, "weights": None,
     }  # fmt: skip
     DIGITS_SCALES: ClassVar[Mapping[str, Mapping[str, Any]]] = {
-        "smoke": {}, "quick": {"iterations1": 2500, "iterations2": 1500}, "paper": {"iterations1": 20_000, "iterations2": 20_000},
+        "smoke": {}, "quick": {"iterations1": 2500, "iterations2": 1500},
+        "paper": {"iterations1": 20_000, "iterations2": 20_000},
     }  # fmt: skip
 
     labels: Annotated[tuple[Attribute, ...], ListOrJson] = Field(
@@ -314,7 +316,7 @@ def batches(config: MLSLConfig, source: outcome.Source, places: Tensor, labels: 
 def sample_pairs(
     config: MLSLConfig, store: ImageStore, rows: pd.DataFrame, count: int
 ) -> list[tuple[np.ndarray, np.ndarray, dict[str, float | None]]]:
-    """A small batch of stage 2 to look at: pixels of both images as augmented, and Y of each attribute (None: unknown)."""
+    """A small batch of stage 2 to look at: both images as augmented, and Y of each attribute (None: unknown)."""
     config = config.canonical().but(learning="joint", pairs=count)
     batch = batches(config, store.resident("cpu"), store.places(rows), label_codes(rows))(0)
     first, second = (half.numpy() for half in augmentation.pixels(batch.images).chunk(2))

@@ -1,4 +1,4 @@
-"""Drawings that explain the method: the model, the two distance schemes, and what the contrastive loss pulls and pushes."""
+"""Drawings that explain the method: the model, the distance schemes, what the contrastive loss pulls and pushes."""
 
 from __future__ import annotations
 
@@ -60,7 +60,7 @@ def _scheme(axis: Axes, count: int) -> None:
 
 @styled
 def model() -> Figure:
-    """The paper's Figure 2: one trunk on both images, identity softmax on each, three sigmoidal units on their distance."""
+    """The paper's Figure 2: one trunk, identity softmax on each image, three sigmoidal units on their distance."""
     made = figure(4.3)
     axis = made.subplots()
     _canvas(axis, 8.2, 4.3)

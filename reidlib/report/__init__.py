@@ -1,7 +1,7 @@
 """An executed notebook becomes one page: self-contained, without scripts, readable with no network.
 
-nbconvert does the conversion with the template in ``page/``. Mathematics is turned into MathML beforehand, code is folded
-away but one click off, and what only a live notebook could show (widgets, progress bars) is left out.
+nbconvert does the conversion with the template in ``page/``. Mathematics is turned into MathML beforehand, code is
+folded away but one click off, and what only a live notebook could show (widgets, progress bars) is left out.
 """
 
 from __future__ import annotations
@@ -12,6 +12,7 @@ from typing import Any
 
 import nbformat
 from bs4 import BeautifulSoup
+from jinja2 import pass_context
 from latex2mathml.converter import convert as to_mathml
 from nbconvert import HTMLExporter
 from nbconvert.filters.markdown import markdown2html
@@ -35,6 +36,7 @@ class UnfitNotebook(ValueError):
 class PageExporter(HTMLExporter):
     """nbconvert's HTML exporter with MathML in place of mathematics."""
 
+    @pass_context
     def markdown2html(self, context: Any, source: str) -> str:
         """A Markdown cell as HTML; formulas pass by Markdown untouched, as tokens."""
         formulas: list[str] = []
@@ -73,7 +75,9 @@ def render(notebook: Path, page: Path) -> Path:
     body, _ = exporter.from_notebook_node(_still(content), resources={"style": style, "title": _title(content)})
     text = _with_contents(body)
     if len(text.encode()) > LARGEST:
-        raise UnfitNotebook(f"{page} would have {len(text):,} bytes, at most {LARGEST:,} are allowed: {_largest(content)}")
+        raise UnfitNotebook(
+            f"{page} would have {len(text):,} bytes, at most {LARGEST:,} are allowed: {_largest(content)}"
+        )
     write_atomically(page, text)
     return page
 

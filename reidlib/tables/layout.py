@@ -94,26 +94,24 @@ def to_html(table: Table, results: Results, paper: str, command: str) -> str:
         command: the command line that fills a row, without the row's own options.
     """
     numbers = printed(paper)
-    shown = [
-        column for column in table.columns if any((table.number, row.name, column) in numbers for row in table.rows)
-    ]
-    head = "".join(f'<th scope="col">{_title(column)}</th>' + ("<th scope=\"col\">printed</th>" if column in shown else "")
-                   for column in table.columns)  # fmt: skip
+    shown = {column for table_number, _, column in numbers if table_number == table.number}
+    heads = [title for column in table.columns for title in (_title(column), *(["printed"] if column in shown else []))]
+    head = "".join(f'<th scope="col">{title}</th>' for title in ("row", *heads, "seeds", ""))
     lines = []
     for row in table.rows:
         records = results.get(row.name, [])
-        cells = ""
+        values = []
         for column in table.columns:
-            cells += f'<td class="number">{_cell(records, column)}</td>'
-            if column in shown:
-                cells += f'<td class="number">{numbers.get((table.number, row.name, column), "–")}</td>'
+            values.append(_cell(records, column))
+            values += [numbers.get((table.number, row.name, column), "–")] if column in shown else []
+        cells = "".join(f'<td class="number">{value}</td>' for value in (*values, len(records) or "–"))
         mark = ' <span class="own">(ours, not in the paper)</span>' if row.own else ""
-        lines.append(f'<tr><th scope="row">{html.escape(row.name)}{mark}</th>{cells}'
-                     f'<td class="number">{len(records) or "–"}</td><td>{_note(row, records, command)}</td></tr>')  # fmt: skip
+        name, note = html.escape(row.name) + mark, _note(row, records, command)
+        lines.append(f'<tr><th scope="row">{name}</th>{cells}<td>{note}</td></tr>')
     needs = f" Needs {html.escape(table.needs)}." if table.needs else ""
     return (
         f'<table class="results"><caption><strong>{table.number}.</strong> {html.escape(table.title)}{needs}</caption>'
-        f'<thead><tr><th scope="col">row</th>{head}<th scope="col">seeds</th><th scope="col"></th></tr></thead>'
+        f"<thead><tr>{head}</tr></thead>"
         f"<tbody>{''.join(lines)}</tbody></table>"
     )
 

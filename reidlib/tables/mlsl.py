@@ -72,11 +72,11 @@ CLAIMS = (
     *(Claim("Table 2, §V-A1", "Three labels are better than the identity alone", "MLSL", "SLSL", m) for m in THREE),
     Claim("Table 3, §V-A2", "Joint learning beats feature learning, by more than 4 points on VeRi-776", "SLSL", "FL",
           "top1", margin=4, margin_dataset="veri776"),
-    Claim("Table 3, §V-A2", "Joint learning beats similarity learning, by more than 21 points on VeRi-776", "SLSL", "SL",
-          "top1", margin=21, margin_dataset="veri776"),
+    Claim("Table 3, §V-A2", "Joint learning beats similarity learning, by more than 21 points on VeRi-776", "SLSL",
+          "SL", "top1", margin=21, margin_dataset="veri776"),
     *(Claim("Table 5, §V-A3", "A sigmoidal unit is better than the plain distance", "SLSL", "No-ML", m) for m in THREE),
-    *(Claim("Table 6, §V-A4", f"The vector scheme is better than the scalar one ({d})", f"{d}, vector", f"{d}, scalar", m)
-      for d in DISTANCES for m in ("top1", "top5")),
+    *(Claim("Table 6, §V-A4", f"The vector scheme is better than the scalar one ({d})", f"{d}, vector",
+            f"{d}, scalar", m) for d in DISTANCES for m in ("top1", "top5")),
     *(Claim("Table 6, §V-A4", "The absolute difference is the best of the distances", VECTORS[0], VECTORS[1:], m)
       for m in ("top1", "top5")),
     *(Claim("Table 7, §V-A5", "Dropout 0.5 is better than none", "dropout 0.5", "dropout 0", m) for m in THREE),
@@ -93,8 +93,9 @@ CLAIMS = (
 QUESTIONS = (
     *(Claim("control", "MLSL beats classification continued for as long", "MLSL", "FL continued", m) for m in THREE),
     *(Claim("control", "SLSL beats classification continued for as long", "SLSL", "FL continued", m) for m in THREE),
-    *(Claim("Table 4 (order lost)", f"On digits, joint learning beats {rival} learning", "digits joint", f"digits {short}",
-            m) for rival, short in (("feature", "FL"), ("similarity", "SL")) for m in ("top1", "top2")),
+    *(Claim("Table 4 (order lost)", f"On digits, joint learning beats {rival} learning", "digits joint",
+            f"digits {short}", m)
+      for rival, short in (("feature", "FL"), ("similarity", "SL")) for m in ("top1", "top2")),
 )  # fmt: skip
 
 
