@@ -39,6 +39,9 @@ def ablations(tables: Mapping[str, Mapping[str, Sequence[Record]]]) -> None:
         tables: by title, the records of each row; rows without records are left out.
     """
     filled = {title: rows for title, rows in tables.items() if any(rows.values())}
+    if not filled:
+        display(HTML("<p>No table has runs yet.</p>"))
+        return
     table = widgets.Dropdown(options=list(filled), description="table", layout={"width": "48em"})
     ranks = widgets.IntSlider(value=20, min=5, max=50, step=5, description="ranks")
 

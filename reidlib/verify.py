@@ -11,6 +11,7 @@ from tqdm import tqdm
 
 from reidlib import records, runs
 from reidlib.config import Config, cache_dir
+from reidlib.datasets import rendered
 from reidlib.runs import Experiment
 
 
@@ -38,6 +39,8 @@ def verify(
                 jobs.append((path, config, experiment, force))
     with ProcessPoolExecutor(workers, mp_context=get_context("spawn"), initializer=_one_thread) as pool:
         found = list(tqdm(pool.map(_check, jobs), total=len(jobs), unit="record"))
+    if not own:
+        rendered.publish_pixels()
     ledger = (cache_dir() if own else records.COMMITTED) / "verified.json"
     runs.remember({key: word for key, word, _, _ in found if word != runs.FRESH}, ledger)
     for _, word, reason, name in found:

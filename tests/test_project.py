@@ -47,7 +47,7 @@ LAYERS = {
     "records": set(),
     "runs": {"records", "train"},
     "pool": {"records", "runs"},
-    "verify": {"records", "runs"},
+    "verify": {"records", "runs", "datasets"},
     "outcome": STAGES,
     "papers": PAPERS,
     "tables": RUNS | {"papers", "claims"},

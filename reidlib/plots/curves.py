@@ -22,12 +22,13 @@ from reidlib.plots.style import (
     MARKERS,
     SOFT,
     VERMILION,
+    blank,
     figure,
     panels,
     styled,
 )  # fmt: skip
 
-NAMES = {"mAP": "mAP"}
+NO_RUNS = "no runs yet: the table shows the commands that make them"
 VERDICT_LOOKS = {
     "reproduced": (GREEN, "o"), "contradicted": (VERMILION, "X"), "inconclusive": (BLUE, "D"), "not run": (GREY, "_"),
 }  # fmt: skip
@@ -58,7 +59,13 @@ def cmc(curves: Mapping[str, Sequence[Record]], ranks: int = 20, title: str | No
 
 @styled
 def cmc_panels(groups: Mapping[str, Mapping[str, Sequence[Record]]], ranks: int = 20) -> Figure:
-    """Several CMC pictures side by side on one scale, as in the paper's Figures 3 and 6: curves by panel title."""
+    """Several CMC pictures side by side on one scale, as in the paper's Figures 3 and 6: curves by panel title.
+
+    A panel without any record is left out; without any panel, the picture says so.
+    """
+    groups = {title: curves for title, curves in groups.items() if any(curves.values())}
+    if not groups:
+        return blank(NO_RUNS)
     made, axes = panels(len(groups), 3.6, sharey=True)
     for axis, (title, curves) in zip(axes, groups.items(), strict=True):
         _cmc(axis, curves, ranks)
@@ -107,12 +114,11 @@ def sweep(
         metrics: which scores.
         label: the swept value's name.
 
-    Raises:
-        ValueError: no value has a record.
+    Without any record, the picture says so.
     """
     values = sorted(value for value, found in records.items() if found)
     if not values:
-        raise ValueError("no sweep to draw: no value has a record")
+        return blank(NO_RUNS)
     made, axes = panels(len(metrics), 3.0, sharex=True)
     for index, (axis, metric) in enumerate(zip(axes, metrics, strict=True)):
         pairs = [interval([score(record, metric) for record in records[value]]) for value in values]

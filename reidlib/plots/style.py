@@ -88,6 +88,13 @@ def panels(count: int, height: float, **kwargs: object) -> tuple[Figure, list[Ax
     return made, list(made.subplots(1, count, squeeze=False, **kwargs)[0])
 
 
+def blank(text: str) -> Figure:
+    """A picture that says why there is none."""
+    made = figure(1.0)
+    made.text(0.5, 0.5, text, ha="center", va="center", color=SOFT)
+    return made
+
+
 def png(figure: Figure, dpi: int = 150) -> bytes:
     """A figure as a compact PNG of at most 256 colours."""
     raw, small = io.BytesIO(), io.BytesIO()
