@@ -10,7 +10,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from reidlib.datasets.rendered import PRESETS
-from reidlib.render import Marks, Vehicle, catalogue, draw, image, paint, plan, portrait, sheet
+from reidlib.render import Marks, Vehicle, backdrop, catalogue, draw, image, plan, portrait, sheet
 from reidlib.render.catalogue import MODELS, PAINTS, TYPES
 from reidlib.render.image import Scene
 from reidlib.render.sheet import VIEWS, pixel_digest, studio
