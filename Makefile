@@ -21,9 +21,12 @@ help:  ## list the commands
 
 demo: $(READY)  ## train and evaluate one paper here, then write its page
 	@mkdir -p $(OUT)
-	$(PY) -m papermill notebooks/mlsl_ablation.ipynb $(OUT)/mlsl_ablation.ipynb \
-	  --log-output --no-progress-bar -p committed False -p scope base
-	$(PY) -m reidlib report $(OUT)/mlsl_ablation.ipynb
+	@echo "1/3  training MLSL with dropout 0.5, its first stage and its control (minutes; reused if done before)"
+	@$(PY) -m reidlib run mlsl --dropout 0.5 --committed false
+	@echo "2/3  executing the notebook on these runs"
+	@$(PY) -m papermill notebooks/mlsl_ablation.ipynb $(OUT)/mlsl_ablation.ipynb -p dropout 0.5 -p committed False
+	@echo "3/3  rendering the page"
+	@$(PY) -m reidlib report $(OUT)/mlsl_ablation.ipynb
 
 test: export OMP_NUM_THREADS := 1
 test: $(READY)  ## run all tests, on every core
