@@ -10,16 +10,16 @@ from typing import Any, Literal, get_args, get_origin
 
 from pydantic.fields import FieldInfo
 
-from reidlib.config import Config, ConfigError, Plan, allowed, configure
+from reidlib.config import Config, ConfigError, Plan, allowed, configure, options
 
 PAPERS = ("mlsl",)
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run a command; the exit code is 0 when all went well, 1 when something was stale or failed, 2 on bad input."""
-    options = _parser().parse_args(arguments)
+    given = _parser().parse_args(arguments)
     try:
-        return options.command(options)
+        return given.command(given)
     except (ConfigError, FileNotFoundError) as error:
         print(f"reidlib: {error}", file=sys.stderr)
         return 2
@@ -62,9 +62,12 @@ def _experiment(paper: str) -> tuple[type[Config], Any]:
 def _add_fields(parser: argparse.ArgumentParser, config: type[Config]) -> None:
     """One option a field: its meaning, range and default come from the configuration itself."""
     parser.set_defaults(command=_run)
+    known = options(config)
     for title, model in ((f"{config.__name__}", config), ("plan", Plan)):
         group = parser.add_argument_group(title)
         for name, field in model.model_fields.items():
+            if name not in known:
+                continue
             several = {"nargs": "+"} if get_origin(field.annotation) in (list, tuple) else {}
             group.add_argument(f"--{name}", metavar="VALUE", help=_help(name, field, config), **several)
 
@@ -78,11 +81,11 @@ def _help(name: str, field: FieldInfo, config: type[Config]) -> str:
     return f"{field.description} [{allowed(field)}; default {shown}]".replace("%", "%%")
 
 
-def _run(options: argparse.Namespace) -> int:
+def _run(given: argparse.Namespace) -> int:
     """Compute the records of one configuration, its control and stage 1 (base), or of every table (all)."""
-    config_type, experiment = _experiment(options.paper)
-    given = {name: value for name, value in vars(options).items() if name not in ("command", "paper")}
-    config, plan = configure(config_type, given)
+    config_type, experiment = _experiment(given.paper)
+    values = {name: value for name, value in vars(given).items() if name not in ("command", "paper")}
+    config, plan = configure(config_type, values)
     from reidlib.claims import interval, score
     from reidlib.pool import run_all
     from reidlib.tables import layout, mlsl
@@ -99,7 +102,7 @@ def _run(options: argparse.Namespace) -> int:
     return 0
 
 
-def _data(options: argparse.Namespace) -> int:
+def _data(given: argparse.Namespace) -> int:
     """Show which datasets are there."""
     from reidlib import datasets
     from reidlib.papers.mlsl import MLSLConfig
@@ -113,17 +116,17 @@ def _data(options: argparse.Namespace) -> int:
     return 0
 
 
-def _verify(options: argparse.Namespace) -> int:
+def _verify(given: argparse.Namespace) -> int:
     from reidlib.verify import verify
 
     experiments = {paper: _experiment(paper) for paper in PAPERS}
-    return verify(experiments, own=options.own, force=options.replay, workers=options.workers)
+    return verify(experiments, own=given.own, force=given.replay, workers=given.workers)
 
 
-def _report(options: argparse.Namespace) -> int:
+def _report(given: argparse.Namespace) -> int:
     from reidlib.report import render
 
-    page = render(options.notebook, options.out or options.notebook.with_suffix(".html"))
+    page = render(given.notebook, given.out or given.notebook.with_suffix(".html"))
     print(f"wrote {page}")
     return 0
 

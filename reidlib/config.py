@@ -136,7 +136,7 @@ def configure(paper: type[C], given: Mapping[str, Any]) -> tuple[C, Plan]:
         ConfigError: a name is unknown or a value is not allowed; every problem is listed.
     """
     given = {name: value for name, value in given.items() if value is not None}
-    known = {**paper.model_fields, **Plan.model_fields}
+    known = options(paper)
     problems = [_unknown(name, value, known) for name, value in given.items() if name not in known]
     parts = []
     for model in (paper, Plan):
@@ -147,6 +147,12 @@ def configure(paper: type[C], given: Mapping[str, Any]) -> tuple[C, Plan]:
     if problems:
         raise ConfigError("nothing was computed, because\n" + "\n".join(f"  {problem}" for problem in problems))
     return parts[0], parts[1]
+
+
+def options(paper: type[Config]) -> dict[str, FieldInfo]:
+    """What a caller may set, by name; a run's seed is no such thing, since the plan's ``seeds`` make one run each."""
+    fields = {**paper.model_fields, **Plan.model_fields}
+    return {name: field for name, field in fields.items() if name != "seed"}
 
 
 def _unknown(name: str, value: Any, known: Mapping[str, FieldInfo]) -> str:
