@@ -101,7 +101,7 @@ def _rounded(values: Tensor) -> list[float]:
 
 
 def cost(network: nn.Module, config: Config, images: int, seconds: float, iterations: int) -> dict[str, float]:
-    """Time, throughput and size of a training."""
+    """Time and throughput of a training (of its last sitting, if it was resumed), and the network's size."""
     return {
         "seconds": round(seconds, 2),
         "images_per_second": round(images / max(seconds, 1e-9), 1),

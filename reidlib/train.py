@@ -58,10 +58,11 @@ class Schedule:
 
 @dataclass
 class History:
-    """What happened at each step: the rate and every term of the loss."""
+    """What happened at each step: every term of the loss; and how many steps came from a checkpoint."""
 
     terms: list[str] = field(default_factory=list)
     values: list[Tensor] = field(default_factory=list)  # [len(terms)] a step, on the training device
+    resumed: int = 0
 
     @torch.no_grad()
     def append(self, losses: Mapping[str, Tensor]) -> None:
@@ -108,7 +109,7 @@ def train(
     """
     adapt = _optimizer(optimizer, network)
     history = History()
-    first = _resume(checkpoint, network, adapt, history)
+    first = history.resumed = _resume(checkpoint, network, adapt, history)
     progress(first)
     device = next(network.parameters()).device
     every = min(CHECKPOINT_STEPS, max(1, schedule.iterations // CHECKPOINTS))

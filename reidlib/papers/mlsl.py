@@ -362,7 +362,8 @@ def compute(config: MLSLConfig, space: Workspace) -> tuple[dict[str, Any], Any]:
         precision=config.precision, checkpoint=space.checkpoint, progress=space.progress,
     )  # fmt: skip
     seconds = time.perf_counter() - begun
-    images = plan.iterations * (config.batch if config.learning == "feature" else 2 * config.pairs)
+    size = config.batch if config.learning == "feature" else 2 * config.pairs
+    images = (plan.iterations - log.resumed) * size  # of the seconds counted here, not of an earlier sitting
     protocol = config.digits_protocol if config.dataset == "digits" else dataset.protocol
     parts = {
         **outcome.assess(config, network, store, protocol, config.test_distance),
