@@ -99,15 +99,17 @@ def run(config: Config, experiment: Experiment, *, committed: bool = True, progr
 def lookup(config: Config, experiment: Experiment, *, committed: bool = True) -> Record | None:
     """The record of a configuration if there is one, with its freshness; never computes or replays anything.
 
-    A record of the same configuration on data that has changed since is returned as stale.
+    A record of the same configuration on data that has changed since is returned as stale. Where the record's data are
+    not on this machine and others stand in (real digits), it is returned for what it is: its data's name says so.
     """
-    wanted = name(config, experiment)
+    wanted, data = name(config, experiment), experiment.data(config)["name"]
     stale = None
     for folder in records.stores(experiment.paper, committed=committed):
         others = sorted(folder.glob(f"{wanted.partition('-')[0]}-*.json"))
         for path in [folder / f"{wanted}.json", *(other for other in others if other.stem != wanted)]:
             if record := records.read_or_warn(path):
-                status = freshness(record) if path.stem == wanted else STALE
+                elsewhere = record.data["name"] != data
+                status = freshness(record) if path.stem == wanted or elsewhere else STALE
                 if status != STALE:
                     return replace(record, freshness=status)
                 stale = stale or replace(record, freshness=STALE)
@@ -117,6 +119,8 @@ def lookup(config: Config, experiment: Experiment, *, committed: bool = True) ->
 def present(config: Config, experiment: Experiment, *, committed: bool = True) -> Record | None:
     """A record that holds today: an unverified one is replayed first (seconds), a stale one is not returned."""
     record = lookup(config, experiment, committed=committed)
+    if record and record.key != name(config, experiment):
+        return None  # the same configuration on other data
     if record and record.freshness == UNVERIFIED:
         record = replace(record, freshness=replay(record, config, experiment)[0])
         remember({finding_key(record): record.freshness}, cache_dir() / "verified.json")
@@ -199,12 +203,13 @@ def freshness(record: Record) -> str:
 
 
 def replay(record: Record, config: Config, experiment: Experiment) -> tuple[str, str]:
-    """Compare a record's data and probe with what the code gives now; takes seconds.
+    """Compare a record's data (if they are here) and probe with what the code gives now; takes seconds.
 
     Returns:
         ``fresh by probe`` or ``stale``, and the reason.
     """
-    if experiment.data(config)["digest"] != record.data["digest"]:
+    data = experiment.data(config)
+    if data["name"] == record.data["name"] and data["digest"] != record.data["digest"]:
         return STALE, "the data have changed"
     now = experiment.probe(config, record.data["identities"])
     for part in sorted(now.keys() | record.probe.keys()):
