@@ -220,6 +220,12 @@ def _together(pairs: Sequence[Difference]) -> Word:
     return next(word for word in order if word in words)
 
 
+def tally(verdicts: Sequence[Verdict]) -> str:
+    """How many verdicts there are of each word, as a sentence."""
+    counts = {word: sum(verdict.verdict == word for verdict in verdicts) for word in MARKS}
+    return f"{len(verdicts)} comparisons: " + ", ".join(f"{count} {word}" for word, count in counts.items()) + "."
+
+
 def verdict_table(verdicts: Sequence[Verdict], caption: str = "Claims and verdicts") -> HTML:
     """The verdicts as an HTML table: word and mark, statement, each paired difference with its interval and seeds."""
     heads = ("Verdict", "Claim", "Source", "Compared", "Difference, points", "95% interval", "Seeds")

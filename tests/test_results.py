@@ -5,9 +5,11 @@ from pathlib import Path
 import pytest
 
 from reidlib import records, runs
+from reidlib.claims import judge, tally
 from reidlib.papers.mlsl import EXPERIMENT, MLSLConfig
 from reidlib.tables import layout, mlsl
 
+README = records.COMMITTED.parent / "README.md"
 FOLDER = records.COMMITTED / "mlsl"
 RECORDS = list(records.read_all(FOLDER / "records"))
 
@@ -41,6 +43,17 @@ def test_the_papers_own_trunk_was_trained_too():
     own = [record for record in RECORDS if record.config["backbone"] == "mobilenet_v1"]
     kinds = {(record.config["learning"], record.seed) for record in own}
     assert {(learning, seed) for learning in ("feature", "joint", "continued") for seed in range(3)} <= kinds
+
+
+def test_the_readme_shows_what_the_records_say():
+    found = layout.collect(mlsl.rows("all"), MLSLConfig(), range(5), EXPERIMENT)
+    lines = [line.strip("| ").split(" | ") for line in README.read_text().splitlines() if " ± " in line and "|" in line]
+    assert len(lines) >= 6
+    for name, *shown in lines:
+        ours = [layout.cell(found[name], metric).replace("&nbsp;", " ") for metric in ("mAP", "top1", "top5")]
+        assert shown == ours, name
+    verdicts = [judge(claim, found) for claim in mlsl.CLAIMS]
+    assert tally(verdicts) in " ".join(README.read_text().split())
 
 
 def test_the_page_is_small_and_self_contained():

@@ -192,9 +192,11 @@ def scatter(maps: Mapping[str, Mapping[str, Sequence]]) -> Figure:
         for name in sorted(set(names)):
             _name_class(axis, name, np.median(x[names == name]), np.median(y[names == name]), colors[name])
         axis.set_title(title)
+        axis.set(xlabel="feature 1")
         axis.set_box_aspect(1)
         axis.margins(0.06)
         axis.tick_params(labelsize=8)
+    axes[0].set_ylabel("feature 2")
     return made
 
 

@@ -30,13 +30,15 @@ class Row:
 
     Attributes:
         name: as shown, and as claims call it; the same in every table where the same runs stand.
-        changes: to the base configuration; None for a row that has printed numbers only.
+        changes: to the base configuration; None for a row that has no runs of its own.
         own: a row that the paper lacks.
+        minus: names of two rows whose difference, paired by seed, this row shows.
     """
 
     name: str
     changes: Mapping[str, Any] | None = field(default_factory=dict)
     own: bool = False
+    minus: tuple[str, str] | None = None
 
 
 @dataclass(frozen=True)
@@ -99,10 +101,11 @@ def to_html(table: Table, results: Results, paper: str, command: str) -> str:
     head = "".join(f'<th scope="col">{title}</th>' for title in ("row", *heads, "seeds", ""))
     lines = []
     for row in table.rows:
-        records = results.get(row.name, [])
+        # A row without runs of its own may share its name with one that has some, on other data.
+        records = results.get(row.name, []) if row.changes is not None else []
         values = []
         for column in table.columns:
-            values.append(_cell(records, column))
+            values.append(_difference(row.minus, results, column) if row.minus else cell(records, column))
             values += [numbers.get((table.number, row.name, column), "–")] if column in shown else []
         cells = "".join(f'<td class="number">{value}</td>' for value in (*values, len(records) or "–"))
         mark = ' <span class="own">(ours, not in the paper)</span>' if row.own else ""
@@ -110,7 +113,7 @@ def to_html(table: Table, results: Results, paper: str, command: str) -> str:
         lines.append(f'<tr><th scope="row">{name}</th>{cells}<td>{note}</td></tr>')
     needs = f" Needs {html.escape(table.needs)}." if table.needs else ""
     return (
-        f'<table class="results"><caption><strong>{table.number}.</strong> {html.escape(table.title)}{needs}</caption>'
+        f'<table class="results"><caption><strong>{table.number}.</strong> {html.escape(table.title)}.{needs}</caption>'
         f"<thead><tr>{head}</tr></thead>"
         f"<tbody>{''.join(lines)}</tbody></table>"
     )
@@ -120,11 +123,21 @@ def _title(column: str) -> str:
     return TITLES.get(column) or " ".join(TITLES.get(word, word) for word in column.split())
 
 
-def _cell(records: Sequence[Record], column: str) -> str:
+def cell(records: Sequence[Record], column: str) -> str:
     """Mean ± half-width over seeds, in percent; "–" where there are no runs."""
-    if not records or column not in TITLES:
+    return _summary([score(record, column) for record in records] if column in TITLES else [])
+
+
+def _difference(rows: tuple[str, str], results: Results, column: str) -> str:
+    """Mean difference of two rows over their common seeds, in points."""
+    first, second = ({record.seed: score(record, column) for record in results.get(name, [])} for name in rows)
+    return _summary([first[seed] - second[seed] for seed in sorted(first.keys() & second.keys())])
+
+
+def _summary(values: Sequence[float]) -> str:
+    if not values:
         return "–"
-    mean, half = interval([score(record, column) for record in records])
+    mean, half = interval(values)
     return f"{mean:.1f}" if half is None else f"{mean:.1f}&nbsp;±&nbsp;{half:.1f}"
 
 

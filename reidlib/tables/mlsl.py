@@ -24,6 +24,7 @@ FL = Row("FL", {"learning": "feature"})
 CONTINUED = Row("FL continued", {"learning": "continued"}, own=True)
 SL = Row("SL", {**WHOLE, "learning": "similarity", "labels": ("id",)})
 SLSL = Row("SLSL", {**WHOLE, "labels": ("id",)})
+DIFFERENCES = tuple(Row(f"SLSL minus {other}", None, minus=("SLSL", other)) for other in ("FL", "SL"))
 MLSL = Row("MLSL", WHOLE)
 NO_ML = Row("No-ML", {"learning": "joint", "mapping": "none"})
 DISTANCE_ROWS = tuple(
@@ -46,7 +47,7 @@ def tables(profile: str = "quick") -> tuple[Table, ...]:
     return (
         Table("Table 2", "Single-label (SLSL) against multi-label (MLSL) similarity learning", (SLSL, MLSL, CONTINUED)),
         Table("Table 3", "Feature learning (FL), similarity learning (SL), and both jointly (SLSL)",
-              (FL, SL, SLSL, CONTINUED)),
+              (FL, SL, SLSL, CONTINUED, *DIFFERENCES)),
         Table("Table 4", "The three ways of learning on handwritten digits", digit_rows(profile), ("top1", "top2")),
         Table("Table 5", "One sigmoidal unit (SLSL) against the plain distance (No-ML)", (SLSL, NO_ML)),
         Table("Table 6", "Distance between two feature vectors, and whether it stays a vector", DISTANCE_ROWS),
