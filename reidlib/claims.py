@@ -248,7 +248,7 @@ def _rows(verdict: Verdict) -> str:
     )
     rows = []
     for pair in verdict.differences:
-        names = f"{claim.metric}: {html.escape(pair.better)} − {html.escape(pair.worse)}"
+        names = f"{claim.metric.replace('top', 'Top-')}: {html.escape(pair.better)} − {html.escape(pair.worse)}"
         known = np.isfinite(pair.mean)
         mean = f"{pair.mean:+.1f}".replace("-", "−") if known else "–"
         limits = f"{pair.low:+.1f} to {pair.high:+.1f}".replace("-", "−") if known else "–"
