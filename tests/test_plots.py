@@ -43,7 +43,7 @@ def test_a_cmc_curve_is_the_mean_over_seeds_in_percent():
 def test_axes_are_named():
     for figure in (plots.cmc({"a": rows(0.2)}), plots.sweep({0.1: rows(0.2), 0.5: rows(0.3)}), plots.pull_push()):
         assert figure.get_supxlabel() or all(axis.get_xlabel() for axis in figure.axes)
-        assert all(axis.get_ylabel() or axis.get_title() for axis in figure.axes)
+        assert all(axis.get_ylabel() or axis.get_title(loc="left") for axis in figure.axes)
 
 
 @pytest.mark.parametrize("draw", [lambda: plots.cmc_panels({"(a)": {"x": []}}), lambda: plots.sweep({0.5: []})])
