@@ -69,6 +69,10 @@ class Manifest:
 
     def counts(self) -> dict[str, dict[str, int]]:
         """Images, vehicles and cameras of each split that has rows."""
+        return self._counts
+
+    @cached_property
+    def _counts(self) -> dict[str, dict[str, int]]:
         return {
             split: {
                 "images": len(rows),

@@ -35,6 +35,16 @@ DISTANCE_ROWS = tuple(
 DROPOUT_ROWS = tuple(Row(f"dropout {rate:g}", {**WHOLE, "dropout": rate}) for rate in DROPOUTS)
 
 
+# The paper's own trunk, from scratch on a CPU: too dear for every table, so that it has one of its own.
+TRUNK = {"backbone": "mobilenet_v1", "iterations1": 1200}
+TRUNK_ROWS = (
+    Row("MobileNet FL", {**TRUNK, "learning": "feature"}),
+    Row("MobileNet FL continued", {**TRUNK, "learning": "continued"}, own=True),
+    Row("MobileNet MLSL", {**TRUNK, **WHOLE}),
+)
+TRUNK_TABLE = Table("The paper's trunk", "MobileNet v1 from scratch, 1,200 steps of stage 1", TRUNK_ROWS)
+
+
 def digit_rows(profile: str) -> tuple[Row, ...]:
     """The rows of Table 4: another dataset, network and length than the given configuration's."""
     digits = MLSLConfig.digits(profile)
@@ -94,6 +104,8 @@ CLAIMS = (
 QUESTIONS = (
     *(Claim("control", "MLSL beats classification continued for as long", "MLSL", "FL continued", m) for m in THREE),
     *(Claim("control", "SLSL beats classification continued for as long", "SLSL", "FL continued", m) for m in THREE),
+    *(Claim("control, MobileNet v1", "MLSL beats classification continued for as long", "MobileNet MLSL",
+            "MobileNet FL continued", m) for m in THREE),
     *(Claim("Table 4 (order lost)", f"On digits, joint learning beats {rival} learning", "digits joint",
             f"digits {short}", m)
       for rival, short in (("feature", "FL"), ("similarity", "SL")) for m in ("top1", "top2")),
