@@ -17,7 +17,8 @@ PAPERS = ("mlsl",)
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run a command; the exit code is 0 when all went well, 1 when something was stale or failed, 2 on bad input."""
-    given = _parser().parse_args(arguments)
+    arguments = sys.argv[1:] if arguments is None else arguments
+    given = _parser(arguments).parse_args(arguments)
     try:
         return given.command(given)
     except (ConfigError, FileNotFoundError) as error:
@@ -30,13 +31,16 @@ def main(arguments: Sequence[str] | None = None) -> int:
         return 130
 
 
-def _parser() -> argparse.ArgumentParser:
+def _parser(arguments: Sequence[str]) -> argparse.ArgumentParser:
+    """All commands; a paper's own options only where they are asked for, since reading them takes seconds."""
     parser = argparse.ArgumentParser("python -m reidlib", description="Vehicle re-identification papers, reproduced.")
     commands = parser.add_subparsers(required=True, metavar="run | data | verify | report")
     run = commands.add_parser("run", help="compute the records of a configuration, or of all tables")
     papers = run.add_subparsers(required=True, metavar="paper", dest="paper")
     for paper in PAPERS:
-        _add_fields(papers.add_parser(paper, help=f"options: run {paper} --help"), _experiment(paper)[0])
+        options_of = papers.add_parser(paper, help=f"options: run {paper} --help")
+        if paper in arguments:
+            _add_fields(options_of, _experiment(paper)[0])
     data = commands.add_parser("data", help="which data there are, and where they were looked for")
     data.add_argument("action", choices=["list"])
     data.set_defaults(command=_data)
