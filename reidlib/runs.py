@@ -228,11 +228,11 @@ def finding_key(record: Record) -> str:
     return f"{record.sha256[:16]}:{code(record.paper)[:16]}"
 
 
-def remember(findings: Mapping[str, str], path: Path) -> None:
-    """Add findings of replays to a ledger, whoever else is writing there."""
+def remember(findings: Mapping[str, str], path: Path, *, anew: bool = False) -> None:
+    """Add findings of replays to a ledger, whoever else is writing there; ``anew`` drops what stood there before."""
     path.parent.mkdir(parents=True, exist_ok=True)
     with FileLock(f"{path}.lock"):
-        text = json.dumps({**ledger(path), **findings}, indent=1, sort_keys=True)
+        text = json.dumps({**({} if anew else ledger(path)), **findings}, indent=1, sort_keys=True)
         records.write_atomically(path, f"{text}\n")
 
 

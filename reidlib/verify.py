@@ -42,7 +42,7 @@ def verify(
     if not own:
         rendered.publish_pixels()
     ledger = (cache_dir() if own else records.COMMITTED) / "verified.json"
-    runs.remember({key: word for key, word, _, _ in found if word != runs.FRESH}, ledger)
+    runs.remember({key: word for key, word, _, _ in found if word != runs.FRESH}, ledger, anew=not own)
     for _, word, reason, name in found:
         if word == runs.STALE:
             print(f"stale: {name}: {reason}")
