@@ -52,7 +52,9 @@ def cmc(curves: Mapping[str, Sequence[Record]], ranks: int = 20, title: str | No
         ValueError: no curve has a record, or a record's CMC is shorter than ``ranks``.
     """
     made = figure(3.9)
-    _cmc(made.subplots(), curves, ranks)
+    axis = made.subplots()
+    _cmc(axis, curves, ranks)
+    axis.set_ylim(top=min(100.5, axis.get_ylim()[1]))
     made.axes[0].set_title(title or "")
     return made
 
@@ -71,6 +73,7 @@ def cmc_panels(groups: Mapping[str, Mapping[str, Sequence[Record]]], ranks: int 
         _cmc(axis, curves, ranks)
         axis.set_title(title)
         axis.label_outer()
+    axes[0].set_ylim(top=min(100.5, axes[0].get_ylim()[1]))  # they share it; only now are all curves drawn
     return made
 
 
@@ -87,7 +90,6 @@ def _cmc(axis: Axes, curves: Mapping[str, Sequence[Record]], ranks: int) -> None
     axis.set(xlabel="rank $k$", ylabel="queries matched within rank $k$, %", xlim=(1, ranks))
     axis.xaxis.set_major_locator(MaxNLocator(integer=True, steps=[1, 2, 5, 10]))
     axis.set_xticks([1, *[tick for tick in axis.get_xticks() if 1 < tick <= ranks]])
-    axis.set_ylim(top=min(100.5, axis.get_ylim()[1]))
     axis.legend(loc="lower right")
 
 

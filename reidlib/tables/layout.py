@@ -138,7 +138,8 @@ def _summary(values: Sequence[float]) -> str:
     if not values:
         return "–"
     mean, half = interval(values)
-    return f"{mean:.1f}" if half is None else f"{mean:.1f}&nbsp;±&nbsp;{half:.1f}"
+    shown = f"{mean:.1f}".replace("-", "−")
+    return shown if half is None else f"{shown}&nbsp;±&nbsp;{half:.1f}"
 
 
 def _note(row: Row, records: Sequence[Record], command: str) -> str:
