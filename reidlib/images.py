@@ -12,7 +12,7 @@ import os
 from collections.abc import Sequence
 from concurrent.futures import ProcessPoolExecutor
 from dataclasses import dataclass
-from multiprocessing import get_context
+from multiprocessing import current_process, get_context
 from pathlib import Path
 
 import numpy as np
@@ -98,6 +98,9 @@ def open_store(dataset: Dataset, size: int, *, workers: int = 1, progress: bool 
     key = hashlib.sha256(text.encode()).hexdigest()[:24]
     path = cache_dir() / "images" / f"{key}-{size}.npy"
     if not path.exists():
+        if workers > 1 and current_process().name != "MainProcess":
+            # A started process runs an unguarded script anew, and would wait here for the one that waits for it.
+            raise RuntimeError("images are decoded by processes: put a script's work under if __name__ == '__main__':")
         path.parent.mkdir(parents=True, exist_ok=True)
         with FileLock(f"{path}.lock"):
             if not path.exists():

@@ -12,6 +12,7 @@ import sys
 import threading
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import FIRST_COMPLETED, Future, ProcessPoolExecutor, wait
+from concurrent.futures.process import BrokenProcessPool
 from contextlib import contextmanager
 from typing import Any
 
@@ -103,13 +104,17 @@ def _in_processes(jobs: dict[str, Config], experiment: Experiment, plan: Plan, b
             for future in _finished(active, bar, counter):
                 key = active.pop(future)
                 if error := future.exception():
+                    if isinstance(error, BrokenProcessPool):
+                        raise error
                     failed[key] = error
         pool.shutdown()
-    except BaseException:
+    except BaseException as error:
         pool.shutdown(wait=False, cancel_futures=True)
         for child in multiprocessing.active_children():
             child.terminate()
         print("\nstopped: finished runs are kept; the same command goes on where this one ended", file=sys.stderr)
+        if isinstance(error, BrokenProcessPool):
+            raise RuntimeError("a worker process ended without a word: stopped by hand, or out of memory") from error
         raise
     return failed
 

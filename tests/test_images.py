@@ -178,3 +178,21 @@ def test_writing_to_a_batch_leaves_the_file_alone():
     Resident(store.pixels, torch.device("cpu")).source[1] = 0
     again = open_store(dataset(read, 40), 16)
     assert (again.image("0000") == expected("0000")).all() and (again.image("0001") == expected("0001")).all()
+
+
+UNGUARDED = """
+from reidlib.datasets import rendered
+from reidlib.images import open_store
+from reidlib.render import Preset, Share
+
+preset = Preset("unguarded", Share(50, 600, 100, 2, even=True), Share(2, 8, 4, 2, even=True), sizes=(16, 16))
+open_store(rendered.load(preset), 16, workers=2)
+"""
+
+
+def test_a_script_without_a_guard_ends_with_a_word_instead_of_waiting_for_itself(tmp_path):
+    script = tmp_path / "script.py"
+    script.write_text(UNGUARDED)
+    done = subprocess.run([sys.executable, script], capture_output=True, text=True, timeout=120)
+    assert done.returncode != 0
+    assert "put a script's work under if __name__" in done.stderr
