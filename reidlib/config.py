@@ -52,7 +52,9 @@ class Config(Strict):
     UNKEYED: ClassVar[frozenset[str]] = frozenset({"profile", "data_root"})
 
     profile: Profile = Field("quick", description="scale: seconds, minutes on a CPU, or the paper's own sizes")
-    dataset: Literal["rendered", "digits"] = Field("rendered", description="which data")
+    dataset: Literal[
+        "rendered", "digits", "veri776", "vehicleid", "veriwild", "vehicle1m", "compcars", "aicity2020"
+    ] = Field("rendered", description="which data")
     data_root: str | None = Field(None, description="folder of a dataset on disk; by default REIDLIB_DATA")
     preset: Literal["smoke", "small", "veri"] = Field("small", description="size of the embedded vehicles")
     data_seed: int = Field(0, ge=0, lt=2**31, description="seed of the embedded vehicles")

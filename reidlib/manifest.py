@@ -106,22 +106,52 @@ class Manifest:
 
 
 @dataclass(frozen=True)
+class Test:
+    """One of a dataset's test sets and the rule that scores it.
+
+    Attributes:
+        name: as tables call it: ``800``, ``small``, ``easy``; empty where a dataset has one test set only.
+        protocol: a name in :data:`reidlib.protocols.PROTOCOLS`.
+        query, gallery: names of the images that take part in either role; None: all rows of that split.
+        pairs: for verification, a frame with columns ``first``, ``second`` (image names) and ``same`` (bool).
+        threshold_pairs: training pairs of the same form, from which verification takes its threshold.
+    """
+
+    name: str
+    protocol: str
+    query: pd.Index | None = None
+    gallery: pd.Index | None = None
+    pairs: pd.DataFrame | None = None
+    threshold_pairs: pd.DataFrame | None = None
+
+    def rows(self, table: pd.DataFrame) -> np.ndarray:
+        """Which rows of a manifest's table take part, training rows all among them: ``[N]`` booleans."""
+        taken = np.ones(len(table), bool)
+        for split, names in (("query", self.query), ("gallery", self.gallery)):
+            if names is not None:
+                taken &= ((table["split"] != split) | table["image"].isin(names)).to_numpy(bool)
+        return taken
+
+
+@dataclass(frozen=True)
 class Dataset:
     """A manifest, how its rows become pixels, and how its authors score it.
 
     Attributes:
         manifest: the rows.
         read: ``read(image)`` returns uint8 pixels, ``[H, W, 3]``; picklable, so that processes can share the work.
-        protocol: a name in :data:`reidlib.protocols.PROTOCOLS`.
+        tests: its test sets, the principal one first.
         note: one sentence that says which data this is; it stands on every page made from it.
         read_mask: ``read_mask(image)`` returns a uint8 mask ``[H, W]``, 0 or 255; None where the dataset has none.
+        camera_distances: metres between cameras, a square frame by camera name; None where the dataset has none.
     """
 
     manifest: Manifest
     read: Reader
-    protocol: str
+    tests: tuple[Test, ...]
     note: str
     read_mask: Reader | None = None
+    camera_distances: pd.DataFrame | None = None
 
 
 def codes(values: pd.Series) -> np.ndarray:

@@ -56,7 +56,7 @@ def test_mnist_rows_are_labels_in_file_order(root, arrays):
     assert query["image"].tolist() == gallery["image"].tolist() == [f"test/{i:05d}" for i in range(TEST)]
     assert gallery["vehicle_id"].tolist() == [str(label) for label in arrays["test"][1]]
     assert table[["camera_id", "color", "type", "model", "track_id", "time", "bbox", "mask"]].isna().all(axis=None)
-    assert dataset.protocol == "leave_one_out"
+    assert [test.protocol for test in dataset.tests] == ["leave_one_out"]
     assert "MNIST" in dataset.note and "stand-in" not in dataset.note
 
 

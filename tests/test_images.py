@@ -55,7 +55,7 @@ def dataset(reader, count=COUNT, origin="one"):
     names = [f"{i:04d}" for i in range(count)]
     table = pd.DataFrame({"image": names, "split": "gallery", "vehicle_id": "v"}).reindex(columns=list(COLUMNS))
     queries = table.head(50).assign(split="query")  # the same images: stored once
-    return Dataset(Manifest("toy", pd.concat([table, queries]), origin), reader, "veri", "")
+    return Dataset(Manifest("toy", pd.concat([table, queries]), origin), reader, (), "")
 
 
 def expected(name, size=16):

@@ -19,7 +19,7 @@ from sklearn.datasets import load_digits
 from torchvision.datasets import MNIST
 
 from reidlib import config
-from reidlib.manifest import COLUMNS, Dataset, Manifest
+from reidlib.manifest import COLUMNS, Dataset, Manifest, Test
 
 SOURCES = ("auto", "mnist", "sklearn")
 SKLEARN_TRAIN = 1297
@@ -76,7 +76,7 @@ def load(
     digits = _digits(source, folder)
     kept = {"train": _limit("train", train, digits.train), "test": _limit("test", test, digits.test)}
     manifest = Manifest(source, _table(digits, kept), digits.origin)
-    return Dataset(manifest, partial(_read, source, folder), "leave_one_out", _note(source, kept))
+    return Dataset(manifest, partial(_read, source, folder), (Test("", "leave_one_out"),), _note(source, kept))
 
 
 def _choose(folder: str, source: str, download: bool) -> str:

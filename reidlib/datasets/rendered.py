@@ -19,7 +19,7 @@ import pandas as pd
 from PIL import Image, UnidentifiedImageError
 
 from reidlib import config, provenance
-from reidlib.manifest import COLUMNS, Dataset, Manifest
+from reidlib.manifest import COLUMNS, Dataset, Manifest, Test
 from reidlib.render import Plan, Preset, Share, camera_metres, draw, plan
 from reidlib.render.sheet import pixel_digest
 
@@ -52,7 +52,8 @@ def load(preset: str | Preset = "small", seed: int = 0, paint_jitter: float = 0.
     manifest = Manifest(f"rendered {chosen.name}", table, origin)
     source = partial(_read, chosen, seed, float(paint_jitter))
     masks = partial(_read_mask, chosen, seed, float(paint_jitter))
-    return Dataset(manifest, source, "veri", RENDERED.format(name=chosen.name, seed=seed), masks)
+    note = RENDERED.format(name=chosen.name, seed=seed)
+    return Dataset(manifest, source, (Test("", "veri"),), note, masks, camera_distances(chosen, seed))
 
 
 def camera_distances(preset: str | Preset = "small", seed: int = 0) -> pd.DataFrame:

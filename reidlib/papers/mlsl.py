@@ -364,7 +364,7 @@ def compute(config: MLSLConfig, space: Workspace) -> tuple[dict[str, Any], Any]:
     seconds = time.perf_counter() - begun
     size = config.batch if config.learning == "feature" else 2 * config.pairs
     images = (plan.iterations - log.resumed) * size  # of the seconds counted here, not of an earlier sitting
-    protocol = config.digits_protocol if config.dataset == "digits" else dataset.protocol
+    protocol = config.digits_protocol if config.dataset == "digits" else dataset.tests[0].protocol
     parts = {
         **outcome.assess(config, network, store, protocol, config.test_distance),
         "history": outcome.history(log, plan),

@@ -1,0 +1,222 @@
+"""The door through which an official dataset comes in: folders found, lists read line by line, images opened safely.
+
+Files of a dataset are somebody else's: nothing in them is trusted. Every refusal is one :class:`DatasetError` that
+names the file, the line where there is one, and what to do.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import os
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path, PurePosixPath
+
+import numpy as np
+import pandas as pd
+from PIL import Image
+
+from reidlib import config
+from reidlib.manifest import Dataset
+
+SHOWN = 10  # examples that a message names
+LARGEST_IMAGE = 64_000_000  # pixels; the largest photographs of these datasets have about 5 million
+ENCODINGS = ("utf-8-sig", "gb18030")  # the second holds GBK and gb2312
+
+
+class DatasetError(ValueError):
+    """A dataset's files are not what they should be: the message names file, line and what to do."""
+
+
+@dataclass(frozen=True)
+class Benchmark:
+    """An official dataset: its name, whom to ask for it, and what its release holds.
+
+    Attributes:
+        name: as ``dataset`` in a configuration, and the folder looked for in :func:`reidlib.config.data_dir`.
+        title: as its authors write it.
+        folders: other names its folder goes by.
+        marker: files or folders of which one must be there for a folder to be this dataset.
+        ask: whom to ask for it.
+        source: the paper that published it.
+        release: what the release holds, by split or test set: ``{"train": {"images": 37778, "vehicles": 576}}``.
+        load: from the dataset's folder to its manifest.
+    """
+
+    name: str
+    title: str
+    folders: tuple[str, ...]
+    marker: tuple[str, ...]
+    ask: str
+    source: str
+    release: Mapping[str, Mapping[str, int]]
+    load: Callable[[Path], Dataset]
+
+    def candidates(self, given: str | Path | None) -> list[Path]:
+        """Where the dataset is looked for: in the given folder or just below it, else in the data folder."""
+        names = (self.name, *self.folders)
+        if given is not None:
+            given = Path(given).expanduser()
+            return [given, *(given / name for name in names)]
+        return [config.data_dir() / name for name in names]
+
+    def find(self, given: str | Path | None = None) -> Path:
+        """The dataset's folder.
+
+        Raises:
+            FileNotFoundError: it is in none of the places; the message lists them and says whom to ask.
+        """
+        places = self.candidates(given)
+        for place in places:
+            if any((place / marker).exists() for marker in self.marker):
+                return place
+        raise FileNotFoundError(
+            f"{self.title} was not found: none of {', '.join(map(str, places))} holds {' or '.join(self.marker)}. "
+            f"{self.ask} Then name its folder with data_root, or put it into the folder that REIDLIB_DATA names."
+        )
+
+
+def text(path: Path) -> str:
+    """A text file, UTF-8 or GBK, with or without a byte-order mark.
+
+    Raises:
+        DatasetError: the file is absent, may not be read, or is no text.
+    """
+    data = content(path)
+    if b"\0" in data:
+        line = data[: data.index(b"\0")].count(b"\n") + 1
+        raise DatasetError(f"{path}, line {line}: binary data where text is expected; fetch the file again")
+    for encoding in ENCODINGS:
+        try:
+            return data.decode(encoding)
+        except UnicodeDecodeError as error:
+            line = data[: error.start].count(b"\n") + 1
+    raise DatasetError(f"{path}, line {line}: neither UTF-8 nor GBK text; fetch the file again")
+
+
+def content(path: Path) -> bytes:
+    """A file's bytes; absent and forbidden files are named."""
+    try:
+        return path.read_bytes()
+    except FileNotFoundError:
+        raise DatasetError(f"{path} is absent: the dataset is not complete; fetch it again") from None
+    except OSError as error:
+        raise DatasetError(f"{path} cannot be read: {error.strerror}; check its permissions") from error
+
+
+def fields(path: Path, pattern: str, *, header: str | None = None) -> pd.DataFrame:
+    r"""The lines of a list as a frame of strings, one column a named group, with the line numbers as its index.
+
+    Args:
+        path: the list; empty lines are left out, spaces and carriage returns at both ends of a line removed.
+        pattern: a regular expression that a whole line must match.
+        header: a regular expression of a first line that may be there and is then left out.
+
+    Raises:
+        DatasetError: a line does not match (an unfinished last line, too), or the list is empty.
+    """
+    lines = pd.Series(text(path).split("\n"), dtype=str)
+    lines.index += 1
+    lines = lines.str.strip()
+    lines = lines[lines != ""]
+    if header and len(lines) and pd.Series(lines.iloc[:1]).str.fullmatch(header).iloc[0]:
+        lines = lines.iloc[1:]
+    if not len(lines):
+        raise DatasetError(f"{path} lists nothing; fetch the file again")
+    found = lines.str.extract(f"^(?:{pattern})$")
+    wrong = ~lines.str.fullmatch(pattern)
+    refuse(path, lines[wrong], f"does not have the form {pattern}")
+    return found
+
+
+def refuse(path: Path, lines: pd.Series, problem: str) -> None:
+    """Stop if any lines are wrong: all are counted, the first named by number.
+
+    Args:
+        path: their file.
+        lines: the wrong lines, by line number.
+        problem: what is wrong with each.
+    """
+    if len(lines):
+        shown = "; ".join(f"line {number}: {str(line)[:80]!r}" for number, line in lines.head(SHOWN).items())
+        raise DatasetError(f"{path}: {len(lines)} of its lines {problem} ({shown})")
+
+
+def refuse_unsafe(path: Path, names: pd.Series) -> None:
+    """Stop at names that lead out of the dataset's folder: absolute ones, and those with ``..``."""
+    suspicious = names[names.str.contains(r"\.\.|^/|\\|:|\0", regex=True)]
+    bad = suspicious[[not _inside(name) for name in suspicious]]
+    refuse(path, bad, "name a file outside the dataset's folder")
+
+
+def _inside(name: str) -> bool:
+    """Whether a name stays within the folder it is looked up in, on any system."""
+    parts = PurePosixPath(name).parts
+    return bool(parts) and ".." not in parts and not name.startswith("/") and not set(name) & set("\\:\0")
+
+
+def sizes(root: Path, names: Sequence[str], *, listed_in: str) -> np.ndarray:
+    """File sizes of images in bytes, ``[N]``: each folder is scanned once, however many images it holds.
+
+    Raises:
+        DatasetError: images are listed but absent; all are counted, the first ten named.
+    """
+    parts = pd.Series(np.asarray(names, dtype=object)).str.rpartition("/")
+    found: dict[str, int] = {}
+    for folder in pd.unique(parts[0]):
+        found.update(_scan(root, folder))
+    result = np.array([found.get(name, -1) for name in names], dtype=np.int64)
+    if absent := int((result < 0).sum()):
+        shown = ", ".join(np.asarray(names, dtype=object)[result < 0][:SHOWN])
+        raise DatasetError(f"{absent} of {len(result)} images of {listed_in} are not in {root}: {shown}")
+    return result
+
+
+def _scan(root: Path, folder: str) -> dict[str, int]:
+    """Sizes of the plain files in one folder, by their name from the root; empty if there is no such folder."""
+    try:
+        with os.scandir(root / folder) as entries:
+            return {f"{folder}/{e.name}" if folder else e.name: e.stat().st_size for e in entries if e.is_file()}
+    except (FileNotFoundError, NotADirectoryError):
+        return {}
+    except OSError as error:
+        raise DatasetError(f"{root / folder} cannot be read: {error.strerror}; check its permissions") from error
+
+
+def origin(name: str, images: Sequence[str], bytes_each: np.ndarray) -> str:
+    """What fixes the pixels of a real dataset: its images' names and file sizes, hashed."""
+    digest = hashlib.sha256("\n".join(images).encode())
+    digest.update(np.ascontiguousarray(bytes_each, dtype="<i8").tobytes())
+    return f"{name} {len(images)} files {digest.hexdigest()}"
+
+
+def read_image(root: Path, name: str) -> np.ndarray:
+    """Pixels of one image file, uint8 ``[H, W, 3]``.
+
+    Raises:
+        DatasetError: it is truncated, no image, too large to be one of these, or may not be read.
+    """
+    return _pixels(root / name, "RGB")
+
+
+def read_mask(root: Path, name: str, size: tuple[int, int]) -> np.ndarray:
+    """A mask file as uint8 ``[H, W]``, 0 or 255; ``size`` is its image's (H, W).
+
+    Raises:
+        DatasetError: as for an image, or its size is not its image's.
+    """
+    mask = _pixels(root / name, "L")
+    if mask.shape != size:
+        raise DatasetError(f"{root / name}: the mask has {mask.shape[0]}x{mask.shape[1]} pixels, its image {size}")
+    return np.where(mask >= 128, 255, 0).astype(np.uint8)
+
+
+def _pixels(path: Path, mode: str) -> np.ndarray:
+    """Decode a file after a look at its size; whatever the decoder says is told with the file's name."""
+    try:
+        with Image.open(path) as image:
+            if image.width * image.height > LARGEST_IMAGE:
+                raise DatasetError(f"{path}: {image.width} x {image.height} pixels are refused as too large")
+            return np.asarray(image.convert(mode))
+    except (OSError, SyntaxError, Image.DecompressionBombError) as error:
+        raise DatasetError(f"{path} cannot be decoded: {error}") from error
