@@ -22,6 +22,7 @@ import torch
 
 from reidlib.augment import Augment
 from reidlib.images import Resident
+from reidlib.method import batches
 from reidlib.papers import mlsl
 from reidlib.train import Schedule, train
 
@@ -76,10 +77,10 @@ def _scene(config: mlsl.MLSLConfig) -> tuple[mlsl.MLSL, Callable[[int], mlsl.Bat
     pixels = np.random.default_rng(0).integers(0, 256, (VEHICLES * PER_VEHICLE, size, size, 3), dtype=np.uint8)
     vehicles = np.repeat(np.arange(VEHICLES), PER_VEHICLE)
     labels = torch.from_numpy(np.stack([vehicles, vehicles % 10, vehicles % 9], 1))
-    feed = mlsl.batches(config, Resident(pixels, torch.device("cpu")), torch.arange(len(pixels)), labels)
+    feed = batches(mlsl.METHOD, config, Resident(pixels, torch.device("cpu")), torch.arange(len(pixels)), labels)
     images = torch.randn(BATCH, 3, size, size).to(memory_format=torch.channels_last)
     batch = mlsl.Batch(images, labels[torch.randint(len(labels), (BATCH,))])
-    return mlsl.build(config, VEHICLES), feed, batch
+    return mlsl.build(config, {"identities": VEHICLES}), feed, batch
 
 
 def input_cost() -> float:

@@ -40,7 +40,7 @@ def _parser(arguments: Sequence[str]) -> argparse.ArgumentParser:
     for paper in PAPERS:
         options_of = papers.add_parser(paper, help=f"options: run {paper} --help")
         if paper in arguments:
-            _add_fields(options_of, _experiment(paper)[0])
+            _add_fields(options_of, _paper(paper)[0])
     data = commands.add_parser("data", help="which data there are, and where they were looked for")
     data.add_argument("action", choices=["list"])
     data.set_defaults(command=_data)
@@ -56,11 +56,12 @@ def _parser(arguments: Sequence[str]) -> argparse.ArgumentParser:
     return parser
 
 
-def _experiment(paper: str) -> tuple[type[Config], Any]:
-    """A paper's configuration class and experiment."""
+def _paper(name: str) -> tuple[type[Config], Any, Any]:
+    """A paper's configuration class, experiment and tables."""
     from reidlib.papers import mlsl
+    from reidlib.tables import mlsl as mlsl_tables
 
-    return {"mlsl": (mlsl.MLSLConfig, mlsl.EXPERIMENT)}[paper]
+    return {"mlsl": (mlsl.MLSLConfig, mlsl.EXPERIMENT, mlsl_tables)}[name]
 
 
 def _add_fields(parser: argparse.ArgumentParser, config: type[Config]) -> None:
@@ -86,23 +87,18 @@ def _help(name: str, field: FieldInfo, config: type[Config]) -> str:
 
 
 def _run(given: argparse.Namespace) -> int:
-    """Compute the records of one configuration, its control and stage 1 (base), or of every table (all)."""
-    config_type, experiment = _experiment(given.paper)
+    """Compute the records of one configuration and what it is measured against (base), or of every table (all)."""
+    config_type, experiment, paper = _paper(given.paper)
     values = {name: value for name, value in vars(given).items() if name not in ("command", "paper")}
     config, plan = configure(config_type, values)
-    from reidlib.claims import interval, score
     from reidlib.pool import run_all
-    from reidlib.tables import layout, mlsl
+    from reidlib.tables import layout
 
-    rows = mlsl.rows(plan.scope, config.profile)
+    rows = paper.rows(plan.scope, config.profile, config.dataset)
     wanted = layout.configurations(rows, config, plan.seeds)
     run_all([c for configs in wanted.values() for c in configs], experiment, plan)
     found = layout.collect(rows, config, plan.seeds, experiment, committed=plan.committed)
-    width = max(map(len, found))
-    print(f"{'':{width}}  seeds    mAP  Top-1  Top-5   (percent, mean over seeds)")
-    for name, records in found.items():
-        means = [interval([score(record, metric) for record in records])[0] for metric in ("mAP", "top1", "top5")]
-        print(f"{name:{width}}  {len(records):5d}  " + "  ".join(f"{mean:5.1f}" for mean in means))
+    print(layout.to_text(found, paper.COLUMNS))
     return 0
 
 
@@ -123,7 +119,7 @@ def _data(given: argparse.Namespace) -> int:
 def _verify(given: argparse.Namespace) -> int:
     from reidlib.verify import verify
 
-    experiments = {paper: _experiment(paper) for paper in PAPERS}
+    experiments = {paper: _paper(paper)[:2] for paper in PAPERS}
     return verify(experiments, own=given.own, force=given.replay, workers=given.workers)
 
 

@@ -30,6 +30,7 @@ class Record(Protocol):
 
     seed: int
     scores: Mapping[str, Any]
+    tests: Mapping[str, Mapping[str, Any]]
     data: Mapping[str, Any]
     device: Mapping[str, Any]
     history: Mapping[str, Sequence[float]]
@@ -45,7 +46,9 @@ class Claim:
         statement: what it says, in a sentence.
         better: the row that should score higher.
         worse: the row it should beat, or several of them for "best of …".
-        metric: ``mAP`` or ``top<k>``.
+        metric: ``mAP`` or ``top<k>``, or one of a certain test, ``800 top1``; ``accuracy`` of a verification.
+        dataset: name of the only dataset that the claim is about; None: whichever is at hand.
+        printed: the rival's score as the paper prints it, in points, where the rival has no runs of its own.
         margin: by more than how many points; tested on ``margin_dataset`` alone, 0 on any other data.
         margin_dataset: the name of the dataset that the margin was printed for.
 
@@ -61,13 +64,20 @@ class Claim:
     metric: str
     margin: float = 0.0
     margin_dataset: str | None = None
+    dataset: str | None = None
+    printed: float | None = None
 
     def __post_init__(self) -> None:
         where = f"claim {self.statement!r} ({self.source})"
         if not self.rivals or self.better in self.rivals:
             raise ValueError(f"{where}: worse = {self.worse!r} must name at least one row other than {self.better!r}")
-        if not re.fullmatch(r"mAP|top[1-9]\d*", self.metric):
-            raise ValueError(f"{where}: metric = {self.metric!r} is refused: allowed are mAP, top1, top2, …")
+        if not re.fullmatch(r"(\S.* )?(mAP|top[1-9]\d*|accuracy)", self.metric):
+            raise ValueError(
+                f"{where}: metric = {self.metric!r} is refused: allowed are mAP, accuracy, top1, top2, …, "
+                "with a test's name before it where there are several"
+            )
+        if self.printed is not None and (self.dataset is None or len(self.rivals) > 1):
+            raise ValueError(f"{where}: printed = {self.printed} needs its dataset and a single rival")
         if self.margin < 0 or (self.margin > 0 and self.margin_dataset is None):
             raise ValueError(f"{where}: margin = {self.margin} must be 0, or above 0 with a margin_dataset")
 
@@ -127,17 +137,20 @@ class Verdict:
 
 
 def score(record: Record, metric: str) -> float:
-    """One score of a record in points, 0 to 100: ``mAP``, or ``top<k>`` from its CMC.
+    """One score of a record in points, 0 to 100: ``mAP``, ``top<k>`` from its CMC, or ``<test> <metric>``.
 
     Raises:
         KeyError: the record has no such score.
     """
-    if metric in record.scores:
-        return 100.0 * float(record.scores[metric])
-    rank = re.fullmatch(r"top([1-9]\d*)", metric)
-    if rank is None or int(rank[1]) > len(record.scores.get("cmc", ())):
-        raise KeyError(f"no score {metric!r} in a record: it has {', '.join(record.scores)}")
-    return 100.0 * float(record.scores["cmc"][int(rank[1]) - 1])
+    test, _, plain = metric.rpartition(" ")
+    scores = record.tests.get(test, {}) if test else record.scores
+    if plain in scores:
+        return 100.0 * float(scores[plain])
+    rank = re.fullmatch(r"top([1-9]\d*)", plain)
+    if rank is None or int(rank[1]) > len(scores.get("cmc", ())):
+        known = [*record.scores, *(f"{name} …" for name in getattr(record, "tests", {}))]
+        raise KeyError(f"no score {metric!r} in a record: it has {', '.join(known)}")
+    return 100.0 * float(scores["cmc"][int(rank[1]) - 1])
 
 
 def interval(values: Sequence[float]) -> tuple[float, float | None]:
@@ -170,13 +183,14 @@ def judge(claim: Claim, runs: Mapping[str, Sequence[Record]]) -> Verdict:
     Raises:
         ValueError: two records of one row share seed, device type and dataset, so that pairing would be a choice.
     """
-    groups = {name: _grouped(name, runs.get(name, ())) for name in (claim.better, *claim.rivals)}
+    about = {name: [one for one in runs.get(name, ()) if claim.dataset in (None, one.data["name"])] for name in runs}
+    groups = {name: _grouped(name, about.get(name, ())) for name in (claim.better, *claim.rivals)}
     group = max(sorted(groups[claim.better]), key=lambda one: _support(claim, groups, one), default=None)
     rows = {name: found.get(group, {}) for name, found in groups.items()}
     dataset = next((record.data["name"] for record in rows[claim.better].values()), None)
     margin = claim.margin if dataset == claim.margin_dataset else 0.0
     pairs = tuple(_difference(claim, rival, rows, margin) for rival in claim.rivals)
-    used = [rows[name][seed] for pair in pairs for name in (pair.better, pair.worse) for seed in pair.seeds]
+    used = [rows[name][s] for pair in pairs for name in (pair.better, pair.worse) for s in pair.seeds if rows[name]]
     worst = max((record.freshness for record in used), key=FRESHNESS.index, default="fresh")
     where = (group[0], dataset) if used else (None, None)
     return Verdict(claim, _together(pairs), pairs, margin, *where, worst)
@@ -204,10 +218,11 @@ def _support(claim: Claim, rows: Mapping[str, Mapping[Group, Mapping[int, Record
 def _difference(claim: Claim, rival: str, rows: Mapping[str, Mapping[int, Record]], margin: float) -> Difference:
     """One pair of rows: mean difference, interval and word."""
     mine, theirs = rows[claim.better], rows[rival]
-    seeds = tuple(sorted(set(mine) & set(theirs)))
+    seeds = tuple(sorted(set(mine) & set(theirs) if claim.printed is None else mine))
     if len(seeds) < MIN_SEEDS:
         return Difference(claim.better, rival, np.nan, np.nan, np.nan, seeds, "not run")
-    mean, half = interval([score(mine[s], claim.metric) - score(theirs[s], claim.metric) for s in seeds])
+    beaten = {s: score(theirs[s], claim.metric) if claim.printed is None else claim.printed for s in seeds}
+    mean, half = interval([score(mine[s], claim.metric) - beaten[s] for s in seeds])
     low, high = mean - half, mean + half
     word: Word = "reproduced" if low > margin else "contradicted" if high < 0 else "inconclusive"
     return Difference(claim.better, rival, mean, low, high, seeds, word)
@@ -248,7 +263,8 @@ def _rows(verdict: Verdict) -> str:
     )
     rows = []
     for pair in verdict.differences:
-        names = f"{claim.metric.replace('top', 'Top-')}: {html.escape(pair.better)} − {html.escape(pair.worse)}"
+        rival = html.escape(pair.worse) + ("" if claim.printed is None else f" (printed {claim.printed:g})")
+        names = f"{claim.metric.replace('top', 'Top-')}: {html.escape(pair.better)} − {rival}"
         known = np.isfinite(pair.mean)
         mean = f"{pair.mean:+.1f}".replace("-", "−") if known else "–"
         limits = f"{pair.low:+.1f} to {pair.high:+.1f}".replace("-", "−") if known else "–"

@@ -10,7 +10,7 @@ import difflib
 import hashlib
 import json
 import os
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
 from typing import Annotated, Any, ClassVar, Literal, TypeVar, get_args
 
@@ -50,6 +50,10 @@ class Config(Strict):
     SCALES: ClassVar[Mapping[str, Mapping[str, Any]]] = {}
     # Where a run is computed or what its scale is called changes no result: these stay out of a record's key.
     UNKEYED: ClassVar[frozenset[str]] = frozenset({"profile", "data_root"})
+    # Fields that mean nothing for any other dataset.
+    OF_DATASET: ClassVar[Mapping[str, tuple[str, ...]]] = {
+        "rendered": ("preset", "data_seed"), "digits": ("digits_train", "digits_test"),
+    }  # fmt: skip
 
     profile: Profile = Field("quick", description="scale: seconds, minutes on a CPU, or the paper's own sizes")
     dataset: Literal[
@@ -65,6 +69,11 @@ class Config(Strict):
     pretrained: bool = Field(False, description="start the trunk from ImageNet weights (downloaded by timm)")
     weights: str | None = Field(None, description="local file of trunk weights, instead of a download")
     precision: Literal["float32", "bfloat16"] = Field("float32", description="arithmetic of training")
+    crop: float = Field(1.1, ge=1, le=4, description="a random crop keeps at least 1/crop of each side")
+    rotation: float = Field(2.0, ge=0, le=180, description="largest random rotation, in degrees")
+    brightness: float = Field(0.2, ge=0, lt=1, description="largest relative change of brightness")
+    flip: bool = Field(False, description="mirror images at random")
+    test_distance: Literal["euclidean", "cosine"] = Field("euclidean", description="between features when matching")
     device: Literal["auto", "cpu", "cuda"] = Field("auto", description="where to compute")
     seed: int = Field(0, ge=0, lt=2**31, description="seed of initial weights, batches and augmentation")
 
@@ -84,7 +93,16 @@ class Config(Strict):
 
     def canonical(self) -> Config:
         """The same run with ``auto`` resolved and every field that cannot touch its result at its default."""
-        return self.but(device=_present_device()) if self.device == "auto" else self
+        unused = {name for dataset, names in self.OF_DATASET.items() if dataset != self.dataset for name in names}
+        return self.without(unused).model_copy(update={"device": self.device_present()})
+
+    def without(self, unused: Iterable[str]) -> Config:
+        """A copy with the named fields at their defaults."""
+        return self.model_copy(update={name: type(self).model_fields[name].default for name in unused})
+
+    def device_present(self) -> str:
+        """The device to compute on, with ``auto`` resolved."""
+        return _present_device() if self.device == "auto" else self.device
 
     def portable(self) -> dict[str, Any]:
         """The canonical configuration as JSON values, without anything of this machine: a weight file by its hash."""
@@ -98,8 +116,9 @@ class Config(Strict):
         return hashlib.sha256(json.dumps(self.portable(), sort_keys=True).encode()).hexdigest()
 
     def but(self, **changes: Any) -> Config:
-        """A copy with some fields changed, validated anew."""
-        return type(self)(**{**self.model_dump(), **changes})
+        """A copy with some fields changed, validated anew; another dataset does not lie in this one's folder."""
+        moved = {"data_root": None} if changes.get("dataset", self.dataset) != self.dataset else {}
+        return type(self)(**{**self.model_dump(), **moved, **changes})
 
 
 class Plan(Strict):

@@ -68,7 +68,7 @@ class Manifest:
         return self.table[self.table["split"].isin(splits)].reset_index(drop=True)
 
     def counts(self) -> dict[str, dict[str, int]]:
-        """Images, vehicles and cameras of each split that has rows."""
+        """Images, vehicles, cameras and models of each split that has rows; 0 where the dataset does not say."""
         return self._counts
 
     @cached_property
@@ -78,6 +78,7 @@ class Manifest:
                 "images": len(rows),
                 "vehicles": rows["vehicle_id"].nunique(),
                 "cameras": rows["camera_id"].nunique(),
+                "models": rows["model"].nunique(),
             }
             for split in SPLITS
             if len(rows := self.rows(split))

@@ -5,7 +5,7 @@ Also what papers share before training: what is known of the data without readin
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import numpy as np
@@ -17,14 +17,14 @@ from reidlib import backbones, datasets, metrics, protocols, provenance
 from reidlib.config import Config
 from reidlib.embed import Embeddings, embed
 from reidlib.images import ImageStore, open_store
-from reidlib.manifest import SPLITS
+from reidlib.manifest import SPLITS, Test
 from reidlib.train import History, Schedule
 
 STRIPS, MAP_POINTS, HISTORY_POINTS = 12, 2000, 200
 
 
 def data(config: Config) -> dict[str, Any]:
-    """A dataset's name, digest, note, counts, and number of training identities: known without reading pixels."""
+    """What is known of a dataset without reading pixels: name, digest, note, counts; training vehicles and models."""
     dataset = datasets.load(config)
     counts = dataset.manifest.counts()
     return {
@@ -33,6 +33,7 @@ def data(config: Config) -> dict[str, Any]:
         "note": dataset.note,
         "counts": counts,
         "identities": counts["train"]["vehicles"],
+        "models": counts["train"]["models"],
     }
 
 
@@ -41,20 +42,26 @@ def prepare(config: Config, workers: int = 1, progress: bool = False) -> ImageSt
     return open_store(datasets.load(config), config.image_size, workers=workers, progress=progress)
 
 
-def assess(config: Config, network: nn.Module, store: ImageStore, protocol: str, distance: str) -> dict[str, Any]:
-    """Scores, per-query results and exhibits of a trained network under a protocol."""
+def assess(config: Config, network: nn.Module, store: ImageStore, tests: Sequence[Test]) -> dict[str, Any]:
+    """Scores, per-query results and exhibits of a trained network: all of the first test, scores of the others."""
     manifest = datasets.load(config).manifest
-    table = manifest.rows(*protocols.splits(protocol))
+    table = manifest.rows(*{split for test in tests for split in protocols.splits(test.protocol)})
     embeddings = embed(network, store, table, device=config.device)
-    scores = protocols.evaluate(protocol, embeddings.features, table, distance=distance)
-    return {
-        "scores": score_fields(scores),
-        "queries": {
-            "ap": [None if np.isnan(ap) else round(float(ap), 4) for ap in scores.ap],
-            "first": [int(rank) for rank in scores.first],
-        },
-        "exhibits": _exhibits(embeddings, scores, protocol, distance),
+    found = {
+        test.name: protocols.assess(test, embeddings.features, table, distance=config.test_distance) for test in tests
     }
+    first = found[tests[0].name]
+    parts = {"scores": score_fields(first), "queries": {}, "exhibits": {}}
+    if isinstance(first, metrics.Scores):
+        rows = tests[0].rows(table)
+        seen = Embeddings(embeddings.features[torch.as_tensor(rows)], table[rows].reset_index(drop=True))
+        parts["queries"] = {
+            "ap": [None if np.isnan(ap) else round(float(ap), 4) for ap in first.ap],
+            "first": [int(rank) for rank in first.first],
+        }
+        parts["exhibits"] = _exhibits(seen, first, tests[0].protocol, config.test_distance)
+    several = {name: score_fields(scores) for name, scores in found.items()}
+    return {**parts, "tests": several if len(tests) > 1 else {}}
 
 
 def score_fields(scores: metrics.Scores) -> dict[str, Any]:

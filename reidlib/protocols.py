@@ -229,3 +229,8 @@ PROTOCOLS: dict[str, Protocol] = {
         tasks=_test_to_train,
     ),
 }
+
+
+def assess(test, features: Tensor, table: pd.DataFrame, *, distance: str = "euclidean") -> Scores:
+    rows = test.rows(table)
+    return evaluate(test.protocol, features[rows], table[rows].reset_index(drop=True), distance=distance)

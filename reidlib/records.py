@@ -12,7 +12,7 @@ import os
 import time
 import warnings
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -47,6 +47,7 @@ class Record:
         created: UTC time.
         probe: fingerprint of what that code does.
         exhibits: retrieval lists, and points of a 2-D map.
+        tests: the scores of every test by its name, where there are several; ``scores`` are the first one's.
         sha256: checksum of all the rest.
         freshness: what is known now of the record's code; not part of the file.
     """
@@ -68,12 +69,14 @@ class Record:
     created: str
     probe: Mapping[str, Sequence[float]]
     exhibits: Mapping[str, Any]
+    tests: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
     sha256: str = ""
     freshness: str = UNVERIFIED
 
     def body(self) -> dict[str, Any]:
         """The fields of the file, without its checksum."""
-        return {name: value for name, value in asdict(self).items() if name not in ("sha256", "freshness")}
+        body = {name: value for name, value in asdict(self).items() if name not in ("sha256", "freshness")}
+        return body if self.tests else {name: value for name, value in body.items() if name != "tests"}
 
 
 class BrokenRecord(ValueError):

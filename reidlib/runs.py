@@ -55,9 +55,9 @@ class Experiment:
         compute: ``(config, workspace) → (parts of the record, weights)``.
         starts_from: the configuration whose weights a run begins with, or None.
         steps: training steps of a run, for progress.
-        data: ``config → {"name", "digest", "note", "counts", "identities"}``, without reading pixels.
+        data: ``config → {"name", "digest", "note", "counts", "identities", …}``, without reading pixels.
         prepare: ``(config, workers, progress)``: decode what is needed, before runs share it.
-        probe: ``(config, identities) → {name: numbers}``, the fingerprint of what the code does.
+        probe: ``(config, data) → {name: numbers}``, the fingerprint of what the code does; ``data`` as above.
     """
 
     paper: str
@@ -66,7 +66,7 @@ class Experiment:
     steps: Callable[[Config], int]
     data: Callable[[Config], dict[str, Any]]
     prepare: Callable[[Config, int, bool], None]
-    probe: Callable[[Config, int], dict[str, list[float]]]
+    probe: Callable[[Config, Mapping[str, Any]], dict[str, list[float]]]
 
 
 def name(config: Config, experiment: Experiment) -> str:
@@ -183,7 +183,7 @@ def _assemble(config: Config, experiment: Experiment, parts: Mapping[str, Any], 
         commit=provenance.commit(),
         code=code_now,
         created=datetime.now(UTC).isoformat(timespec="seconds"),
-        probe=experiment.probe(config, data["identities"]),
+        probe=experiment.probe(config, data),
         **parts,
     )
 
@@ -211,7 +211,7 @@ def replay(record: Record, config: Config, experiment: Experiment) -> tuple[str,
     data = experiment.data(config)
     if data["name"] == record.data["name"] and data["digest"] != record.data["digest"]:
         return STALE, "the data have changed"
-    now = experiment.probe(config, record.data["identities"])
+    now = experiment.probe(config, record.data)
     for part in sorted(now.keys() | record.probe.keys()):
         old, new = record.probe.get(part, []), now.get(part, [])
         if len(old) != len(new) or not all(map(_close, old, new)):

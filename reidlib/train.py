@@ -82,6 +82,7 @@ def train(
     schedule: Schedule,
     *,
     optimizer: str = "adam",
+    weight_decay: float | None = None,
     seed: int = 0,
     precision: str = "float32",
     checkpoint: Path | None = None,
@@ -96,7 +97,8 @@ def train(
         weights: factor of each term in the total; its names must be the objective's.
         batches: batch number ``step``.
         schedule: learning rate and length.
-        optimizer: ``adam`` or ``adamw`` (β₁ = 0.9, β₂ = 0.999).
+        optimizer: ``adam`` or ``adamw`` (β₁ = 0.9, β₂ = 0.999), or ``sgd`` (momentum 0.9).
+        weight_decay: its weight decay; None: torch's default for the optimizer.
         seed: of dropout.
         precision: ``float32``, or ``bfloat16`` for the forward pass.
         checkpoint: file to resume from if it is there, and to write now and then; the caller removes it.
@@ -107,7 +109,7 @@ def train(
         FloatingPointError: the loss stopped being finite; the message names the step.
         ValueError: the objective's terms are not those of ``weights``.
     """
-    adapt = _optimizer(optimizer, network)
+    adapt = _optimizer(optimizer, network, weight_decay)
     history = History()
     first = history.resumed = _resume(checkpoint, network, adapt, history)
     progress(first)
@@ -154,11 +156,18 @@ def _keep_memory() -> None:
         mallopt(-3, 2**30) or mallopt(-3, 2**25)  # M_MMAP_THRESHOLD: tensors lie in the heap; older ones cap it
 
 
-def _optimizer(name: str, network: nn.Module) -> torch.optim.Optimizer:
-    kinds = {"adam": torch.optim.Adam, "adamw": torch.optim.AdamW}
+def _optimizer(name: str, network: nn.Module, weight_decay: float | None) -> torch.optim.Optimizer:
+    betas, momentum = {"betas": (0.9, 0.999)}, {"momentum": 0.9}
+    kinds = {
+        "adam": (torch.optim.Adam, betas),
+        "adamw": (torch.optim.AdamW, betas),
+        "sgd": (torch.optim.SGD, momentum),
+    }
     if name not in kinds:
         raise ValueError(f"optimizer = {name!r} is refused: allowed are {', '.join(kinds)}")
-    return kinds[name](network.parameters(), betas=(0.9, 0.999), fused=True)
+    kind, options = kinds[name]
+    decay = {} if weight_decay is None else {"weight_decay": weight_decay}
+    return kind(network.parameters(), **options, **decay, fused=True)
 
 
 def _check_terms(losses: Mapping[str, Tensor], weights: Mapping[str, float]) -> None:

@@ -189,8 +189,8 @@ def test_download_is_left_to_torchvision(root, tmp_path_factory, monkeypatch):
 def test_sklearn_digits_stand_in(tmp_path):
     dataset = digits.load(tmp_path, "sklearn")
     counts = dataset.manifest.counts()
-    assert counts["train"] == {"images": 1297, "vehicles": 10, "cameras": 0}
-    assert counts["query"] == counts["gallery"] == {"images": 500, "vehicles": 10, "cameras": 0}
+    assert counts["train"] == {"images": 1297, "vehicles": 10, "cameras": 0, "models": 0}
+    assert counts["query"] == counts["gallery"] == {"images": 500, "vehicles": 10, "cameras": 0, "models": 0}
     assert digits.load(tmp_path, "sklearn").manifest.digest == dataset.manifest.digest
 
 

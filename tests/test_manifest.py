@@ -48,13 +48,13 @@ def test_the_digest_covers_rows_and_pixels():
 def test_what_is_missing_stays_missing():
     manifest = Manifest("bare", rows(("a", "train", "1"), ("b", "train", "1")), "o")
     assert manifest.table.drop(columns=["image", "split", "vehicle_id"]).isna().all().all()
-    assert manifest.counts() == {"train": {"images": 2, "vehicles": 1, "cameras": 0}}
+    assert manifest.counts() == {"train": {"images": 2, "vehicles": 1, "cameras": 0, "models": 0}}
 
 
 def test_rows_and_counts_by_split():
     manifest = Manifest("a", benchmark(), "o")
     assert len(manifest.rows("query", "gallery")) == 8 and manifest.rows("gallery").index.tolist() == [0, 1, 2, 3]
-    assert manifest.counts()["query"] == {"images": 4, "vehicles": 2, "cameras": 2}
+    assert manifest.counts()["query"] == {"images": 4, "vehicles": 2, "cameras": 2, "models": 0}
     with pytest.raises(ValueError, match="unknown split .*test.*train, query, gallery"):
         manifest.rows("test")
 

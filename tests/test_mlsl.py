@@ -9,8 +9,9 @@ from torch import nn
 from torch.autograd import gradcheck
 
 from reidlib import outcome, runs
+from reidlib.method import Batch, batches, probe
 from reidlib.papers import mlsl
-from reidlib.papers.mlsl import MLSL, Batch, MLSLConfig, SigmoidalUnits
+from reidlib.papers.mlsl import MLSL, MLSLConfig, SigmoidalUnits
 
 TINY = {"profile": "smoke", "dataset": "digits", "backbone": "small", "image_size": 16, "digits_train": 60,
         "digits_test": 40, "iterations1": 3, "iterations2": 2}  # fmt: skip
@@ -144,7 +145,7 @@ def test_without_mapping_the_loss_is_on_the_distance_itself(distance, scalar):
     terms = mlsl.pairwise(Plain(MLSLConfig(), 2), Batch(features, labels), config)
     assert terms.keys() == {"identity", "id"} == mlsl.term_weights(config).keys()
     assert terms["id"].item() == pytest.approx((0.5 * scalar**2 + 0.5 * (9 - scalar) ** 2) / 2, rel=1e-6)
-    assert not hasattr(mlsl.build(config.but(image_size=16, device="cpu"), 3), "units")
+    assert not hasattr(mlsl.build(config.but(image_size=16, device="cpu"), {"identities": 3}), "units")
 
 
 @pytest.mark.parametrize("learning, terms", [
@@ -154,7 +155,7 @@ def test_without_mapping_the_loss_is_on_the_distance_itself(distance, scalar):
 ])  # fmt: skip
 def test_each_way_of_learning_has_its_terms(learning, terms):
     config = MLSLConfig(learning=learning, image_size=32, device="cpu")
-    network = mlsl.build(config, 4)
+    network = mlsl.build(config, {"identities": 4})
     batch = Batch(torch.randn(8, 3, 32, 32), torch.randint(0, 4, (8, 3)))
     found = mlsl.objective(config)(network, batch)
     assert found.keys() == terms.keys() and mlsl.term_weights(config) == terms
@@ -165,20 +166,22 @@ def test_each_way_of_learning_has_its_terms(learning, terms):
 
 def test_one_seed_has_one_set_of_initial_weights_in_every_variant(tmp_path):
     def trunk(**fields):
-        return torch.cat([p.flatten() for p in mlsl.build(MLSLConfig(device="cpu", **fields), 4).trunk.parameters()])
+        return torch.cat(
+            [p.flatten() for p in mlsl.build(MLSLConfig(device="cpu", **fields), {"identities": 4}).trunk.parameters()]
+        )
 
     assert torch.equal(trunk(), trunk(mapping="none")) and torch.equal(trunk(), trunk(learning="feature"))
     assert not torch.equal(trunk(), trunk(seed=1))
-    network = mlsl.build(MLSLConfig(device="cpu", learning="feature", seed=7), 4)
+    network = mlsl.build(MLSLConfig(device="cpu", learning="feature", seed=7), {"identities": 4})
     torch.save({name: child.state_dict() for name, child in network.named_children()}, tmp_path / "start.pt")
-    started = mlsl.build(MLSLConfig(device="cpu"), 4, tmp_path / "start.pt")
+    started = mlsl.build(MLSLConfig(device="cpu"), {"identities": 4}, tmp_path / "start.pt")
     for name, value in network.state_dict().items():
         assert torch.equal(value, started.state_dict()[name]), name
 
 
 def test_building_leaves_the_callers_random_state_alone():
     before = torch.get_rng_state()
-    mlsl.build(MLSLConfig(device="cpu"), 4)
+    mlsl.build(MLSLConfig(device="cpu"), {"identities": 4})
     assert torch.equal(before, torch.get_rng_state())
 
 
@@ -211,14 +214,16 @@ def test_batches_hold_pairs_and_their_labels():
     pixels = torch.arange(12, dtype=torch.uint8).view(12, 1, 1, 1).expand(12, 16, 16, 3).contiguous() * 20
     config = MLSLConfig(pairs=8, batch=5, crop=1, rotation=0, brightness=0, image_size=16)
     for learning, count in (("joint", 16), ("feature", 5)):
-        feed = mlsl.batches(config.but(learning=learning), lambda places: pixels[places], torch.arange(12), labels)
+        feed = batches(
+            mlsl.METHOD, config.but(learning=learning), lambda places: pixels[places], torch.arange(12), labels
+        )
         batch = feed(3)
         assert batch.images.shape == (count, 3, 16, 16) and batch.labels.shape == (count, 3)
         shown = (batch.images[:, 0, 8, 8] * 58.395 + 123.675).div(20).round().long()
         assert torch.equal(labels[shown], batch.labels), "labels stay with their images"
         assert torch.equal(feed(3).images, batch.images) and not torch.equal(feed(4).images, batch.images)
     first, second = (
-        mlsl.batches(config, lambda places: pixels[places], torch.arange(12), labels)(0).labels[:, 0].chunk(2)
+        batches(mlsl.METHOD, config, lambda places: pixels[places], torch.arange(12), labels)(0).labels[:, 0].chunk(2)
     )
     assert (first[:4] == second[:4]).all() and (first[4:] != second[4:]).all()
 
@@ -243,12 +248,12 @@ def test_label_codes_take_the_model_where_there_is_no_type():
 
 def test_a_probe_is_repeatable_and_sees_both_stages():
     config = MLSLConfig(image_size=32)
-    found = mlsl.probe(config, 10)
-    assert found == mlsl.probe(config, 10)
+    found = probe(mlsl.METHOD, config, {"identities": 10})
+    assert found == probe(mlsl.METHOD, config, {"identities": 10})
     parts = {f"{stage} {part}" for stage in ("feature", "joint") for part in ("rate", "loss", "gradient", "features")}
     assert found.keys() == parts | {"scores", "contrastive"}
     assert len(found["joint rate"]) == 20 and len(found["joint loss"]) == 3 * 5
-    other = mlsl.probe(config.but(mapping="none"), 10)
+    other = probe(mlsl.METHOD, config.but(mapping="none"), {"identities": 10})
     assert other["feature loss"] == found["feature loss"] and other["joint loss"] != found["joint loss"]
 
 

@@ -58,7 +58,9 @@ def test_an_altered_record_is_broken(tmp_path, old, new):
         records.read(path)
 
 
-@pytest.mark.parametrize("field", [field.name for field in dataclasses.fields(Record) if field.name != "freshness"])
+@pytest.mark.parametrize(
+    "field", [field.name for field in dataclasses.fields(Record) if field.name not in ("freshness", "tests")]
+)
 def test_a_missing_field_breaks_a_record(tmp_path, field):
     path = tmp_path / "one.json"
     records.write(record(), path)

@@ -13,6 +13,11 @@ DATASETS: dict[str, Callable[[Config], Dataset]] = {
     "rendered": lambda config: _rendered(config.preset, config.data_seed),
     "digits": lambda config: _digits(config.data_root, config.digits_train, config.digits_test),
 }
+# The rule by which each dataset's authors score it, known without the data.
+PROTOCOLS = {
+    "rendered": "veri", "digits": "leave_one_out", "veri776": "veri", "vehicleid": "vehicleid", "veriwild": "veriwild",
+    "vehicle1m": "vehicle1m", "compcars": "verification", "aicity2020": "aicity2020",
+}  # fmt: skip
 
 
 def load(config: Config) -> Dataset:

@@ -9,9 +9,8 @@ Read top to bottom: configuration, network, objective, experiment.
 
 from __future__ import annotations
 
-import time
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, replace
+from pathlib import Path
 from typing import Annotated, Any, ClassVar, Literal
 
 import numpy as np
@@ -22,13 +21,12 @@ from pydantic import Field, model_validator
 from torch import Tensor, nn
 
 from reidlib import augment as augmentation
-from reidlib import backbones, datasets, losses, outcome, sampler
-from reidlib.augment import Augment
+from reidlib import backbones, datasets, losses, method, sampler
 from reidlib.config import Config, ListOrJson
 from reidlib.images import ImageStore
-from reidlib.manifest import codes
-from reidlib.runs import Experiment, Workspace
-from reidlib.train import Schedule, train
+from reidlib.manifest import Dataset, Test, codes
+from reidlib.method import Batch, Method, batches
+from reidlib.train import Schedule
 
 ATTRIBUTES = ("id", "color", "type")
 Attribute = Literal["id", "color", "type"]
@@ -47,6 +45,9 @@ class MLSLConfig(Config):
                   "schedule1": "cosine"},
         "paper": {"preset": "veri", "image_size": 224, "backbone": "mobilenet_v1", "pretrained": True,
                   "iterations1": 78_000, "iterations2": 48_000},
+    }  # fmt: skip
+    OF_DATASET: ClassVar[Mapping[str, tuple[str, ...]]] = {
+        **Config.OF_DATASET, "digits": (*Config.OF_DATASET["digits"], "digits_reduction", "digits_protocol"),
     }  # fmt: skip
     # The experiment on handwriting (Table 4, Fig. 4) has a network and a length of its own.
     DIGITS: ClassVar[Mapping[str, Any]] = {
@@ -90,11 +91,6 @@ class MLSLConfig(Config):
         "steps", description="x 0.1 at 1/2 and 3/4 (ablations), every 50 epochs (Tables 8-10), or warm-up and cosine"
     )
     optimizer: Literal["adam", "adamw"] = Field("adam", description="with betas 0.9 and 0.999")
-    crop: float = Field(1.1, ge=1, le=4, description="a random crop keeps at least 1/crop of each side")
-    rotation: float = Field(2.0, ge=0, le=180, description="largest random rotation, in degrees")
-    brightness: float = Field(0.2, ge=0, lt=1, description="largest relative change of brightness")
-    flip: bool = Field(False, description="mirror images at random")
-    test_distance: Literal["euclidean", "cosine"] = Field("euclidean", description="between features when matching")
     digits_reduction: Literal["stride", "pool"] = Field("stride", description="how the digits' network shrinks its map")
     digits_protocol: Literal["leave_one_out", "test_to_train"] = Field(
         "leave_one_out", description="a test digit queries the rest of the test set, or the training set"
@@ -139,13 +135,9 @@ class MLSLConfig(Config):
             unused |= {"scalar_dropout"}
         used = () if "margin" in unused and "plain_margin" in unused else self.attributes()
         unused |= {f"weight_{name}" for name in ATTRIBUTES if name not in used}
-        digits = {"digits_train", "digits_test", "digits_reduction", "digits_protocol"}
-        unused |= {"preset", "data_seed"} if self.dataset == "digits" else digits
-        fields = type(self).model_fields
         # Labels count in the paper's order, whatever order they were given in.
         labels = ("id",) if "labels" in unused else tuple(name for name in ATTRIBUTES if name in self.labels)
-        defaults = {name: fields[name].default for name in unused} | {"labels": labels}
-        return super().canonical().model_copy(update=defaults)
+        return super().canonical().without(unused).model_copy(update={"labels": labels})
 
     def attributes(self) -> tuple[str, ...]:
         """What the verification loss is about: the labels in the paper's order; No-ML has one distance, for id."""
@@ -209,19 +201,6 @@ class SigmoidalUnits(nn.Module):
 
 
 # --- objective -------------------------------------------------------------------------------------------------------
-
-
-@dataclass(frozen=True)
-class Batch:
-    """Images and their labels; in stage 2 the pairs' first images come first, their second ones after.
-
-    Attributes:
-        images: float32 ``[N, 3, S, S]``.
-        labels: codes ``[N, 3]`` of identity, colour, type; −1 where missing.
-    """
-
-    images: Tensor
-    labels: Tensor
 
 
 def classification(network: MLSL, batch: Batch) -> dict[str, Tensor]:
@@ -296,21 +275,16 @@ def schedule(config: MLSLConfig, images: int) -> Schedule:
     return Schedule(count, rate, drops=tuple(range(every, count, every)))
 
 
-def batches(config: MLSLConfig, source: outcome.Source, places: Tensor, labels: Tensor) -> Callable[[int], Batch]:
-    """Batch number ``step`` of a run: what the sampler draws, augmented, with its labels."""
+def draw(config: MLSLConfig, labels: Tensor) -> Callable[[int, torch.Generator], Tensor]:
+    """Which images meet in a batch: every image once an epoch in stage 1, pairs in stage 2 (section IV-C)."""
     if config.learning == "feature":
-        draw = sampler.ShuffledSampler(len(labels), min(config.batch, len(labels)), seed=config.seed)
-    else:
-        draw = sampler.PairSampler(labels[:, 0].numpy(), config.pairs)
-    augment = Augment(crop=config.crop, rotation=config.rotation, brightness=config.brightness, flip=config.flip)
+        return sampler.ShuffledSampler(len(labels), min(config.batch, len(labels)), seed=config.seed)
+    return sampler.PairSampler(labels[:, 0].numpy(), config.pairs)
 
-    def batch(step: int) -> Batch:
-        generator = sampler.generator(config.seed, config.learning == "feature", step)
-        chosen = draw(step, generator).flatten()
-        images = augment(source(places[chosen]), generator)
-        return Batch(images, labels[chosen].to(images.device))
 
-    return batch
+def batch_size(config: MLSLConfig) -> int:
+    """Images a step."""
+    return config.batch if config.learning == "feature" else 2 * config.pairs
 
 
 def sample_pairs(
@@ -318,7 +292,7 @@ def sample_pairs(
 ) -> list[tuple[np.ndarray, np.ndarray, dict[str, float | None]]]:
     """A small batch of stage 2 to look at: both images as augmented, and Y of each attribute (None: unknown)."""
     config = config.canonical().but(learning="joint", pairs=count)
-    batch = batches(config, store.resident("cpu"), store.places(rows), label_codes(rows))(0)
+    batch = batches(METHOD, config, store.resident("cpu"), store.places(rows), label_codes(rows))(0)
     first, second = (half.numpy() for half in augmentation.pixels(batch.images).chunk(2))
     differs, known = losses.differs(*batch.labels.chunk(2))
     shown = [
@@ -328,6 +302,26 @@ def sample_pairs(
     return list(zip(first, second, shown, strict=True))
 
 
+def stage(config: MLSLConfig) -> str:
+    """What kind of run it is."""
+    return config.learning
+
+
+def stream(config: MLSLConfig) -> bool:
+    """Which of two streams of batches a run draws: stage 1's, or the one that all variants of stage 2 share."""
+    return config.learning == "feature"
+
+
+def tiny(config: MLSLConfig) -> MLSLConfig:
+    """The same with eight images a step, for probes."""
+    return config.but(batch=8, pairs=4)
+
+
+def optimizer(config: MLSLConfig) -> dict[str, str]:
+    """What trains it."""
+    return {"optimizer": config.optimizer}
+
+
 def objective(config: MLSLConfig) -> Callable[[MLSL, Batch], dict[str, Tensor]]:
     """The loss terms of a run's stage."""
     if config.learning == "feature":
@@ -335,73 +329,48 @@ def objective(config: MLSLConfig) -> Callable[[MLSL, Batch], dict[str, Tensor]]:
     return lambda network, batch: pairwise(network, batch, config)
 
 
-def build(config: MLSLConfig, identities: int, start: Any = None) -> MLSL:
-    """The network with the seed's initial weights, or with those of the run that it starts from."""
-    with torch.random.fork_rng([]):
-        torch.manual_seed(config.seed)
-        network = MLSL(config, identities)
-    if start is not None:
-        state = torch.load(start, map_location="cpu", weights_only=True)
-        network.trunk.load_state_dict(state["trunk"])
-        network.identity.load_state_dict(state["identity"])
-    return network.to(config.device)
+def build(config: MLSLConfig, data: Mapping[str, Any], start: Path | None = None) -> MLSL:
+    """The network for data's training vehicles, with the seed's initial weights or those of the run it starts from."""
+    return method.build(lambda: MLSL(config, data["identities"]), config, start)
 
 
-def compute(config: MLSLConfig, space: Workspace) -> tuple[dict[str, Any], Any]:
-    """Train and evaluate one configuration: parts of its record, and the weights."""
-    config = config.canonical()
-    dataset, store = datasets.load(config), outcome.prepare(config)
-    rows = dataset.manifest.rows("train")
-    labels = label_codes(rows)
-    network = build(config, int(labels[:, 0].max()) + 1, space.start)
-    plan = schedule(config, len(rows))
-    feed = batches(config, store.resident(config.device), store.places(rows), labels)
-    begun = time.perf_counter()
-    log = train(
-        network, objective(config), term_weights(config), feed, plan, optimizer=config.optimizer, seed=config.seed,
-        precision=config.precision, checkpoint=space.checkpoint, progress=space.progress,
-    )  # fmt: skip
-    seconds = time.perf_counter() - begun
-    size = config.batch if config.learning == "feature" else 2 * config.pairs
-    images = (plan.iterations - log.resumed) * size  # of the seconds counted here, not of an earlier sitting
-    protocol = config.digits_protocol if config.dataset == "digits" else dataset.tests[0].protocol
-    parts = {
-        **outcome.assess(config, network, store, protocol, config.test_distance),
-        "history": outcome.history(log, plan),
-        "cost": outcome.cost(network, config, images, seconds, plan.iterations),
-        "device": outcome.device_fields(config.device),
-    }
-    return parts, {name: child.state_dict() for name, child in network.named_children()}
+def protocols(config: MLSLConfig) -> tuple[str, ...]:
+    """The protocols of a configuration's tests."""
+    return (config.digits_protocol,) if config.dataset == "digits" else (datasets.PROTOCOLS[config.dataset],)
 
 
-def probe(config: MLSLConfig, identities: int) -> dict[str, list[float]]:
-    """What the code does with a configuration, in seconds: three steps of each stage on eight synthetic images."""
-    config = config.canonical().but(device="cpu", precision="float32", pretrained=False, weights=None)
-    protocol = config.digits_protocol if config.dataset == "digits" else "veri"
-    found = {"scores": outcome.toy_scores(protocol, config.test_distance)}
-    for stage in filter(None, (starts_from(config), config)):
-        kind, tiny = stage.learning, stage.but(batch=8, pairs=4)
-        plan = schedule(stage, 10_000)
-        found[f"{kind} rate"] = [plan(step * plan.iterations // 20) for step in range(20)]
-        labels = torch.tensor([[i // 2, i // 4, i % 3 - 1] for i in range(8)])
-        pixels = outcome.toy_images(8, stage.image_size)
-        network, norms = build(tiny, identities), outcome.GradientNorms()
-        feed = batches(tiny, lambda places, pixels=pixels: pixels[places], torch.arange(8), labels)
-        log = train(
-            network, objective(tiny), term_weights(tiny), feed, replace(plan, iterations=3),
-            optimizer=stage.optimizer, seed=stage.seed, watch=norms,
-        )  # fmt: skip
-        found[f"{kind} loss"] = log.table().flatten().tolist()
-        found[f"{kind} gradient"] = norms.values
-        found[f"{kind} features"] = outcome.toy_features(build(tiny, identities), pixels)
-    if config.learning in ("similarity", "joint"):  # both branches of the loss, which eight images may not reach
-        margin = config.margin if config.mapping == "sigmoid" else config.plain_margin
-        output, differs = margin * torch.linspace(0, 1.5, 7)[:, None], torch.tensor([[0.0, 1.0]])
-        found["contrastive"] = losses.contrastive(output, differs, margin).flatten().tolist()
-    return found
+def tests(config: MLSLConfig, dataset: Dataset) -> tuple[Test, ...]:
+    """The dataset's own tests; for digits, whose gallery the paper leaves open, the one that was chosen."""
+    return (Test("", config.digits_protocol),) if config.dataset == "digits" else dataset.tests
 
 
-EXPERIMENT = Experiment(
-    paper="mlsl", compute=compute, starts_from=starts_from, steps=steps, data=outcome.data, prepare=outcome.prepare,
-    probe=probe,
-)  # fmt: skip
+def branches(config: MLSLConfig) -> dict[str, list[float]]:
+    """Both branches of the contrastive loss, which a probe's eight images may not reach."""
+    if config.learning not in ("similarity", "joint"):
+        return {}
+    margin = config.margin if config.mapping == "sigmoid" else config.plain_margin
+    output, differs = margin * torch.linspace(0, 1.5, 7)[:, None], torch.tensor([[0.0, 1.0]])
+    return {"contrastive": losses.contrastive(output, differs, margin).flatten().tolist()}
+
+
+METHOD = Method(
+    paper="mlsl",
+    labels=label_codes,
+    build=build,
+    draw=draw,
+    batch_size=batch_size,
+    objective=objective,
+    weights=term_weights,
+    optimizer=optimizer,
+    schedule=schedule,
+    steps=steps,
+    tests=tests,
+    protocols=protocols,
+    stage=stage,
+    tiny=tiny,
+    toy_labels=tuple((i // 2, i // 4, i % 3 - 1) for i in range(method.TOY_IMAGES)),
+    starts_from=starts_from,
+    stream=stream,
+    extra=branches,
+)
+EXPERIMENT = method.experiment(METHOD)

@@ -20,7 +20,7 @@ from reidlib.config import Config
 from reidlib.records import Record
 from reidlib.runs import STALE, UNVERIFIED, Experiment
 
-TITLES = {"mAP": "mAP", **{f"top{k}": f"Top-{k}" for k in (1, 2, 5, 10)}}
+TITLES = {"mAP": "mAP", "accuracy": "accuracy", **{f"top{k}": f"Top-{k}" for k in (1, 2, 5, 10)}}
 Results = Mapping[str, Sequence[Record]]
 
 
@@ -50,6 +50,7 @@ class Table:
         title: what it compares.
         rows: its lines.
         columns: metrics, or names of printed columns.
+        datasets: those on which its rows are run; empty: any.
         needs: what must be on disk for it to be filled, if the embedded data cannot.
     """
 
@@ -57,7 +58,28 @@ class Table:
     title: str
     rows: tuple[Row, ...]
     columns: tuple[str, ...] = ("mAP", "top1", "top5")
+    datasets: tuple[str, ...] = ()
     needs: str | None = None
+
+    def fits(self, dataset: str) -> bool:
+        """Whether its rows are run on a dataset."""
+        return not self.datasets or dataset in self.datasets
+
+
+def scope_rows(scope: str, base: Sequence[Row], tables: Sequence[Table], dataset: str) -> tuple[Row, ...]:
+    """Which rows a scope fills: the base rows, or those of every table whose rows are run on the dataset."""
+    if scope == "base":
+        return tuple(base)
+    everything = (*base, *(row for table in tables if table.fits(dataset) for row in table.rows))
+    return tuple({row.name: row for row in everything if row.changes is not None}.values())
+
+
+def command(paper: str, base: Config, seeds: Sequence[int]) -> str:
+    """The command line of a run of the base configuration, without a row's own options."""
+    words = [f"python -m reidlib run {paper} --seeds {' '.join(map(str, seeds))}"]
+    shown = {"profile": "quick", "dataset": "rendered", "backbone": "small"}
+    words += [f"--{name} {value}" for name, usual in shown.items() if (value := getattr(base, name)) != usual]
+    return " ".join(words) + (" --data_root DIR" if base.data_root else "")
 
 
 def configurations(rows: Iterable[Row], base: Config, seeds: Sequence[int]) -> dict[str, list[Config]]:
@@ -86,7 +108,13 @@ def printed(paper: str) -> dict[tuple[str, str, str], str]:
     return {(line["table"], line["row"], line["column"]): line["value"] for line in lines}
 
 
-def to_html(table: Table, results: Results, paper: str, command: str) -> str:
+def value(paper: str, table: str, row: str, column: str) -> float | None:
+    """One printed score, in points; None where it is lost."""
+    text = printed(paper).get((table, row, column))
+    return None if text is None else float(text)
+
+
+def to_html(table: Table, results: Results, paper: str, command: str, dataset: str = "rendered") -> str:
     """A table as HTML: ours (mean ± half of the 95% interval, in percent) beside the printed, the number of seeds.
 
     Args:
@@ -94,15 +122,18 @@ def to_html(table: Table, results: Results, paper: str, command: str) -> str:
         results: records by row name.
         paper: whose printed numbers.
         command: the command line that fills a row, without the row's own options.
+        dataset: which data the results are of; a table of other data shows none of them.
     """
+    fits = table.fits(dataset)
+    if not fits:
+        command += f" --dataset {table.datasets[0]} --data_root DIR"
     numbers = printed(paper)
     shown = {column for table_number, _, column in numbers if table_number == table.number}
     heads = [title for column in table.columns for title in (_title(column), *(["printed"] if column in shown else []))]
     head = "".join(f'<th scope="col">{title}</th>' for title in ("row", *heads, "seeds", ""))
     lines = []
     for row in table.rows:
-        # A row without runs of its own may share its name with one that has some, on other data.
-        records = results.get(row.name, []) if row.changes is not None else []
+        records = results.get(row.name, []) if fits and row.changes is not None else []
         values = []
         for column in table.columns:
             values.append(_difference(row.minus, results, column) if row.minus else cell(records, column))
@@ -119,13 +150,33 @@ def to_html(table: Table, results: Results, paper: str, command: str) -> str:
     )
 
 
+def to_text(results: Results, columns: Sequence[str]) -> str:
+    """Rows as plain text: number of seeds and mean scores, for a terminal."""
+    width = max(map(len, results))
+    lines = [f"{'':{width}}  seeds  " + "  ".join(f"{_title(column):>8}" for column in columns) + "   (percent, means)"]
+    for name, records in results.items():
+        found = [[score(record, column) for record in records if has(record, column)] for column in columns]
+        means = [f"{interval(values)[0]:8.1f}" if values else f"{'–':>8}" for values in found]
+        lines.append(f"{name:{width}}  {len(records):5d}  " + "  ".join(means))
+    return "\n".join(lines)
+
+
 def _title(column: str) -> str:
     return TITLES.get(column) or " ".join(TITLES.get(word, word) for word in column.split())
 
 
 def cell(records: Sequence[Record], column: str) -> str:
     """Mean ± half-width over seeds, in percent; "–" where there are no runs."""
-    return _summary([score(record, column) for record in records] if column in TITLES else [])
+    return _summary([score(record, column) for record in records if has(record, column)])
+
+
+def has(record: Record, column: str) -> bool:
+    """Whether a record holds a score."""
+    try:
+        score(record, column)
+    except KeyError:
+        return False
+    return True
 
 
 def _difference(rows: tuple[str, str], results: Results, column: str) -> str:

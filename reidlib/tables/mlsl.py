@@ -5,11 +5,9 @@ Most of the printed numbers are lost with the table images; what the text repeat
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-
 from reidlib.claims import Claim
-from reidlib.config import Config
 from reidlib.papers.mlsl import ATTRIBUTES, MLSLConfig
+from reidlib.tables import layout
 from reidlib.tables.layout import Row, Table
 
 DROPOUTS = (0.0, 0.1, 0.3, 0.5, 0.7, 0.9)
@@ -62,18 +60,19 @@ def tables(profile: str = "quick") -> tuple[Table, ...]:
         Table("Table 5", "One sigmoidal unit (SLSL) against the plain distance (No-ML)", (SLSL, NO_ML)),
         Table("Table 6", "Distance between two feature vectors, and whether it stays a vector", DISTANCE_ROWS),
         Table("Table 7", "Dropout rate before the sigmoidal units", DROPOUT_ROWS),
-        Table("Table 8", "Against published methods on VeRi-776", (Row("MLSL", None),),
+        Table("Table 8", "Against published methods on VeRi-776", (MLSL, FL), datasets=("veri776",),
               needs="VeRi-776, which its authors license; no number of this table survives in the paper's text"),
         Table("Table 9", "Against published methods on VehicleID, by number of test vehicles",
-              (Row("MLSL", None), Row("Mob.VFL", None)), ("800 top1", "800 top5", "1600 top5", "2400 top5"),
+              (MLSL, FL, Row("Mob.VFL", None)), ("800 top1", "800 top5", "1600 top5", "2400 top5"), ("vehicleid",),
               needs="VehicleID, which its authors license"),
         Table("Table 10", "Against published methods on VERI-Wild, small test set",
-              (Row("MLSL", None), Row("FDA-Net", None)), ("small mAP", "small top1"),
+              (MLSL, FL, Row("FDA-Net", None)), ("small mAP", "small top1"), ("veriwild",),
               needs="VERI-Wild, which its authors license"),
     )  # fmt: skip
 
 
 BASE_ROWS = (GIVEN, FL, CONTINUED)
+COLUMNS = ("mAP", "top1", "top5")
 
 THREE = ("mAP", "top1", "top5")
 VECTORS = tuple(row.name for row in DISTANCE_ROWS if row.name.endswith("vector"))
@@ -92,12 +91,12 @@ CLAIMS = (
       for m in ("top1", "top5")),
     *(Claim("Table 7, §V-A5", "Dropout 0.5 is better than none", "dropout 0.5", "dropout 0", m) for m in THREE),
     *(Claim("Table 7, §V-A5", "Dropout 0.5 is the best rate", "dropout 0.5", OTHER_DROPOUTS, m) for m in THREE),
-    *(Claim("Table 9, §V-B2", "MLSL leads on VehicleID-800", "MLSL on VehicleID-800", "Mob.VFL", m)
-      for m in ("top1", "top5")),
-    *(Claim("Table 9, §V-B2", f"MLSL leads on VehicleID-{n}", f"MLSL on VehicleID-{n}", "Mob.VFL", "top5")
-      for n in (1600, 2400)),
-    *(Claim("Table 10, §V-B3", "MLSL beats FDA-Net on VERI-Wild small", "MLSL on VERI-Wild", "FDA-Net", m)
-      for m in ("mAP", "top1")),
+    *(Claim("Table 9, §V-B2", f"MLSL leads on VehicleID-{column.split()[0]}", "MLSL", "Mob.VFL", column,
+            dataset="vehicleid", printed=layout.value("mlsl", "Table 9", "Mob.VFL", column))
+      for column in ("800 top1", "800 top5", "1600 top5", "2400 top5")),
+    *(Claim("Table 10, §V-B3", "MLSL beats FDA-Net on VERI-Wild small", "MLSL", "FDA-Net", column,
+            dataset="veriwild", printed=layout.value("mlsl", "Table 10", "FDA-Net", column))
+      for column in ("small mAP", "small top1")),
 )  # fmt: skip
 
 # What the paper does not say, and a reader asks: these are questions of this suite.
@@ -112,15 +111,6 @@ QUESTIONS = (
 )  # fmt: skip
 
 
-def rows(scope: str, profile: str = "quick") -> tuple[Row, ...]:
+def rows(scope: str, profile: str = "quick", dataset: str = "rendered") -> tuple[Row, ...]:
     """Which rows a scope fills: the given configuration and what it is measured against, or every table there is."""
-    everything = (GIVEN, *(row for table in tables(profile) for row in table.rows if row.changes is not None))
-    return BASE_ROWS if scope == "base" else tuple({row.name: row for row in everything}.values())
-
-
-def command(base: Config, seeds: Sequence[int]) -> str:
-    """The command line of a run of the base configuration: its profile, backbone and seeds."""
-    words = [f"python -m reidlib run mlsl --seeds {' '.join(map(str, seeds))}"]
-    words += [f"--profile {base.profile}"] if base.profile != "quick" else []
-    words += [f"--backbone {base.backbone}"] if base.backbone != "small" else []
-    return " ".join(words)
+    return layout.scope_rows(scope, BASE_ROWS, tables(profile), dataset)

@@ -1,0 +1,213 @@
+"""A method as its parts, and the one way in which the runs of every paper are carried out and probed.
+
+A paper's file defines the parts as plain functions and puts them into a :class:`Method`; :func:`experiment` makes of
+it what :mod:`reidlib.runs` carries out.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, replace
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+import pandas as pd
+import torch
+from torch import Tensor, nn
+
+from reidlib import datasets, outcome, sampler
+from reidlib.augment import Augment
+from reidlib.config import Config
+from reidlib.manifest import Dataset, Test
+from reidlib.outcome import Source
+from reidlib.runs import Experiment, Workspace
+from reidlib.train import History, Objective, Schedule, train
+
+TOY_IMAGES = 8  # of a probe
+
+
+@dataclass(frozen=True)
+class Batch:
+    """Augmented images and their labels.
+
+    Attributes:
+        images: float32 ``[N, 3, S, S]``.
+        labels: codes ``[N, L]``, one column a label of the method; −1 where missing.
+    """
+
+    images: Tensor
+    labels: Tensor
+
+
+def _itself(given: Any) -> Any:
+    return given
+
+
+def _nothing(given: Any) -> None:
+    del given
+
+
+@dataclass(frozen=True)
+class Method:
+    """What a paper's runs are made of; a configuration goes first in every function.
+
+    Attributes:
+        paper: its name, as in ``reidlib.papers.<name>``.
+        labels: ``rows → [N, L]`` codes of the training rows, the vehicle first.
+        build: ``(config, data, start)``: the network with the seed's initial weights, or those in the file ``start``.
+        draw: ``(config, labels) → (step, generator) → indices``: which images meet in a batch, see
+            :mod:`reidlib.sampler`.
+        batch_size: images a step.
+        objective: ``config → (network, batch) → {term: value}``.
+        weights: ``config → {term: factor in the total}``.
+        optimizer: ``config →`` arguments of :func:`reidlib.train.train` that choose it.
+        schedule: ``(config, images)``: length and learning rate of a run on so many training images.
+        steps: ``config →`` training steps of a run; 0 for one that only evaluates what it starts from.
+        tests: ``(config, dataset) →`` the tests of a trained network, the principal one first.
+        protocols: ``config →`` names of those tests' protocols, known without the data.
+        stage: ``config →`` a word for the run's kind, for probes.
+        tiny: ``config →`` the same with batches of at most :data:`TOY_IMAGES` images.
+        toy_labels: a row of codes for each of the probe's images.
+        starts_from: ``config →`` the run whose weights it begins with, or None.
+        learns_from: ``config →`` a configuration whose data's training rows it learns from.
+        usable: which training rows can be learnt from, ``rows → rows``.
+        stream: ``config →`` what the draws of batches depend on beside seed and step.
+        extra: ``config →`` further parts of a probe, by name.
+    """
+
+    paper: str
+    labels: Callable[[pd.DataFrame], Tensor]
+    build: Callable[[Any, Mapping[str, Any], Path | None], nn.Module]
+    draw: Callable[[Any, Tensor], Callable[[int, torch.Generator], Tensor]]
+    batch_size: Callable[[Any], int]
+    objective: Callable[[Any], Objective]
+    weights: Callable[[Any], Mapping[str, float]]
+    optimizer: Callable[[Any], Mapping[str, Any]]
+    schedule: Callable[[Any, int], Schedule]
+    steps: Callable[[Any], int]
+    tests: Callable[[Any, Dataset], tuple[Test, ...]]
+    protocols: Callable[[Any], tuple[str, ...]]
+    stage: Callable[[Any], str]
+    tiny: Callable[[Any], Any]
+    toy_labels: tuple[tuple[int, ...], ...]
+    starts_from: Callable[[Any], Any] = _nothing
+    learns_from: Callable[[Any], Any] = _itself
+    usable: Callable[[pd.DataFrame], pd.DataFrame] = _itself
+    stream: Callable[[Any], Any] = _nothing
+    extra: Callable[[Any], Mapping[str, list[float]] | None] = _nothing
+
+
+def experiment(method: Method) -> Experiment:
+    """A method as :mod:`reidlib.runs` carries it out."""
+    return Experiment(
+        paper=method.paper,
+        compute=partial(compute, method),
+        starts_from=method.starts_from,
+        steps=method.steps,
+        data=outcome.data,
+        prepare=partial(prepare, method),
+        probe=partial(probe, method),
+    )
+
+
+def prepare(method: Method, config: Config, workers: int = 1, progress: bool = False) -> None:
+    """Decode the images that a run learns from and those that it is tested on, if they are not in the cache."""
+    for each in (method.learns_from(config), config):
+        outcome.prepare(each, workers, progress)
+
+
+def build(network: Callable[[], nn.Module], config: Config, start: Path | None) -> nn.Module:
+    """A network with the seed's initial weights, or, part by part, those of the run that it starts from.
+
+    Args:
+        network: makes it.
+        config: its seed and device.
+        start: weights that :func:`compute` kept; parts of the network that are not among them stay as they are.
+    """
+    with torch.random.fork_rng([]):
+        torch.manual_seed(config.seed)
+        made = network()
+    if start is not None:
+        state = torch.load(start, map_location="cpu", weights_only=True)
+        for name, part in made.named_children():
+            if name in state:
+                part.load_state_dict(state[name])
+    return made.to(config.device)
+
+
+def batches(method: Method, config: Config, source: Source, places: Tensor, labels: Tensor) -> Callable[[int], Batch]:
+    """Batch number ``step`` of a run: what the sampler draws, augmented, with its labels.
+
+    Args:
+        method: whose sampler.
+        config: its augmentation and seed.
+        source: images ``[n, S, S, 3]`` by their places in a store.
+        places: of the training images, ``[N]``.
+        labels: their codes, ``[N, L]``.
+    """
+    draw = method.draw(config, labels)
+    augment = Augment(crop=config.crop, rotation=config.rotation, brightness=config.brightness, flip=config.flip)
+
+    def batch(step: int) -> Batch:
+        generator = sampler.generator(config.seed, method.stream(config), step)
+        chosen = draw(step, generator).flatten()
+        images = augment(source(places[chosen]), generator)
+        return Batch(images, labels[chosen].to(images.device))
+
+    return batch
+
+
+def compute(method: Method, config: Config, space: Workspace) -> tuple[dict[str, Any], Any]:
+    """Train and test one configuration: parts of its record, and the weights."""
+    config = config.canonical()
+    dataset, store = datasets.load(config), outcome.prepare(config)
+    network = method.build(config, outcome.data(method.learns_from(config)), space.start)
+    plan, log, seconds = _learn(method, config, network, space)
+    images = (plan.iterations - log.resumed) * method.batch_size(config)  # of this sitting, as the seconds are
+    parts = {
+        **outcome.assess(config, network, store, method.tests(config, dataset)),
+        "history": outcome.history(log, plan),
+        "cost": outcome.cost(network, config, images, seconds, plan.iterations),
+        "device": outcome.device_fields(config.device),
+    }
+    return parts, {name: child.state_dict() for name, child in network.named_children()}
+
+
+def _learn(method: Method, config: Config, network: nn.Module, space: Workspace) -> tuple[Schedule, History, float]:
+    """Train a network in place; its schedule, what happened, and seconds."""
+    learnt = method.learns_from(config)
+    rows = method.usable(datasets.load(learnt).manifest.rows("train"))
+    store = outcome.prepare(learnt)
+    plan = method.schedule(config, len(rows))
+    feed = batches(method, config, store.resident(config.device), store.places(rows), method.labels(rows))
+    begun = time.perf_counter()
+    log = train(
+        network, method.objective(config), method.weights(config), feed, plan, **method.optimizer(config),
+        seed=config.seed, precision=config.precision, checkpoint=space.checkpoint, progress=space.progress,
+    )  # fmt: skip
+    return plan, log, time.perf_counter() - begun
+
+
+def probe(method: Method, config: Config, data: Mapping[str, Any]) -> dict[str, list[float]]:
+    """What the code does with a configuration, in seconds: three steps of each stage on eight synthetic images."""
+    config = config.canonical().but(device="cpu", precision="float32", pretrained=False, weights=None)
+    found = {"scores": outcome.toy_scores(method.protocols(config)[0], config.test_distance)}
+    for protocol in method.protocols(config)[1:]:
+        found[f"scores {protocol}"] = outcome.toy_scores(protocol, config.test_distance)
+    pixels, labels = outcome.toy_images(TOY_IMAGES, config.image_size), torch.tensor(method.toy_labels)
+    for stage in filter(None, (method.starts_from(config), config)):
+        kind, tiny = method.stage(stage), method.tiny(stage)
+        plan = method.schedule(stage, 10_000)
+        found[f"{kind} rate"] = [plan(step * plan.iterations // 20) for step in range(20)]
+        network, norms = method.build(tiny, data, None), outcome.GradientNorms()
+        feed = batches(method, tiny, lambda places: pixels[places], torch.arange(TOY_IMAGES), labels)
+        log = train(
+            network, method.objective(tiny), method.weights(tiny), feed, replace(plan, iterations=3),
+            **method.optimizer(stage), seed=stage.seed, watch=norms,
+        )  # fmt: skip
+        found[f"{kind} loss"] = log.table().flatten().tolist()
+        found[f"{kind} gradient"] = norms.values
+        found[f"{kind} features"] = outcome.toy_features(method.build(tiny, data, None), pixels)
+    return found | dict(method.extra(config) or {})
