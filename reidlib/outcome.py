@@ -5,7 +5,7 @@ Also what papers share before training: what is known of the data without readin
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -17,9 +17,10 @@ from reidlib import backbones, datasets, metrics, protocols, provenance
 from reidlib.config import Config
 from reidlib.embed import Embeddings, embed
 from reidlib.images import ImageStore, open_store
-from reidlib.manifest import SPLITS, Test
+from reidlib.manifest import SPLITS, Dataset, Test
 from reidlib.train import History, Schedule
 
+SIZES = ("small", "medium", "large")
 STRIPS, MAP_POINTS, HISTORY_POINTS = 12, 2000, 200
 
 
@@ -62,6 +63,34 @@ def assess(config: Config, network: nn.Module, store: ImageStore, tests: Sequenc
         parts["exhibits"] = _exhibits(seen, first, tests[0].protocol, config.test_distance)
     several = {name: score_fields(scores) for name, scores in found.items()}
     return {**parts, "tests": several if len(tests) > 1 else {}}
+
+
+def tests_by_size(dataset: Dataset, kinds: Mapping[str, str]) -> tuple[Test, ...]:
+    """A small, a medium and a large test set, as papers on VehicleID and Vehicle-1M report them.
+
+    The first three of the dataset's own test sets where it has several; else a third, two thirds and all of its
+    gallery vehicles, in an order that is drawn once for all. Roles are drawn by the protocols, from gallery images.
+
+    Args:
+        dataset: which.
+        kinds: protocols by what is put after the size in a test's name; "" puts nothing.
+
+    Returns:
+        The tests ``small``, ``small <kind>``, …, the principal one first: ``large`` under the first protocol.
+    """
+    gallery = dataset.manifest.rows("gallery")
+    if len(dataset.tests) > 1:
+        pools = [test.gallery for test in dataset.tests[: len(SIZES)]]
+    else:
+        vehicles = np.random.default_rng(0).permutation(np.sort(gallery["vehicle_id"].unique()))
+        shares = [vehicles[: round(len(vehicles) * (i + 1) / len(SIZES))] for i in range(len(SIZES))]
+        pools = [pd.Index(gallery["image"][gallery["vehicle_id"].isin(share)]) for share in shares]
+    tests = [
+        Test(f"{size} {kind}".strip(), protocol, gallery=pool)
+        for size, pool in reversed(list(zip(SIZES, pools, strict=False)))
+        for kind, protocol in kinds.items()
+    ]
+    return tuple(tests)
 
 
 def score_fields(scores: metrics.Scores) -> dict[str, Any]:
