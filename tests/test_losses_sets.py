@@ -184,6 +184,13 @@ def test_where_nothing_is_active_nothing_pulls(shape):
     assert not any(gradient.any() for gradient in torch.autograd.grad(total, leaves))
 
 
+def test_of_equally_near_negatives_one_alone_is_pushed():
+    positives = torch.tensor([[[1.0, 0.0], [-1.0, 0.0]]])
+    negatives = torch.tensor([[[0.0, 1.0], [0.0, -1.0], [0.0, 1.0]]])
+    _, pushed = losses.center_gradients(positives, negatives, 0.5)
+    assert pushed.abs().sum(2).flatten().tolist() == [2, 0, 0]
+
+
 def test_one_positive_makes_no_triplet():
     positives, negatives = sets(0, (2, 1, 3, 4))
     for reduction in losses.REDUCTIONS:
