@@ -45,9 +45,9 @@ def load(root: Path) -> Dataset:
         root: the folder ``data`` with ``image``, ``label``, ``misc`` and ``train_test_split``, or the one above it.
 
     Returns:
-        Images named ``data/image/make/model/year/hash.jpg`` (without ``data`` where ``root`` is that folder): both lists
-        of the classification task as ``train``, all images of the pairs as ``gallery``; test sets ``easy``, ``medium``
-        and ``hard``.
+        Images named ``data/image/make/model/year/hash.jpg`` (without ``data`` where ``root`` is that folder): both
+        lists of the classification task as ``train``, all images of the pairs as ``gallery``; test sets ``easy``,
+        ``medium`` and ``hard``.
 
     Raises:
         DatasetError: a file is absent, damaged or contradicts another; an image is listed but absent.
@@ -200,7 +200,8 @@ def _boxes(folder: Path, images: pd.Series) -> pd.Series:
             f"{paths[files.index[wrong][0]]}: no viewpoint, 1 and box x1 y1 x2 y2 on three lines; "
             f"{int(wrong.sum())} of {len(files)} label files are so; fetch them again"
         )
-    boxes[files.index] = pd.Series(list(zip(*(c.tolist() for c in (x1 - 1, y1 - 1, x2, y2)))), index=files.index)
+    found = zip((x1 - 1).tolist(), (y1 - 1).tolist(), x2.tolist(), y2.tolist(), strict=True)
+    boxes[files.index] = pd.Series(list(found), index=files.index)
     return boxes
 
 

@@ -97,8 +97,7 @@ def _with_info(root: Path, rows: pd.DataFrame, *, numbered: bool) -> pd.DataFram
     if numbered and not path.exists():
         return rows
     info = _info(path)
-    place = info.index.get_indexer(rows["image"])
-    known = info.iloc[place].reset_index(drop=True).where(place[:, None] >= 0)
+    known = info.reindex(rows["image"]).reset_index(drop=True)
     return rows.assign(**{column: known[column] for column in KNOWN})
 
 
