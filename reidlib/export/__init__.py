@@ -19,7 +19,7 @@ import pandas as pd
 from tqdm import tqdm
 
 from reidlib.datasets import rendered
-from reidlib.export import aicity2020, veri776
+from reidlib.export import aicity2020, compcars, vehicle1m, vehicleid, veri776, veriwild
 from reidlib.export.source import Source, rendered_source
 from reidlib.render import Preset, Share
 
@@ -30,6 +30,10 @@ CHUNK = 64  # images that a process draws at a time
 # Each writes into an empty folder and returns the exported names, "dir/file.jpg", by split and rendered image.
 LAYOUTS: dict[str, Callable[[Source, Path], pd.Series]] = {
     "veri776": veri776.write,
+    "vehicleid": vehicleid.write,
+    "veriwild": veriwild.write,
+    "vehicle1m": vehicle1m.write,
+    "compcars": compcars.write,
     "aicity2020": aicity2020.write,
 }
 WITH_SIMULATION = {"aicity2020"}
