@@ -34,6 +34,7 @@ LAYERS = {
     "manifest": set(),
     "render": set(),
     "datasets": {"manifest", "render"},
+    "export": {"manifest", "datasets", "render"},
     "images": {"manifest"},
     "augment": set(),
     "sampler": set(),
