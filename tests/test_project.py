@@ -48,6 +48,7 @@ LAYERS = {
     "records": set(),
     "runs": {"records", "train"},
     "pool": {"records", "runs"},
+    "check": {"manifest", "datasets"},
     "verify": {"records", "runs", "datasets"},
     "outcome": STAGES,
     "method": STAGES | {"outcome", "runs"},
@@ -58,7 +59,7 @@ LAYERS = {
     "notebook": {"manifest", "images", "records"},
     "explore": PAPERS | PAGES | {"papers"},
     "report": PAGES | {"records"},
-    "__main__": PAPERS | PAGES | {"papers", "verify", "explore", "report"},
+    "__main__": PAPERS | PAGES | {"papers", "verify", "check", "export", "explore", "report"},
 }
 NO_TORCH = ("reidlib.config", "reidlib.provenance", "reidlib.manifest", "reidlib.runs")
 

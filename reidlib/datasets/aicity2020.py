@@ -197,6 +197,12 @@ def _simulated(base: Path) -> pd.DataFrame:
     })  # fmt: skip
 
 
+def parts(table: pd.DataFrame) -> dict[str, pd.Series]:
+    """The rows of the real training part, held-out ones among them, and of the simulated one."""
+    simulated = table["vehicle_id"].str.startswith(PREFIX)
+    return {"train": ~simulated, "simulated": simulated}
+
+
 BENCHMARK = Benchmark(
     name="aicity2020",
     title="AI City 2020, track 2",
@@ -211,4 +217,5 @@ BENCHMARK = Benchmark(
         "simulated": {"images": 192150, "vehicles": 1362},
     },
     load=load,
+    parts=parts,
 )

@@ -47,6 +47,7 @@ class Benchmark:
         source: the paper that published it.
         release: what the release holds, by split or test set: ``{"train": {"images": 37778, "vehicles": 576}}``.
         load: from the dataset's folder to its manifest.
+        parts: rows of a manifest's table that the release counts apart from splits and test sets, by name.
     """
 
     name: str
@@ -57,6 +58,7 @@ class Benchmark:
     source: str
     release: Mapping[str, Mapping[str, int]]
     load: Callable[[Path], Dataset]
+    parts: Callable[[pd.DataFrame], Mapping[str, pd.Series]] = lambda table: {}
 
     def candidates(self, given: str | Path | None) -> list[Path]:
         """Where the dataset is looked for: in the given folder or just below it, else in the data folder."""
