@@ -7,6 +7,7 @@ identities are held out instead.
 
 from __future__ import annotations
 
+import os
 from functools import partial
 from pathlib import Path
 
@@ -53,11 +54,11 @@ NOTE = (
 def load(root: Path, simulated: bool = True) -> Dataset:
     """The challenge's training data: labels only.
 
-    A fifth of the real training vehicles (:data:`HELD_OUT`, drawn from :data:`SEED`) become the test side: one image of
-    each of their cameras that show them more than once is a query and, as in the challenge, not in the gallery; their
-    other images are the gallery. The real part has neither colour nor type, unless an ``attributes.csv`` (``vehicle_id,
-    color,type``) lies beside its lists. Simulated images are for training only; their vehicles and cameras carry the
-    prefix ``sim_``, since the numbers of the real ones come again there.
+    A fifth of the real training vehicles (:data:`HELD_OUT`, drawn from :data:`SEED`) become the test side: all their
+    images are the gallery, and the first of each vehicle and camera is a query, too. The real part has neither colour
+    nor type, unless an ``attributes.csv`` (``vehicle_id,color,type``) lies beside its lists. Simulated images are for
+    training only; their vehicles and cameras carry the prefix ``sim_``, since the numbers of the real ones come again
+    there.
 
     Args:
         root: the folder that holds ``AIC20_ReID``, or that folder itself.
@@ -71,7 +72,7 @@ def load(root: Path, simulated: bool = True) -> Dataset:
     """
     base, part = _places(Path(root))
     rows = _hold_out(base / part / "train_label.xml", _real(base, part))
-    if simulated and (base / SIMULATION).is_dir():
+    if simulated and os.path.isdir(base / SIMULATION):
         rows = pd.concat([rows, _simulated(base)], ignore_index=True)
     found = sizes(base, rows["image"].to_numpy(object), listed_in="AI City 2020")
     rows["mask"] = masks(base, rows["image"])
@@ -84,7 +85,7 @@ def load(root: Path, simulated: bool = True) -> Dataset:
 
 def _places(root: Path) -> tuple[Path, str]:
     """The folder that image names start from, and the real part within it."""
-    if (root / REAL).is_dir():
+    if os.path.isdir(root / REAL):
         return root, REAL
     root = root.absolute()
     return (root.parent, REAL) if root.name == REAL else (root, "")
@@ -167,18 +168,16 @@ def _hold_out(path: Path, train: pd.DataFrame) -> pd.DataFrame:
     count = max(2, round(HELD_OUT * len(vehicles)))
     if len(vehicles) <= count:
         raise DatasetError(f"{path}: {len(vehicles)} vehicles, of which {count} are to be held out; fetch it again")
-    held = set(np.random.default_rng(SEED).permutation(vehicles)[:count])
-    seen = train.groupby(["vehicle_id", "camera_id"])["image"]
-    query = (seen.cumcount() == 0) & (seen.transform("size") > 1)
-    # A vehicle always leaves an image to be found: cameras that show it once ask nothing.
-    split = np.where(query, "query", "gallery")
-    return train.assign(split=np.where(train["vehicle_id"].isin(held), split, "train"))
+    held = train["vehicle_id"].isin(np.random.default_rng(SEED).permutation(vehicles)[:count])
+    test = train[held]
+    query = test[~test.duplicated(["vehicle_id", "camera_id"])]
+    return pd.concat([train[~held], query.assign(split="query"), test.assign(split="gallery")], ignore_index=True)
 
 
 def _simulated(base: Path) -> pd.DataFrame:
     """The simulated images, all for training."""
     folder = base / SIMULATION
-    images = next((name for name in SIMULATED_FOLDERS if (folder / name).is_dir()), None)
+    images = next((name for name in SIMULATED_FOLDERS if os.path.isdir(folder / name)), None)
     if images is None:
         raise DatasetError(
             f"{folder} holds neither {' nor '.join(SIMULATED_FOLDERS)}: the simulated part is incomplete"

@@ -187,9 +187,10 @@ def sizes(root: Path, names: Sequence[str], *, listed_in: str) -> np.ndarray:
     for folder in dict.fromkeys(name.rpartition("/")[0] for name in names):
         found.update(_scan(root, folder))
     result = np.array([found.get(name, -1) for name in names], dtype=np.int64)
-    if absent := int((result < 0).sum()):
-        shown = ", ".join(np.asarray(names, dtype=object)[result < 0][:SHOWN])
-        raise DatasetError(f"{absent} of {len(result)} images of {listed_in} are not in {root}: {shown}")
+    # An image may be a query and in the gallery; it is absent once.
+    if absent := list(dict.fromkeys(name for name, size in zip(names, result, strict=True) if size < 0)):
+        shown = ", ".join(absent[:SHOWN])
+        raise DatasetError(f"{len(absent)} of {len(set(names))} images of {listed_in} are not in {root}: {shown}")
     return result
 
 
@@ -211,7 +212,7 @@ def mask_name(image: str) -> str:
 
 def masks(root: Path, images: pd.Series) -> pd.Series:
     """Names of the images' mask files, as :func:`mask_name` gives them; missing where there is no such file."""
-    if not (root / MASKS).is_dir():
+    if not os.path.isdir(root / MASKS):
         return pd.Series(pd.NA, index=images.index, dtype="string")
     names = f"{MASKS}/" + images.astype("string").str.replace(r"\.[^./]*$", ".png", regex=True)
     found: dict[str, int] = {}
