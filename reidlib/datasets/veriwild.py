@@ -106,9 +106,8 @@ def _info(path: Path) -> pd.DataFrame:
     rows = fields(path, INFO, header=HEADER)
     refuse_repeated(path, rows["image"])
     for column in KNOWN:
-        values = rows[column].astype("category")
-        stripped = values.cat.categories.str.strip()
-        rows[column] = pd.Series(stripped.take(values.cat.codes), index=rows.index).where(lambda v: v != "")
+        stripped = rows[column].str.strip()
+        rows[column] = stripped.where(stripped != "")
     last = rows["color"].iloc[-1:]
     if unended(path) and len(rows) > 1 and not last.isin(rows["color"].iloc[:-1]).all():
         refuse(path, last.fillna(""), "is cut short: a colour that no other line has")
@@ -125,7 +124,7 @@ BENCHMARK = Benchmark(
     marker=(
         "train_test_split/vehicle_info.txt",
         "vehicle_info.txt",
-        *(f"train_test_split/test_{size}{kind}.txt" for size in SIZES.values() for kind in ("", "_id")),
+        *(f"train_test_split/test_{size}{kind}.txt" for size in SIZES.values() for kind in ("_query", "_id_query")),
     ),
     ask="Ask its authors for it (github.com/PKU-IMRE/VERI-Wild, a form to sign).",
     source="Y. Lou, Y. Bai, J. Liu, S. Wang, L.-Y. Duan: VERI-Wild: A Large Dataset and a New Method for Vehicle "
