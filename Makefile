@@ -45,9 +45,10 @@ format: $(READY)  ## mend what quality finds, where a tool can
 	$(PY) -m ruff format .
 	$(if $(NOTEBOOKS),$(PY) -m nbstripout $(STRIP) $(NOTEBOOKS))
 
-bench: $(READY)  ## measure the evaluator, the training loop and the renderer
+bench: $(READY)  ## measure the evaluator, the training loop, the losses and the renderer
 	$(PY) -m benchmarks.bench_evaluator
 	$(PY) -m benchmarks.bench_train
+	$(PY) -m benchmarks.bench_losses
 	$(PY) -m benchmarks.bench_render
 
 verify: $(READY)  ## replay the probes of the committed records and write what was found

@@ -1,6 +1,6 @@
-"""Losses as pure functions of tensors; each names its paper and equation.
+"""MLSL's loss of labelled pairs, from elementwise distances to the contrastive loss of each attribute.
 
-MLSL: Alfasly et al., "Multi-Label-Based Similarity Learning for Vehicle Re-Identification", IEEE Access 2019.
+Alfasly et al., "Multi-Label-Based Similarity Learning for Vehicle Re-Identification", IEEE Access 2019.
 """
 
 from __future__ import annotations

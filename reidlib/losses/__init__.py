@@ -1,0 +1,43 @@
+"""Losses as pure functions of tensors; each names its paper and equation.
+
+:mod:`~reidlib.losses.pairs` holds MLSL's contrastive loss, :mod:`~reidlib.losses.sets` DRDL's triplet and coupled
+clusters losses, :mod:`~reidlib.losses.ranking` the coarse-to-fine ranking loss. The last two compare squared distances
+with a margin: :mod:`~reidlib.losses.hinge`.
+"""
+
+from reidlib.losses.hinge import hinge, squared_distances
+from reidlib.losses.pairs import DISTANCES, contrastive, differs, masked_mean, pair_distance, reduce_distance
+from reidlib.losses.ranking import NORMALISATIONS, Relations, coarse_to_fine, nearest, ranking, relations
+from reidlib.losses.sets import (
+    CENTERS,
+    REDUCTIONS,
+    center_gradients,
+    coupled_clusters,
+    gradient_angle,
+    set_triplets,
+    triplet,
+)
+
+__all__ = [
+    "CENTERS",
+    "DISTANCES",
+    "NORMALISATIONS",
+    "REDUCTIONS",
+    "Relations",
+    "center_gradients",
+    "coarse_to_fine",
+    "contrastive",
+    "coupled_clusters",
+    "differs",
+    "gradient_angle",
+    "hinge",
+    "masked_mean",
+    "nearest",
+    "pair_distance",
+    "ranking",
+    "reduce_distance",
+    "relations",
+    "set_triplets",
+    "squared_distances",
+    "triplet",
+]
