@@ -21,9 +21,25 @@ from pydantic.fields import FieldInfo
 
 Profile = Literal["smoke", "quick", "paper"]
 
+# What the trunks allow, here so that a wrong wish is refused before torch is loaded.
+DOWNLOADS = ("mobilenet_v1", "googlenet")  # trunks whose ImageNet weights timm or torchvision downloads
+LOADS = (*DOWNLOADS, "vgg_cnn_m_1024")  # trunks that read a local file of weights
+SMALLEST = {"vgg_cnn_m_1024": 41}  # pixels a side below which a trunk's last map would be empty
+
 
 class ConfigError(ValueError):
     """A parameter was refused: the message has its name, the value given and what is allowed."""
+
+
+def check_trunk(backbone: str, *, pretrained: bool, weights: str | None, image_size: int) -> None:
+    """Refuse, with a ValueError, weights for a trunk that has none and images too small for it."""
+    for name, asked, able in (("pretrained", pretrained, DOWNLOADS), ("weights", weights, LOADS)):
+        if asked and backbone not in able:
+            raise ValueError(
+                f"backbone = {backbone!r} has no ImageNet weights for {name} = {asked!r}; allowed are {', '.join(able)}"
+            )
+    if image_size < SMALLEST.get(backbone, 1):
+        raise ValueError(f"image_size = {image_size} is refused: {backbone} needs a number >= {SMALLEST[backbone]}")
 
 
 def _json_list(value: Any) -> Any:
@@ -65,8 +81,10 @@ class Config(Strict):
     digits_train: int = Field(0, ge=0, le=60000, description="only the first so many training digits; 0: all")
     digits_test: int = Field(0, ge=0, le=10000, description="only the first so many test digits; 0: all")
     image_size: int = Field(64, ge=16, le=1024, description="side of the square input, in pixels")
-    backbone: Literal["small", "mobilenet_v1", "digits"] = Field("small", description="trunk of the network")
-    pretrained: bool = Field(False, description="start the trunk from ImageNet weights (downloaded by timm)")
+    backbone: Literal["small", "mobilenet_v1", "digits", "vgg_cnn_m_1024", "googlenet"] = Field(
+        "small", description="trunk of the network"
+    )
+    pretrained: bool = Field(False, description="start the trunk from ImageNet weights (downloaded)")
     weights: str | None = Field(None, description="local file of trunk weights, instead of a download")
     precision: Literal["float32", "bfloat16"] = Field("float32", description="arithmetic of training")
     crop: float = Field(1.1, ge=1, le=4, description="a random crop keeps at least 1/crop of each side")
@@ -85,6 +103,11 @@ class Config(Strict):
             return values
         given = {name: value for name, value in values.items() if value is not None}
         return {**cls.scale(given), **given}
+
+    @model_validator(mode="after")
+    def _trunk_allows(self) -> Config:
+        check_trunk(self.backbone, pretrained=self.pretrained, weights=self.weights, image_size=self.image_size)
+        return self
 
     @classmethod
     def scale(cls, given: Mapping[str, Any]) -> Mapping[str, Any]:

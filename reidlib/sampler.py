@@ -70,14 +70,12 @@ class PairSampler:
     def __init__(self, vehicles: np.ndarray, pairs: int) -> None:
         if pairs < 2 or pairs % 2:
             raise ValueError(f"pairs = {pairs} is refused: allowed is an even number >= 2 (half of them are positive)")
-        vehicles = torch.as_tensor(np.asarray(vehicles), dtype=torch.long)
-        self.order = torch.argsort(vehicles, stable=True)  # images of one vehicle lie side by side
-        _, block, counts = torch.unique_consecutive(vehicles[self.order], return_inverse=True, return_counts=True)
-        self.size = counts[block]  # [N] images of this place's vehicle
-        self.start = (torch.cumsum(counts, 0) - counts)[block]  # [N] where its block begins
+        self.order, start, count = map(torch.from_numpy, _blocks(vehicles))
+        self.size = count.repeat_interleave(count)  # [N] images of this place's vehicle
+        self.start = start.repeat_interleave(count)  # [N] where its block begins
         self.anchors = torch.nonzero(self.size > 1).squeeze(1)
-        if len(counts) < 2 or not len(self.anchors):
-            raise ValueError(f"{len(counts)} vehicles, {len(self.anchors)} images with a partner: no pairs to draw")
+        if len(count) < 2 or not len(self.anchors):
+            raise ValueError(f"{len(count)} vehicles, {len(self.anchors)} images with a partner: no pairs to draw")
         self.pairs = pairs
 
     def __call__(self, step: int, generator: torch.Generator) -> Tensor:
@@ -91,3 +89,159 @@ class PairSampler:
         other = (draws[2] * (len(self.order) - size)).long()
         negative = other + size * (other >= start)  # skip the anchor's block
         return self.order[torch.stack([anchor.repeat(2), torch.cat([positive, negative])])]
+
+
+class SetSampler:
+    """Positive and negative sets for the coupled clusters loss of DRDL (sections 3.2 and 3.4).
+
+    A positive set holds different images of one vehicle, its negative set different images of *any* other vehicles:
+    "images of other different identities" is all the paper asks, and no more of them share its model than chance has
+    it. Each vehicle with enough images is as likely, none comes twice in a batch while others have not come; each of
+    its images is as likely, and so is each image of the other vehicles.
+
+    Args:
+        identities: identity code of each image, ``[N]`` integers: vehicles, or models where models are verified.
+        sets: set pairs a batch.
+        size: images a set.
+
+    Raises:
+        ValueError: no sets, sets of fewer than two images (the mean of one image is that image), fewer than two
+            identities, no identity with ``size`` images, or one that leaves fewer than ``size`` images of others.
+    """
+
+    def __init__(self, identities: np.ndarray, *, sets: int = 15, size: int = 5) -> None:
+        _at_least(1, sets=sets)
+        _at_least(2, size=size)
+        self.order, self.start, self.count = _blocks(identities)
+        if len(self.count) < 2:
+            raise ValueError(f"{len(self.count)} identities: a negative set needs images of another, so 2 or more")
+        most, total = int(self.count.max()), len(self.order)
+        if size > most:
+            raise ValueError(
+                f"size = {size} is refused: no identity has more than {most} images; allowed are 2 to {most}"
+            )
+        if size > total - most:
+            raise ValueError(
+                f"size = {size} is refused: beside one identity's {most} images there are {total - most} of others"
+            )
+        self.able = np.flatnonzero(self.count >= size)  # identities that can fill a positive set
+        self.sets, self.size = sets, size
+
+    def __call__(self, step: int, generator: torch.Generator) -> Tensor:
+        """Image indices ``[sets, 2, size]``: the positive set of each pair first, its negative set second."""
+        shuffled = torch.randperm(len(self.able), generator=generator).numpy()
+        chosen = self.able[shuffled[np.arange(self.sets) % len(shuffled)]]
+        start, count = self.start[chosen, None], self.count[chosen]
+        drawn = _distinct(np.concatenate([count, len(self.order) - count]), self.size, generator)
+        positive, negative = start + drawn[: self.sets], drawn[self.sets :]
+        negative += count[:, None] * (negative >= start)  # skip the positive identity's block
+        return torch.from_numpy(self.order[np.stack([positive, negative], 1)])
+
+
+class ModelSampler:
+    """P × K batches by vehicle model for C2F-Rank: some vehicles of each of some models, some images of each.
+
+    So each image meets all that the loss compares (eq. 1): another image of its vehicle (P), another vehicle of its
+    model (N_v) and another model (N_m). Only vehicles with two images take part, and models with two such vehicles;
+    images without a model are left out, as in the paper.
+
+    A batch always has models × vehicles × images places. Where there are too few models, or a model has too few
+    vehicles, the places are dealt out evenly to those there are: more images of each vehicle are taken, and an image
+    comes twice only where its vehicle has no further one.
+
+    The paper leaves the make-up of a batch open. Here every vehicle comes about as often: models with at most
+    ``vehicles`` of them are equally likely, larger ones in proportion to their vehicles.
+
+    Args:
+        vehicles: vehicle code of each image, ``[N]`` integers.
+        models: model code of each image, ``[N]`` integers; negative where it is not known.
+        count: models, vehicles a model and images a vehicle in one batch, each at least 2.
+
+    Raises:
+        ValueError: a count below two, labels of different number, a vehicle of two models, or fewer than two models
+            that have two vehicles with two images each.
+    """
+
+    def __init__(self, vehicles: np.ndarray, models: np.ndarray, *, count: tuple[int, int, int] = (5, 6, 5)) -> None:
+        self.models, self.vehicles, self.images = count
+        _at_least(2, models=self.models, vehicles=self.vehicles, images=self.images)
+        vehicles, models = np.asarray(vehicles), np.asarray(models)
+        if len(vehicles) != len(models):
+            raise ValueError(
+                f"{len(vehicles)} vehicle codes and {len(models)} model codes: allowed is one each an image"
+            )
+        known = np.flatnonzero(models >= 0)
+        order, start, size = _blocks(vehicles[known])
+        self.order = known[order]  # [N] images with a model, those of one vehicle side by side
+        model = models[self.order[start]]  # [V] of each vehicle's first image
+        mixed = self.order[models[self.order] != model.repeat(size)]
+        if len(mixed):
+            raise ValueError(f"vehicle {vehicles[mixed[0]]} has images of more than one model: allowed is one")
+        paired = np.flatnonzero(size > 1)
+        by_model, self.first, self.members = _blocks(model[paired])  # [M] each model's first vehicle and their number
+        self.start, self.size = start[paired[by_model]], size[paired[by_model]]  # [V'] vehicles, by model
+        self.able = np.flatnonzero(self.members > 1)
+        if len(self.able) < 2:
+            raise ValueError(
+                f"{len(self.able)} models have two vehicles with two images each: a batch needs two such models"
+            )
+        self.weight = np.maximum(self.members[self.able] / self.vehicles, 1)
+
+    def __call__(self, step: int, generator: torch.Generator) -> Tensor:
+        """Image indices ``[models × vehicles × images]``: those of a model and of a vehicle side by side."""
+        models = min(self.models, len(self.able))
+        # The least of independent exponential draws, each divided by its weight: a weighted draw of different models.
+        waits = -np.log1p(-_uniform(len(self.able), generator)) / self.weight
+        chosen = self.able[np.argsort(waits)[:models]]
+        there = np.minimum(self.members[chosen], self.vehicles)  # [models] vehicles to take of each
+        pool, begin = _shuffled(self.first[chosen], self.members[chosen], generator)
+        column = np.arange(self.vehicles)
+        taken = pool[begin[:, None] + np.minimum(column, there[:, None] - 1)]  # [models, vehicles]
+        size = np.where(column < there[:, None], self.size[taken], 0).ravel()
+        pool, begin = _shuffled(self.start[taken].ravel(), size, generator)
+        # Deal the places out in turn: to the models, in a model to its vehicles, in a vehicle to its images.
+        turn, model = np.divmod(np.arange(self.models * self.vehicles * self.images), models)
+        again, vehicle = np.divmod(turn, there[model])
+        vehicle += model * self.vehicles
+        image = pool[begin[vehicle] + again % size[vehicle]]
+        return torch.from_numpy(self.order[image[np.argsort(vehicle, kind="stable")]])
+
+
+def _at_least(least: int, **counts: int) -> None:
+    for name, count in counts.items():
+        if count < least:
+            raise ValueError(f"{name} = {count} is refused: allowed is a whole number >= {least}")
+
+
+def _uniform(shape: int | tuple[int, ...], generator: torch.Generator) -> np.ndarray:
+    """Draws in [0, 1). numpy goes on with them: on a batch's few hundred indices its calls cost a fifth of torch's."""
+    return torch.rand(shape, generator=generator, dtype=torch.float64).numpy()
+
+
+def _blocks(codes: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """An order ``[N]`` that puts equal codes side by side, and where each block starts and its size, ``[B]`` each."""
+    order = np.argsort(codes, kind="stable")
+    _, start, size = np.unique(np.asarray(codes)[order], return_index=True, return_counts=True)
+    return order, start, size
+
+
+def _distinct(count: np.ndarray, size: int, generator: torch.Generator) -> np.ndarray:
+    """For each of ``[R]`` counts, ``size`` different whole numbers below it: ``[R, size]``, each subset as likely.
+
+    Floyd's algorithm (Bentley and Floyd, CACM 30(9), 1987): draw number i is one of the lowest count − size + i + 1;
+    one that is taken makes way for the highest of these, which none before could be.
+    """
+    highest = count[:, None] - size + np.arange(size)
+    drawn = (_uniform(highest.shape, generator) * (highest + 1)).astype(np.int64)
+    for i in range(1, size):
+        taken = (drawn[:, :i] == drawn[:, i, None]).any(1)
+        drawn[taken, i] = highest[taken, i]
+    return drawn
+
+
+def _shuffled(start: np.ndarray, size: np.ndarray, generator: torch.Generator) -> tuple[np.ndarray, np.ndarray]:
+    """The places of blocks ``[B]``, one block after the other, each in random order; and where each now begins."""
+    begin = np.cumsum(size) - size
+    block = np.arange(len(size)).repeat(size)
+    places = np.arange(len(block)) + (start - begin)[block]
+    return places[np.argsort(block + _uniform(len(block), generator))], begin

@@ -114,8 +114,6 @@ class MLSLConfig(Config):
             raise ValueError(f"labels = {list(self.labels)} is refused: digits have no colour or type; allowed is id")
         if len(set(self.labels)) != len(self.labels):
             raise ValueError(f"labels = {list(self.labels)} is refused: allowed are distinct names of {ATTRIBUTES}")
-        if (self.pretrained or self.weights) and self.backbone != "mobilenet_v1":
-            raise ValueError(f"backbone = {self.backbone!r} has no ImageNet weights; allowed is mobilenet_v1")
         return self
 
     def canonical(self) -> MLSLConfig:
@@ -162,6 +160,7 @@ class MLSL(nn.Module):
             pretrained=config.pretrained,
             weights=config.weights,
             reduction=config.digits_reduction,
+            image_size=config.image_size,
         )
         self.identity = nn.Sequential(nn.Dropout(config.identity_dropout), nn.Linear(self.trunk.dim, identities))
         if config.learning in ("similarity", "joint") and config.mapping == "sigmoid":

@@ -1,15 +1,8 @@
-"""Trunks: an image batch becomes one feature vector an image, by global average pooling of the last map.
-
-Every trunk is a module with ``dim``, the width of its features, and maps ``[N, 3, S, S]`` to ``[N, dim]``.
-"""
+"""Trunks whose feature is the mean over the last map: the small one for CPUs, the digits' and MobileNet v1."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from pathlib import Path
-
 import timm
-import torch
 from torch import Tensor, nn
 
 
@@ -68,43 +61,3 @@ class MobileNetV1(nn.Module):
 
     def forward(self, images: Tensor) -> Tensor:
         return self.model(images)
-
-
-def build(name: str, *, pretrained: bool = False, weights: str | None = None, reduction: str = "stride") -> nn.Module:
-    """A trunk by name, channels last in memory (fastest on CPUs and GPUs alike).
-
-    Args:
-        name: ``small``, ``digits`` or ``mobilenet_v1``.
-        pretrained: start from ImageNet weights, which timm downloads.
-        weights: a local file of timm weights, used instead of a download.
-        reduction: of ``digits`` alone.
-
-    Raises:
-        ValueError: unknown name, or ImageNet weights asked for a trunk that has none.
-        FileNotFoundError: ``weights`` is no file.
-    """
-    if weights and not Path(weights).is_file():
-        raise FileNotFoundError(f"weights = {weights!r}: no such file")
-    if (pretrained or weights) and name != "mobilenet_v1":
-        raise ValueError(f"backbone {name} has no ImageNet weights; allowed with weights: mobilenet_v1")
-    builders = {
-        "small": small,
-        "digits": lambda: digits(reduction=reduction),
-        "mobilenet_v1": lambda: MobileNetV1(pretrained=pretrained, weights=weights),
-    }
-    if name not in builders:
-        raise ValueError(f"backbone = {name!r} is refused: allowed are {', '.join(builders)}")
-    return builders[name]().to(memory_format=torch.channels_last)
-
-
-def flops(network: nn.Module, shape: Sequence[int]) -> int:
-    """Floating-point operations of one forward pass (two a multiply-add), counted by torch."""
-    from torch.utils.flop_counter import FlopCounterMode
-
-    training = network.training
-    network.eval()
-    device = next(network.parameters()).device
-    with torch.no_grad(), FlopCounterMode(display=False) as counter:
-        network(torch.zeros(*shape, device=device))
-    network.train(training)
-    return counter.get_total_flops()
