@@ -17,7 +17,7 @@ import pandas as pd
 import torch
 from torch import Tensor, nn
 
-from reidlib import datasets, outcome, sampler
+from reidlib import datasets, outcome, runs, sampler
 from reidlib.augment import Augment
 from reidlib.config import Config
 from reidlib.manifest import Dataset, Test
@@ -204,7 +204,7 @@ def probe(method: Method, config: Config, data: Mapping[str, Any]) -> dict[str, 
         network, norms = method.build(tiny, data, None), outcome.GradientNorms()
         feed = batches(method, tiny, lambda places: pixels[places], torch.arange(TOY_IMAGES), labels)
         log = train(
-            network, method.objective(tiny), method.weights(tiny), feed, replace(plan, iterations=3),
+            network, method.objective(tiny), method.weights(tiny), feed, replace(plan, iterations=runs.STEPS),
             **method.optimizer(stage), seed=stage.seed, watch=norms,
         )  # fmt: skip
         found[f"{kind} loss"] = log.table().flatten().tolist()

@@ -88,7 +88,7 @@ STALE = {
     "augmentation": ("augment.py", "58.395", "58.4", ALL),
     "sampler": ("sampler.py", "draws[2] * (", "0.5 * draws[2] * (", PAIRS),
     "embedding": ("embed.py", "network(normalise(source(part)))", "1.01 * network(normalise(source(part)))", ALL),
-    "small trunk": ("backbones.py", "(16, 32, 32, 64, 64, 96, 96, 128)", "(16, 32, 32, 64, 64, 96, 96, 120)", RENDERED),
+    "small trunk": ("backbones/trunks.py", "(16, 32, 32, 64, 64, 96, 96, 128)", "(16, 32, 32, 64, 64, 96, 96, 120)", RENDERED),
     "renderer, paint": ("render/catalogue.py", '"red": (0.78,', '"red": (0.7,', RENDERED),
     "renderer, geometry": ("render/geometry.py", "CROWN = 0.035", "CROWN = 0.05", RENDERED),
 }  # fmt: skip
