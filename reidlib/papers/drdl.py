@@ -21,10 +21,12 @@ import torch.nn.functional as F
 from pydantic import Field, model_validator
 from torch import Tensor, nn
 
+from reidlib import augment as augmentation
 from reidlib import backbones, datasets, losses, method, outcome, sampler
 from reidlib.config import Config, ConfigError, ListOrJson
+from reidlib.images import ImageStore
 from reidlib.manifest import Dataset, Test, codes
-from reidlib.method import Batch, Method
+from reidlib.method import Batch, Method, batches
 from reidlib.protocols import verification_tests
 from reidlib.train import Schedule
 
@@ -295,6 +297,20 @@ def stage(config: DRDLConfig) -> str:
 def tiny(config: DRDLConfig) -> DRDLConfig:
     """The same with eight images a step, for probes."""
     return config.but(sets=2, set_size=2)
+
+
+def sample_sets(
+    config: DRDLConfig, store: ImageStore, rows: pd.DataFrame, count: int
+) -> tuple[list[np.ndarray], list[str]]:
+    """A small batch to look at: pictures as augmented, a set pair after the other, and the label sets are drawn by."""
+    config, labels = config.canonical().but(sets=count), label_codes(rows)
+    batch = batches(METHOD, config, store.resident("cpu"), store.places(rows), labels)(0)
+    names = ["positive", "negative"]
+    shown = batch.labels[:, config.identity()].view(count, 2, -1).tolist()
+    texts = [
+        f"{name}\nnumber {code}" for pair in shown for name, half in zip(names, pair, strict=True) for code in half
+    ]
+    return list(augmentation.pixels(batch.images).numpy()), texts
 
 
 def schedule(config: DRDLConfig, images: int) -> Schedule:
