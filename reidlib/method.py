@@ -75,6 +75,7 @@ class Method:
         usable: which training rows can be learnt from, ``rows → rows``.
         stream: ``config →`` what the draws of batches depend on beside seed and step.
         extra: ``config →`` further parts of a probe, by name.
+        data: what is known of a configuration's data without reading pixels; refuses what they cannot give.
     """
 
     paper: str
@@ -97,6 +98,7 @@ class Method:
     usable: Callable[[pd.DataFrame], pd.DataFrame] = _itself
     stream: Callable[[Any], Any] = _nothing
     extra: Callable[[Any], Mapping[str, list[float]] | None] = _nothing
+    data: Callable[[Any], dict[str, Any]] = outcome.data
 
 
 def experiment(method: Method) -> Experiment:
@@ -106,7 +108,7 @@ def experiment(method: Method) -> Experiment:
         compute=partial(compute, method),
         starts_from=method.starts_from,
         steps=method.steps,
-        data=outcome.data,
+        data=method.data,
         prepare=partial(prepare, method),
         probe=partial(probe, method),
     )
@@ -163,7 +165,7 @@ def compute(method: Method, config: Config, space: Workspace) -> tuple[dict[str,
     """Train and test one configuration: parts of its record, and the weights."""
     config = config.canonical()
     dataset, store = datasets.load(config), outcome.prepare(config)
-    network = method.build(config, outcome.data(method.learns_from(config)), space.start)
+    network = method.build(config, method.data(method.learns_from(config)), space.start)
     plan, log, seconds = _learn(method, config, network, space)
     images = (plan.iterations - log.resumed) * method.batch_size(config)  # of this sitting, as the seconds are
     parts = {

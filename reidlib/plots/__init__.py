@@ -2,10 +2,12 @@
 
 from reidlib.plots.curves import cmc, cmc_panels, forest, history, scatter, sweep
 from reidlib.plots.drawings import distance_schemes, model, pull_push
+from reidlib.plots.drdl import angles, cluster_forces, false_judgement, mixed_difference, vehicles_of_models
 from reidlib.plots.pictures import batch, contact_sheet, strips
 from reidlib.plots.style import figure, markup, png, show, styled
 
 __all__ = [
-    "batch", "cmc", "cmc_panels", "contact_sheet", "distance_schemes", "figure", "forest", "history", "markup",
-    "model", "png", "pull_push", "scatter", "show", "strips", "styled", "sweep",
+    "angles", "batch", "cluster_forces", "cmc", "cmc_panels", "contact_sheet", "distance_schemes", "false_judgement",
+    "figure", "forest", "history", "markup", "mixed_difference", "model", "png", "pull_push", "scatter", "show",
+    "strips", "styled", "sweep", "vehicles_of_models",
 ]  # fmt: skip
