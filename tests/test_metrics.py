@@ -17,8 +17,11 @@ def table(values):
     return lambda rows: values[rows]
 
 
-def naive(distances, relevance, ties):
-    """AP and first rank by the definition: list what is not junk, order it, walk down."""
+def naive(distances, relevance, ties, depth=None, divisor="matches"):
+    """AP and first rank by the definition: list what is not junk, order it, walk down.
+
+    A match counts within the depth if its rank does; under scikit-learn's rule, if the last of its tied group does.
+    """
     ap, first = [], []
     for query in range(len(relevance.query)):
         entries = []
@@ -34,10 +37,11 @@ def naive(distances, relevance, ties):
         for place, rank in enumerate(ranks, 1):
             if ties == "sklearn":
                 level = [match for distance, match in entries if distance <= entries[rank - 1][0]]
-                precisions.append(sum(level) / len(level))
-            else:
+                place, rank = sum(level), len(level)
+            if depth is None or rank <= depth:
                 precisions.append(place / rank)
-        ap.append(np.mean(precisions) if ranks else np.nan)
+        divided = len(ranks) if divisor == "matches" else max(1, len(precisions))
+        ap.append(sum(precisions) / divided if ranks else np.nan)
     return np.array(ap), np.array(first)
 
 
@@ -98,6 +102,45 @@ def check_equals_naive(values, relevance, ties, result):
 def test_equals_the_naive_loop(ties, case):
     values, relevance = case
     check_equals_naive(values, relevance, ties, scored(table(values), relevance, ties=ties))
+
+
+@pytest.mark.parametrize("ties", metrics.TIES)
+@pytest.mark.parametrize("divisor", metrics.DIVISORS)
+@settings(max_examples=100, deadline=None)
+@given(case=cases(), depth=st.integers(1, 35))
+def test_with_a_depth_equals_the_naive_loop(ties, divisor, case, depth):
+    values, relevance = case
+    ap, first = naive(values, relevance, ties, depth, divisor)
+    if result := scored(table(values), relevance, ties=ties, depth=depth, divisor=divisor):
+        np.testing.assert_allclose(result.ap, ap, rtol=1e-12, equal_nan=True)
+        np.testing.assert_array_equal(result.first, first)
+        whole = score(table(values), relevance, ties=ties)
+        np.testing.assert_array_equal(result.cmc, whole.cmc)  # CMC knows no depth
+        if depth >= values.shape[1]:
+            np.testing.assert_array_equal(result.ap, whole.ap)
+
+
+def test_a_depth_by_hand():
+    distances, relevance = table([[1.0, 2.0, 3.0, 4.0, 5.0]]), Relevance([7], [7, 8, 7, 8, 7])
+    found = {depth: score(distances, relevance, depth=depth).mAP for depth in (1, 2, 3, 4, 5)}
+    assert found == pytest.approx({1: 1 / 3, 2: 1 / 3, 3: 5 / 9, 4: 5 / 9, 5: (5 / 3 + 3 / 5) / 3})
+    found = {depth: score(distances, relevance, depth=depth, divisor="found").mAP for depth in (1, 3, 5)}
+    assert found == pytest.approx({1: 1.0, 3: 5 / 6, 5: (5 / 3 + 3 / 5) / 3})
+
+
+def test_no_match_within_the_depth_is_a_zero_and_not_left_out():
+    relevance = Relevance([7, 8, 9], [8, 7])
+    for divisor in metrics.DIVISORS:
+        scores = score(table([[1.0, 2.0]] * 3), relevance, depth=1, divisor=divisor)
+        np.testing.assert_array_equal(scores.ap, [0.0, 1.0, np.nan])
+        assert (scores.mAP, scores.unmatched, scores.first.tolist()) == (0.5, 1, [2, 1, 0])
+
+
+def test_a_tie_across_the_depth_counts_against_the_model():
+    relevance = Relevance([7], [7, 8])
+    assert score(table([[1.0, 1.0]]), relevance, depth=1).mAP == 0.0
+    assert score(table([[1.0, 1.0]]), relevance, depth=1, ties="sklearn").mAP == 0.0
+    assert score(table([[1.0, 1.0]]), relevance, depth=2).mAP == 0.5
 
 
 @settings(max_examples=150, deadline=None)
@@ -396,9 +439,27 @@ def test_no_match_at_all_is_refused():
         score(table(np.zeros((2, 2))), Relevance([0, 1], [2, 3]))
 
 
+def test_draws_have_a_mean_and_a_deviation():
+    draws = [Scores.of(np.array([ap, 1.0]), np.array([first, 1])) for ap, first in ((0.2, 5), (0.4, 3), (0.9, 1))]
+    scores = Scores.averaged(draws)
+    assert scores.mAP == pytest.approx((0.6 + 0.7 + 0.95) / 3)
+    assert [scores.top(k) for k in (1, 3, 5)] == pytest.approx([2 / 3, 5 / 6, 1.0])
+    assert scores.draws == tuple(draws) and scores.ap is draws[0].ap
+    assert scores.deviation("mAP") == pytest.approx(np.std([0.6, 0.7, 0.95], ddof=1))
+    assert scores.deviation("top1") == pytest.approx(np.std([0.5, 0.5, 1.0], ddof=1))
+    assert Scores.averaged(draws[:1]) is draws[0] and np.isnan(draws[0].deviation("mAP"))
+    for metric in ("map", "top", "first", "topx"):
+        with pytest.raises(ValueError, match=f"deviation of '{metric}': allowed are mAP and top1 to top50"):
+            scores.deviation(metric)
+
+
 def test_unknown_rules_and_ranks_are_refused():
     with pytest.raises(ValueError, match="ties='optimistic': allowed are pessimistic, sklearn"):
         score(table([[0.0]]), Relevance([0], [0]), ties="optimistic")
+    with pytest.raises(ValueError, match="divisor='all': allowed are matches, found"):
+        score(table([[0.0]]), Relevance([0], [0]), divisor="all")
+    with pytest.raises(ValueError, match="depth=0: allowed are 1 and more"):
+        score(table([[0.0]]), Relevance([0], [0]), depth=0)
     for k in (0, 51):
         with pytest.raises(ValueError, match="allowed are ranks 1 to 50"):
             Scores.of(np.array([1.0]), np.array([1])).top(k)

@@ -127,6 +127,7 @@ def test_draws_are_averaged(monkeypatch):
     assert both.mAP == pytest.approx((first.mAP + other.mAP) / 2)
     np.testing.assert_allclose(both.cmc, (first.cmc + other.cmc) / 2)
     np.testing.assert_array_equal(both.ap, first.ap)
+    assert [draw.mAP for draw in both.draws] == [first.mAP, other.mAP] and not first.draws
 
 
 def test_retrieval_lists_what_a_record_shows():

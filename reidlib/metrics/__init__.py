@@ -14,6 +14,9 @@ With thresholds t_1 ≤ … ≤ t_m of a query's matches, n_k non-matches at or 
 * ``ties="sklearn"``: items tied at one distance share one threshold, AP = (1/m) Σ_k m_k / (m_k + n_k), which is
   ``sklearn.metrics.average_precision_score`` on scores = −distance (non-interpolated).
 
+Where only the first results count (``depth``), the sum runs over the matches whose rank k + n_k (or m_k + n_k, at which
+all items of a tied group are counted) is within that depth, and is divided by m or by the number of its terms.
+
 The first match's rank, and with it CMC, is 1 + n_1 under both rules (scikit-learn defines no rank).
 
 *Exact* means: with respect to the distances as computed in floating point. Equal gallery features always have equal
@@ -21,6 +24,7 @@ distances, so their ties are seen as ties.
 """
 
 from reidlib.metrics.distances import Distances, cosine, euclidean
-from reidlib.metrics.scoring import RANKS, TIES, Relevance, Scores, ranked, score
+from reidlib.metrics.scores import RANKS, Scores
+from reidlib.metrics.scoring import DIVISORS, TIES, Relevance, ranked, score
 
-__all__ = ["RANKS", "TIES", "Distances", "Relevance", "Scores", "cosine", "euclidean", "ranked", "score"]
+__all__ = ["DIVISORS", "RANKS", "TIES", "Distances", "Relevance", "Scores", "cosine", "euclidean", "ranked", "score"]

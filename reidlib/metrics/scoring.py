@@ -10,61 +10,15 @@ from torch import Tensor
 
 from reidlib.metrics.counting import count
 from reidlib.metrics.distances import MIN_ROWS, Distances
+from reidlib.metrics.scores import Scores
 
 TIES = ("pessimistic", "sklearn")
-RANKS = 50
+DIVISORS = ("matches", "found")
 CHUNK = 2**25  # distances at once, 128 MiB in float32; a slot costs about as much memory as 16 of them
 ROWS = 1024  # queries at once; more do not make the matrix product faster
 
 Slots = tuple[np.ndarray, np.ndarray]
 """A few gallery indices for each of some queries, filled up to one width, and which slots are valid; ``[q, slots]``."""
-
-
-@dataclass(frozen=True)
-class Scores:
-    """What an evaluation found, over all queries and for each.
-
-    Attributes:
-        mAP: mean of ``ap`` over the queries with a match, 0 to 1.
-        cmc: share of these queries whose first match ranks at or before 1, 2, …, 50; shape ``[50]``, 0 to 1.
-        ap: each query's average precision, 0 to 1; NaN where it has no match. Shape ``[Q]``.
-        first: each query's rank of its first match, from 1, junk left out; 0 where it has no match. Shape ``[Q]``.
-        unmatched: number of queries without a match; they are in no mean.
-    """
-
-    mAP: float
-    cmc: np.ndarray
-    ap: np.ndarray
-    first: np.ndarray
-    unmatched: int
-
-    @classmethod
-    def of(cls, ap: np.ndarray, first: np.ndarray) -> Scores:
-        """Scores from per-query results.
-
-        Raises:
-            ValueError: no query has a match.
-
-        Example:
-            >>> scores = Scores.of(np.array([1.0, 0.5, np.nan]), np.array([1, 2, 0]))
-            >>> scores.mAP, scores.top(1), scores.top(2), scores.unmatched
-            (0.75, 0.5, 1.0, 1)
-        """
-        matched = first > 0
-        if not matched.any():
-            raise ValueError(f"none of {len(first)} queries has a match in the gallery: check the vehicle labels")
-        cmc = (first[matched, None] <= np.arange(1, RANKS + 1)).mean(0)
-        return cls(float(ap[matched].mean()), cmc, ap, first, int((~matched).sum()))
-
-    def top(self, k: int) -> float:
-        """CMC at rank ``k``, 0 to 1.
-
-        Raises:
-            ValueError: ``k`` is not within 1 and 50.
-        """
-        if not 1 <= k <= RANKS:
-            raise ValueError(f"top({k}): allowed are ranks 1 to {RANKS}")
-        return float(self.cmc[k - 1])
 
 
 @dataclass(frozen=True)
@@ -100,7 +54,15 @@ class Relevance:
             object.__setattr__(self, f"{side}_junk", junk)
 
 
-def score(distances: Distances, relevance: Relevance, *, ties: str = "pessimistic", chunk: int | None = None) -> Scores:
+def score(
+    distances: Distances,
+    relevance: Relevance,
+    *,
+    ties: str = "pessimistic",
+    depth: int | None = None,
+    divisor: str = "matches",
+    chunk: int | None = None,
+) -> Scores:
     """CMC and mAP of queries against a gallery, exact under the chosen rule for ties.
 
     Args:
@@ -108,10 +70,15 @@ def score(distances: Distances, relevance: Relevance, *, ties: str = "pessimisti
             order matters.
         relevance: matches and junk.
         ties: ``"pessimistic"`` or ``"sklearn"``, see the package's head.
+        depth: results that count towards AP, at least 1: a match that ranks later adds nothing. CMC and ``first`` know
+            no such limit. Default: the whole gallery.
+        divisor: what AP's sum is divided by: ``"matches"``, all of the query's, or ``"found"``, those within ``depth``
+            (AP is then 0 where none is).
         chunk: queries at once, at least 1; the result does not depend on it. Default: what fits 128 MiB of distances.
 
     Raises:
-        ValueError: unknown ``ties``; distances of the wrong shape or not finite; no query has a match.
+        ValueError: unknown ``ties`` or ``divisor``; ``depth`` below 1; distances of the wrong shape or not finite; no
+            query has a match.
 
     Example:
         >>> from reidlib.metrics import euclidean
@@ -121,6 +88,10 @@ def score(distances: Distances, relevance: Relevance, *, ties: str = "pessimisti
     """
     if ties not in TIES:
         raise ValueError(f"ties={ties!r}: allowed are {', '.join(TIES)}")
+    if divisor not in DIVISORS:
+        raise ValueError(f"divisor={divisor!r}: allowed are {', '.join(DIVISORS)}")
+    if depth is not None and depth < 1:
+        raise ValueError(f"depth={depth!r}: allowed are 1 and more, or None for the whole gallery")
     queries, gallery = len(relevance.query), len(relevance.gallery)
     matches = _Lists.of(relevance.query, relevance.gallery)
     junk = _Lists.of(relevance.query_junk, relevance.gallery_junk)
@@ -134,7 +105,7 @@ def score(distances: Distances, relevance: Relevance, *, ties: str = "pessimisti
         codes = relevance.gallery_junk[columns]
         valid &= (codes < 0) | (codes != relevance.query_junk[rows, None])
         block = _checked(distances(rows), rows, gallery)
-        results.append(_score_block(block, (columns, valid), junk.slots(rows), ties))
+        results.append(_score_block(block, (columns, valid), junk.slots(rows), ties, depth, divisor))
     ap, first = (np.concatenate(parts) for parts in zip(*results, strict=True))
     return Scores.of(ap, first)
 
@@ -202,7 +173,9 @@ def _checked(block: Tensor, rows: slice, gallery: int) -> Tensor:
     return block.detach().contiguous()
 
 
-def _score_block(block: Tensor, matches: Slots, junk: Slots, ties: str) -> tuple[np.ndarray, np.ndarray]:
+def _score_block(
+    block: Tensor, matches: Slots, junk: Slots, ties: str, depth: int | None, divisor: str
+) -> tuple[np.ndarray, np.ndarray]:
     """AP and first rank of each query of a block of distances ``[q, G]``, by the equations at the package's head."""
     thresholds, number = _ascending_at(block, *matches)
     left_out, _ = _ascending_at(block, *junk)
@@ -211,7 +184,11 @@ def _score_block(block: Tensor, matches: Slots, junk: Slots, ties: str) -> tuple
     slot = torch.arange(thresholds.shape[1], device=block.device)
     place = slot + 1 if ties == "pessimistic" else level  # k or m_k
     precision = place.double() / (place + near - level)
-    ap = precision.where(slot < number[:, None], 0.0).sum(1) / number  # 0 / 0 is the NaN of a query without a match
+    counted = slot < number[:, None]
+    if depth is not None:
+        counted = counted & (place + near - level <= depth)
+    divided = number if divisor == "matches" else counted.sum(1).clamp(min=1).where(number > 0, 0)
+    ap = precision.where(counted, 0.0).sum(1) / divided  # 0 / 0 is the NaN of a query without a match
     first = torch.where(number > 0, 1 + near[:, 0] - level[:, 0], 0)
     return ap.cpu().numpy(), first.cpu().numpy()
 

@@ -1,0 +1,21 @@
+"""The query, gallery and junk rules of each benchmark: from features and manifest rows to scores.
+
+A protocol turns a table of manifest rows into tasks: which rows query which, and which answers count. Most have one
+task; those that draw at random have ten, from the seeds 0 to 9, and their scores are averaged. The rules stand in
+:mod:`~reidlib.protocols.rules`, their names and sources in :mod:`~reidlib.protocols.benchmarks`. Verification has no
+query and no gallery but pairs (:mod:`~reidlib.protocols.verification`).
+
+A dataset's :class:`~reidlib.manifest.Test` is scored by :func:`assess`, whatever its protocol.
+"""
+
+from reidlib.protocols.assessment import assess, needed, needs
+from reidlib.protocols.benchmarks import PROTOCOLS, Protocol
+from reidlib.protocols.pairs import LEVELS, draw_pairs, verification_tests
+from reidlib.protocols.rules import SEEDS, Task
+from reidlib.protocols.scoring import DISTANCES, evaluate, retrieval, splits
+from reidlib.protocols.verification import Verification, verify
+
+__all__ = [
+    "DISTANCES", "LEVELS", "PROTOCOLS", "SEEDS", "Protocol", "Task", "Verification", "assess", "draw_pairs", "evaluate",
+    "needed", "needs", "retrieval", "splits", "verification_tests", "verify",
+]  # fmt: skip
