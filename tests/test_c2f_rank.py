@@ -117,8 +117,9 @@ def test_what_a_variant_does_not_use_makes_no_other_record():
         assert same({"terms": ["classification"]}, {"terms": ["classification"], **unused}) and not same({}, unused)
     for unused in ({"terms": ["fine"]}, {"iterations2": 7}, {"rate2": 0.5}, {"models": 4}):
         assert same({"learning": "initial"}, {"learning": "initial", **unused}) and not same({}, unused)
-    for unused in ({"iterations1": 3}, {"rate1": 0.5}, {"batch": 8}, {"pretrain_seed": 2}):
-        assert same({"pretrain": "none"}, {"pretrain": "none", **unused}) and not same({}, unused)
+    for unused in ({"iterations1": 3}, {"rate1": 0.5}, {"batch": 8}, {"pretrain_seed": 2}, {"pretrain": "own"}):
+        assert same({"init": "scratch"}, {"init": "scratch", **unused}) and not same({}, unused)
+    assert same({"learning": "initial"}, {"learning": "initial", "init": "scratch"})
     assert same({"test_distance": "cosine"}, {}), "unit-length features rank alike"
     assert same({"pretrain": "own"}, {"pretrain": "own", "pretrain_seed": 9})
     assert same({"dataset": "vehicleid"}, {"dataset": "vehicleid", "pretrain": "own"}), "without CompCars"
@@ -137,7 +138,7 @@ def test_what_a_variant_does_not_use_makes_no_other_record():
     ({"vehicles": 1}, "vehicles = 1 is refused: allowed is a whole number >= 2"),
     ({"normalisation": "none"}, "allowed is one of all, active"),
     ({"dataset": "digits"}, "dataset = 'digits' is refused: the loss needs vehicles and their models"),
-    ({"learning": "initial", "pretrain": "none"}, "pretrain = 'none' is refused"),
+    ({"pretrain": "none"}, "pretrain = 'none' is refused: allowed is one of other, own"),
     ({"data_seed": 2**31 - 1}, "allowed is a sum below"),
     ({"alhpa": 5}, "did you mean alpha?"),
 ])  # fmt: skip
@@ -159,7 +160,7 @@ def test_what_starts_from_what_and_learns_from_what():
     assert [c2f_rank.steps(each) for each in (config, start)] == [50, 70]
     others = [config.but(**changes) for changes in ({"terms": ("fine",)}, {"alpha": 5}, {"models": 4})]
     assert {c2f_rank.starts_from(other).fingerprint() for other in others} == {start.fingerprint()}, "it is shared"
-    assert c2f_rank.starts_from(config.but(pretrain="none")) is None
+    assert c2f_rank.starts_from(config.but(init="scratch")) is None
     learnt = c2f_rank.learns_from(start)
     assert (learnt.dataset, learnt.preset, learnt.data_seed) == ("rendered", "small", 5), "other vehicles"
     assert c2f_rank.learns_from(config).data_seed == 4
@@ -227,7 +228,7 @@ def test_data_without_what_a_batch_needs_are_refused_before_anything_is_computed
     monkeypatch.setattr(datasets, "load", lambda config: dataset(models))
     c2f_rank._check_data.cache_clear()
     with pytest.raises(ConfigError) as caught:
-        c2f_rank.EXPERIMENT.data(C2FConfig(pretrain="none"))
+        c2f_rank.EXPERIMENT.data(C2FConfig(init="scratch"))
     assert said in str(caught.value)
     c2f_rank._check_data.cache_clear()
 
@@ -255,7 +256,7 @@ def test_a_probe_is_repeatable_and_sees_both_stages_and_the_mining():
 
 
 VARIANTS = [{"learning": "initial"}, {}, {"terms": ("fine",)}, {"terms": ("coarse", "fine")},
-            {"terms": ("coarse", "fine", "pair")}, {"terms": ("classification",)}, {"pretrain": "none"},
+            {"terms": ("coarse", "fine", "pair")}, {"terms": ("classification",)}, {"init": "scratch"},
             {"pretrain": "own"}, {"normalisation": "active"}, {"optimizer": "adamw", "schedule": "steps"},
             {"precision": "bfloat16"}]  # fmt: skip
 

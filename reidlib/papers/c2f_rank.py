@@ -32,12 +32,12 @@ from reidlib.train import Schedule
 
 TERMS = ("classification", "coarse", "fine", "pair")  # C, R_c, R_f and P of eq. 1
 Term = Literal["classification", "coarse", "fine", "pair"]
-# Protocols by what a test's name has after its size. VehicleID has match rates and, as MAP, DRDL's retrieval; the
-# embedded vehicles are scored like it.
+# Protocols by what a test's name has after its size. On VehicleID MAP is that of DRDL's retrieval, on Vehicle-1M that
+# of one probe a vehicle; the embedded vehicles are scored like VehicleID.
 KINDS: Mapping[str, Mapping[str, str]] = {
     "rendered": {"": "vehicleid", "retrieval": "drdl_retrieval"},
     "vehicleid": {"": "vehicleid", "retrieval": "drdl_retrieval"},
-    "vehicle1m": {"": "vehicle1m"},
+    "vehicle1m": {"": "vehicle1m_cmc", "retrieval": "vehicle1m_map"},
 }
 
 
@@ -76,9 +76,10 @@ class C2FConfig(Config):
     models: int = Field(10, ge=2, le=1000, description="models a batch")
     vehicles: int = Field(3, ge=2, le=1000, description="vehicles of each of these models")
     images: int = Field(5, ge=2, le=1000, description="images of each of these vehicles")
-    pretrain: Literal["other", "own", "none"] = Field(
+    init: Literal["initial", "scratch"] = Field("initial", description="what the ranking starts from")
+    pretrain: Literal["other", "own"] = Field(
         "other", description="the initial model learns models on other vehicles (embedded: those of another seed; else "
-        "CompCars in pretrain_root, or for want of it as own), on the training set itself, or there is none"
+        "CompCars in pretrain_root, or for want of it as own), or on the training set itself"
     )  # fmt: skip
     pretrain_seed: int = Field(1, ge=1, lt=2**30, description="other embedded vehicles: added to data_seed")
     pretrain_root: str | None = Field(None, description="folder of CompCars, for the initial model on official data")
@@ -103,8 +104,6 @@ class C2FConfig(Config):
             )
         if len(set(self.terms)) != len(self.terms):
             raise ValueError(f"terms = {list(self.terms)} is refused: allowed are distinct names of {TERMS}")
-        if self.learning == "initial" and self.pretrain == "none":
-            raise ValueError("pretrain = 'none' is refused: learning = 'initial' is what it leaves out")
         if self.data_seed + self.pretrain_seed >= 2**31:
             raise ValueError(f"data_seed + pretrain_seed is refused: allowed is a sum below {2**31}")
         if self.learning == "ranking":
@@ -122,14 +121,15 @@ class C2FConfig(Config):
     def canonical(self) -> C2FConfig:
         """Fields that a variant does not use go to their defaults, so that equal runs have one record."""
         unused = {"test_distance"}  # of unit-length features: both rank alike
-        pretrain = "own" if self.pretrain == "other" and not self.other_data() else self.pretrain
-        if self.dataset != "rendered" or pretrain != "other":
+        pretrain = self.pretrain if self.other_data() else "own"
+        if self.learning == "ranking" and self.init == "scratch":
+            unused |= {"batch", "iterations1", "pretrain_seed"}
+            pretrain = "other"
+        elif self.dataset != "rendered" or pretrain == "own":
             unused |= {"pretrain_seed"}
-        if pretrain == "none":
-            unused |= {"batch", "iterations1"}
         if self.learning == "initial":
-            unused |= {"terms", "alpha", "beta", "gamma", "margin_coarse", "margin_fine", "k1", "k2", "normalisation",
-                       "models", "vehicles", "images", "iterations2", "rate2"}  # fmt: skip
+            unused |= {"init", "terms", "alpha", "beta", "gamma", "margin_coarse", "margin_fine", "k1", "k2",
+                       "normalisation", "models", "vehicles", "images", "iterations2", "rate2"}  # fmt: skip
         if self.learning == "ranking":
             of_term = {"coarse": {"alpha", "margin_coarse", "k1"}, "fine": {"beta", "margin_fine", "k2"},
                        "pair": {"gamma"}}  # fmt: skip
@@ -138,7 +138,7 @@ class C2FConfig(Config):
                 unused |= {"normalisation"}
             if self.terms == ("classification",):
                 unused |= {"rate2"}
-            elif pretrain == "none":
+            elif self.init == "scratch":
                 unused |= {"rate1"}
         # Terms count in the paper's order, whatever order they were given in.
         terms = TERMS if "terms" in unused else tuple(term for term in TERMS if term in self.terms)
@@ -222,7 +222,7 @@ def usable(rows: pd.DataFrame) -> pd.DataFrame:
 
 def starts_from(config: C2FConfig) -> C2FConfig | None:
     """The initial model of the same seed, which every variant shares."""
-    if config.learning == "initial" or config.pretrain == "none":
+    if config.learning == "initial" or config.init == "scratch":
         return None
     return config.but(learning="initial").canonical()
 
