@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import argparse
 import sys
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import Any, Literal, get_args, get_origin
 
@@ -21,7 +21,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     given = _parser(arguments).parse_args(arguments)
     try:
         return given.command(given)
-    except (ConfigError, FileNotFoundError) as error:
+    except (ConfigError, OSError, ValueError) as error:  # bad input: a parameter, a folder, a file in it
         print(f"reidlib: {error}", file=sys.stderr)
         return 2
     except RuntimeError as error:
@@ -41,9 +41,7 @@ def _parser(arguments: Sequence[str]) -> argparse.ArgumentParser:
         options_of = papers.add_parser(paper, help=f"options: run {paper} --help")
         if paper in arguments:
             _add_fields(options_of, _paper(paper)[0])
-    data = commands.add_parser("data", help="which data there are, and where they were looked for")
-    data.add_argument("action", choices=["list"])
-    data.set_defaults(command=_data)
+    _add_data(commands.add_parser("data", help="which data there are; look them over; export rendered ones"))
     verify = commands.add_parser("verify", help="replay the probes of records made by other code")
     verify.add_argument("--own", action="store_true", help="the user's own records instead of the committed ones")
     verify.add_argument("--replay", action="store_true", help="replay also those whose code is unchanged")
@@ -106,18 +104,73 @@ def _run(given: argparse.Namespace) -> int:
     return 0
 
 
-def _data(given: argparse.Namespace) -> int:
-    """Show which datasets are there."""
-    from reidlib import datasets
-    from reidlib.papers.mlsl import MLSLConfig
+def _add_data(parser: argparse.ArgumentParser) -> None:
+    """The commands on data."""
+    actions = parser.add_subparsers(required=True, metavar="list | check | export", dest="action")
+    actions.add_parser("list", help="all datasets: where to ask for each, where it was looked for, whether it is there")
+    check = actions.add_parser("check", help="an official dataset on disk beside what its release should hold")
+    check.add_argument("dataset", metavar="DATASET", help="a name that `data list` shows")
+    check.add_argument("--root", help="its folder (default: in the folder that REIDLIB_DATA names)")
+    check.add_argument("--sample", type=int, default=200, help="images to decode (default: %(default)s)")
+    export = actions.add_parser("export", help="write rendered vehicles in an official dataset's folder layout")
+    export.add_argument("what", choices=["rendered"])
+    export.add_argument("--layout", required=True, help="a name that `data list` shows")
+    export.add_argument("--out", required=True, type=Path, metavar="DIR", help="an absent or empty folder")
+    export.add_argument("--preset", default="small", help="smoke, small or veri (default: %(default)s)")
+    export.add_argument("--seed", type=int, default=0, help="of the rendered vehicles (default: %(default)s)")
+    export.add_argument("--workers", type=int, default=Plan().workers, help="processes (default: %(default)s)")
+    parser.set_defaults(command=_data)
 
-    for name in datasets.DATASETS:
-        dataset = datasets.load(MLSLConfig(dataset=name))
+
+def _data(given: argparse.Namespace) -> int:
+    """List, check or export data."""
+    return {"list": _data_list, "check": _data_check, "export": _data_export}[given.action](given)
+
+
+def _data_list(given: argparse.Namespace) -> int:
+    """Show which datasets are there."""
+    from reidlib import check, datasets
+
+    for name in ("rendered", "digits"):
+        dataset = datasets.load(Config(dataset=name))
         counts = "; ".join(
             f"{split} {n['images']} images of {n['vehicles']}" for split, n in dataset.manifest.counts().items()
         )
         print(f"{name}: {dataset.note}\n  {counts}")
+    print(check.overview())
     return 0
+
+
+def _data_check(given: argparse.Namespace) -> int:
+    """Look an official dataset over."""
+    from reidlib import check, datasets
+
+    _refuse_unless(given.dataset in datasets.BENCHMARKS, "dataset", given.dataset, datasets.BENCHMARKS)
+    _refuse_unless(given.sample > 0, "--sample", given.sample, ["a whole number > 0"])
+    report, usable = check.check(given.dataset, given.root, given.sample)
+    print(report)
+    return 0 if usable else 1
+
+
+def _data_export(given: argparse.Namespace) -> int:
+    """Write rendered vehicles in an official layout."""
+    from reidlib import export
+    from reidlib.datasets import rendered
+
+    _refuse_unless(given.layout in export.LAYOUTS, "--layout", given.layout, export.LAYOUTS)
+    _refuse_unless(given.preset in rendered.PRESETS, "--preset", given.preset, rendered.PRESETS)
+    _refuse_unless(given.seed >= 0, "--seed", given.seed, ["a whole number >= 0"])
+    _refuse_unless(given.workers > 0, "--workers", given.workers, ["a whole number > 0"])
+    made = export.export(given.layout, given.out, preset=given.preset, seed=given.seed, workers=given.workers,
+                         progress=True)  # fmt: skip
+    print(f"wrote {made}\nread it with --dataset {given.layout} --data_root {made}")
+    return 0
+
+
+def _refuse_unless(fine: bool, name: str, value: Any, allowed_values: Iterable[str]) -> None:
+    """Stop at a wrong argument, as a configuration does."""
+    if not fine:
+        raise ConfigError(f"{name} = {value!r} is refused: allowed is {', '.join(allowed_values)}")
 
 
 def _verify(given: argparse.Namespace) -> int:

@@ -34,6 +34,7 @@ LAYERS = {
     "manifest": set(),
     "render": set(),
     "datasets": {"manifest", "render"},
+    "export": {"manifest", "datasets", "render"},
     "images": {"manifest"},
     "augment": set(),
     "sampler": set(),
@@ -47,6 +48,7 @@ LAYERS = {
     "records": set(),
     "runs": {"records", "train"},
     "pool": {"records", "runs"},
+    "check": {"manifest", "datasets"},
     "verify": {"records", "runs", "datasets"},
     "outcome": STAGES,
     "method": STAGES | {"outcome", "runs"},
@@ -57,7 +59,7 @@ LAYERS = {
     "notebook": {"manifest", "images", "records"},
     "explore": PAPERS | PAGES | {"papers"},
     "report": PAGES | {"records"},
-    "__main__": PAPERS | PAGES | {"papers", "verify", "explore", "report"},
+    "__main__": PAPERS | PAGES | {"papers", "verify", "check", "export", "explore", "report"},
 }
 NO_TORCH = ("reidlib.config", "reidlib.provenance", "reidlib.manifest", "reidlib.runs")
 

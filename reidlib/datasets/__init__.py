@@ -6,12 +6,27 @@ from collections.abc import Callable
 from functools import cache
 
 from reidlib.config import Config
-from reidlib.datasets import digits, rendered
+from reidlib.datasets import (
+    aicity2020,
+    compcars,
+    digits,
+    rendered,
+    vehicle1m,
+    vehicleid,
+    veri776,
+    veriwild,
+)
+from reidlib.datasets.files import Benchmark
 from reidlib.manifest import Dataset
 
+BENCHMARKS: dict[str, Benchmark] = {
+    module.BENCHMARK.name: module.BENCHMARK
+    for module in (veri776, vehicleid, veriwild, vehicle1m, compcars, aicity2020)
+}
 DATASETS: dict[str, Callable[[Config], Dataset]] = {
     "rendered": lambda config: _rendered(config.preset, config.data_seed),
     "digits": lambda config: _digits(config.data_root, config.digits_train, config.digits_test),
+    **{name: lambda config: _benchmark(config.dataset, config.data_root) for name in BENCHMARKS},
 }
 # The rule by which each dataset's authors score it, known without the data.
 PROTOCOLS = {
@@ -39,3 +54,8 @@ def _rendered(preset: str, seed: int) -> Dataset:
 @cache
 def _digits(root: str | None, train: int, test: int) -> Dataset:
     return digits.load(root, train=train or None, test=test or None)
+
+
+@cache
+def _benchmark(name: str, root: str | None) -> Dataset:
+    return BENCHMARKS[name].load(BENCHMARKS[name].find(root))

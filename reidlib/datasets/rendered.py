@@ -72,6 +72,15 @@ def jpeg(preset: str | Preset, seed: int, image: str, paint_jitter: float = 0.0)
     return _file(_preset(preset), seed, float(paint_jitter), image, "image").read_bytes()
 
 
+def mask(preset: str | Preset, seed: int, image: str, paint_jitter: float = 0.0) -> bytes:
+    """The encoded mask (PNG) of one image, by the image's name.
+
+    Raises:
+        KeyError: no image of that name.
+    """
+    return _file(_preset(preset), seed, float(paint_jitter), image, "mask").read_bytes()
+
+
 def _preset(preset: str | Preset) -> Preset:
     """A preset by name."""
     if isinstance(preset, Preset):

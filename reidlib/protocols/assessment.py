@@ -52,6 +52,7 @@ def needs(test: Test) -> tuple[str, ...]:
 def needed(test: Test, table: pd.DataFrame) -> np.ndarray:
     """Which rows of a manifest's table a test needs embedded, ``[N]`` booleans: for verification the pairs' alone."""
     if test.protocol == "verification":
-        pairs = [frame[side] for frame in (test.pairs, test.threshold_pairs) for side in ("first", "second")]
-        return table["image"].isin(pd.concat(pairs)).to_numpy(bool)
+        frames = [frame for frame in (test.pairs, test.threshold_pairs) if frame is not None]
+        names = [name for frame in frames for side in ("first", "second") for name in frame[side]]
+        return table["image"].isin(names).to_numpy(bool)
     return test.rows(table) & table["split"].isin(needs(test)).to_numpy(bool)

@@ -81,9 +81,9 @@ OTHER_DROPOUTS = tuple(row.name for row in DROPOUT_ROWS if row.name != "dropout 
 CLAIMS = (
     *(Claim("Table 2, §V-A1", "Three labels are better than the identity alone", "MLSL", "SLSL", m) for m in THREE),
     Claim("Table 3, §V-A2", "Joint learning beats feature learning, by more than 4 points on VeRi-776", "SLSL", "FL",
-          "top1", margin=4, margin_dataset="veri776"),
+          "top1", margin=4, margin_dataset="VeRi-776"),
     Claim("Table 3, §V-A2", "Joint learning beats similarity learning, by more than 21 points on VeRi-776", "SLSL",
-          "SL", "top1", margin=21, margin_dataset="veri776"),
+          "SL", "top1", margin=21, margin_dataset="VeRi-776"),
     *(Claim("Table 5, §V-A3", "A sigmoidal unit is better than the plain distance", "SLSL", "No-ML", m) for m in THREE),
     *(Claim("Table 6, §V-A4", f"The vector scheme is better than the scalar one ({d})", f"{d}, vector",
             f"{d}, scalar", m) for d in DISTANCES for m in ("top1", "top5")),
@@ -92,10 +92,10 @@ CLAIMS = (
     *(Claim("Table 7, §V-A5", "Dropout 0.5 is better than none", "dropout 0.5", "dropout 0", m) for m in THREE),
     *(Claim("Table 7, §V-A5", "Dropout 0.5 is the best rate", "dropout 0.5", OTHER_DROPOUTS, m) for m in THREE),
     *(Claim("Table 9, §V-B2", f"MLSL leads on VehicleID-{column.split()[0]}", "MLSL", "Mob.VFL", column,
-            dataset="vehicleid", printed=layout.value("mlsl", "Table 9", "Mob.VFL", column))
+            dataset="VehicleID", printed=layout.value("mlsl", "Table 9", "Mob.VFL", column))
       for column in ("800 top1", "800 top5", "1600 top5", "2400 top5")),
     *(Claim("Table 10, §V-B3", "MLSL beats FDA-Net on VERI-Wild small", "MLSL", "FDA-Net", column,
-            dataset="veriwild", printed=layout.value("mlsl", "Table 10", "FDA-Net", column))
+            dataset="VERI-Wild", printed=layout.value("mlsl", "Table 10", "FDA-Net", column))
       for column in ("small mAP", "small top1")),
 )  # fmt: skip
 
