@@ -1,5 +1,7 @@
 """C2F-Rank's tables and claims as data: rows, printed numbers, and the orders that they print."""
 
+from types import SimpleNamespace
+
 import pytest
 
 from reidlib import datasets
@@ -89,9 +91,17 @@ def test_claims_compare_rows_that_are_run_with_scores_that_they_have():
 
 
 def test_the_data_at_hand_stand_below_the_printed_datasets():
-    page = c2f_rank.compared({"embedded": datasets.load(C2FConfig(profile="smoke")).manifest}).data
+    page = c2f_rank.compared({"embedded": datasets.load(C2FConfig(profile="smoke")).manifest.table}).data
     assert "936,051" in page and "26,267" in page
     assert page.endswith(
         '<tr><th scope="row">embedded</th><td class="number">216</td><td class="number">36</td>'
         '<td class="number">13</td></tr></tbody></table>'
     )
+
+
+def test_ratios_of_the_terms_are_those_of_their_means():
+    terms = ({"classification": 3.0, "coarse": 0.1, "fine": 0.2, "pair": 1.0}, dict.fromkeys(TERMS, 1.0))
+    records = [SimpleNamespace(history={name: [value, 0.0] for name, value in each.items()}) for each in terms]
+    found = c2f_rank.ratios(records)
+    assert found["classification, mean over seeds"] == "2.000" and found["C / P, about 10"] == "2.0"
+    assert found["C / R_f, about 1000"] == "3.3" and found["C / R_c, about 100 in the paper"] == "3.6"

@@ -7,17 +7,17 @@ the variants C stands for the coarse ranking, as in the paper, not for the class
 from __future__ import annotations
 
 import html
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 
+import pandas as pd
 from IPython.display import HTML
 
-from reidlib.claims import Claim
-from reidlib.manifest import Manifest
-from reidlib.outcome import SIZES
+from reidlib.claims import Claim, Record
 from reidlib.papers.c2f_rank import TERMS
 from reidlib.tables import layout
 from reidlib.tables.layout import Row, Table
 
+SIZES = ("small", "medium", "large")
 ALPHAS, GAMMAS = (50.0, 100.0, 200.0, 500.0), (5.0, 10.0, 20.0, 50.0)
 SWEPT_SEEDS = 1  # of the rows that only show how little a weight matters
 
@@ -126,19 +126,18 @@ def rows(scope: str, profile: str = "quick", dataset: str = "rendered") -> tuple
     return layout.scope_rows(scope, BASE_ROWS, tables(profile), dataset)
 
 
-def compared(manifests: Mapping[str, Manifest]) -> HTML:
+def compared(rows_of: Mapping[str, pd.DataFrame]) -> HTML:
     """Table 1: images, vehicles and models of the datasets as printed, and of the data at hand.
 
     Args:
-        manifests: the data at hand, by the name shown.
+        rows_of: manifest rows of the data at hand, by the name shown.
     """
     names = ("images", "vehicles", "models")
     printed = layout.printed("c2f_rank")
     known = dict.fromkeys(row for table, row, _ in printed if table == "Table 1")
     lines = [(f"{row}, as printed", [int(printed["Table 1", row, name]) for name in names]) for row in known]
-    for title, manifest in manifests.items():
-        columns = (manifest.table[name] for name in ("image", "vehicle_id", "model"))
-        lines.append((title, [column.nunique() for column in columns]))
+    for title, rows in rows_of.items():
+        lines.append((title, [rows[name].nunique() for name in ("image", "vehicle_id", "model")]))
     body = "".join(
         f'<tr><th scope="row">{html.escape(title)}</th>'
         + "".join(f'<td class="number">{count:,}</td>' for count in counts)
@@ -150,3 +149,16 @@ def compared(manifests: Mapping[str, Manifest]) -> HTML:
         '<table class="results"><caption><strong>Table 1.</strong> Datasets of vehicle re-identification, and the data '
         f"at hand.</caption><thead><tr>{head}</tr></thead><tbody>{body}</tbody></table>"
     )
+
+
+def ratios(records: Sequence[Record]) -> dict[str, str]:
+    """How large the terms are in the first iterations, unweighted, beside what the paper saw at the start.
+
+    Args:
+        records: of C2F-Rank itself, one a seed.
+    """
+    printed = {"coarse": "C / R_c, about 100 in the paper", "fine": "C / R_f, about 1000", "pair": "C / P, about 10"}
+    first = {term: [record.history[term][0] for record in records] for term in TERMS}
+    found = {f"{term}, mean over seeds": f"{sum(values) / len(values):.3f}" for term, values in first.items()}
+    mean = {term: sum(values) / len(values) for term, values in first.items()}
+    return found | {name: f"{mean['classification'] / mean[term]:.1f}" for term, name in printed.items()}
