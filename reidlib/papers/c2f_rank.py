@@ -50,7 +50,7 @@ class C2FConfig(Config):
     SCALES: ClassVar[Mapping[str, Mapping[str, Any]]] = {
         "smoke": {"preset": "smoke", "image_size": 32, "iterations1": 12, "iterations2": 12, "batch": 16, "models": 3,
                   "vehicles": 3, "images": 2, "device": "cpu"},
-        "quick": {"preset": "small", "image_size": 64, "iterations1": 500, "iterations2": 250, "batch": 75,
+        "quick": {"preset": "small", "image_size": 64, "iterations1": 400, "iterations2": 200, "batch": 75,
                   "device": "cpu"},
         "paper": {"preset": "veri", "image_size": 224, "backbone": "googlenet", "pretrained": True,
                   "iterations1": 20_000, "iterations2": 40_000},
@@ -84,10 +84,10 @@ class C2FConfig(Config):
     pretrain_seed: int = Field(1, ge=1, lt=2**30, description="other embedded vehicles: added to data_seed")
     pretrain_root: str | None = Field(None, description="folder of CompCars, for the initial model on official data")
     batch: int = Field(150, ge=2, le=4096, description="images a batch of the initial model")
-    iterations1: int = Field(500, ge=1, le=10**7, description="steps of the initial model")
-    iterations2: int = Field(250, ge=1, le=10**7, description="steps with the loss of eq. 1")
+    iterations1: int = Field(400, ge=1, le=10**7, description="steps of the initial model")
+    iterations2: int = Field(200, ge=1, le=10**7, description="steps with the loss of eq. 1")
     rate1: float = Field(0.05, gt=0, le=10, description="highest learning rate where models are classified and no more")
-    rate2: float = Field(1e-3, gt=0, le=10, description="highest learning rate with the other terms")
+    rate2: float = Field(1e-4, gt=0, le=10, description="highest learning rate with the other terms")
     schedule: Literal["cosine", "steps"] = Field(
         "cosine", description="of the learning rate: warm-up and cosine, or x 0.1 at 1/2 and 3/4"
     )
