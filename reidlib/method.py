@@ -7,7 +7,7 @@ it what :mod:`reidlib.runs` carries out.
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
@@ -120,13 +120,16 @@ def prepare(method: Method, config: Config, workers: int = 1, progress: bool = F
         outcome.prepare(each, workers, progress)
 
 
-def build(network: Callable[[], nn.Module], config: Config, start: Path | None) -> nn.Module:
+def build(
+    network: Callable[[], nn.Module], config: Config, start: Path | None, parts: Collection[str] | None = None
+) -> nn.Module:
     """A network with the seed's initial weights, or, part by part, those of the run that it starts from.
 
     Args:
         network: makes it.
         config: its seed and device.
         start: weights that :func:`compute` kept; parts of the network that are not among them stay as they are.
+        parts: the only parts to take over from there; None: all.
     """
     with torch.random.fork_rng([]):
         torch.manual_seed(config.seed)
@@ -134,7 +137,7 @@ def build(network: Callable[[], nn.Module], config: Config, start: Path | None) 
     if start is not None:
         state = torch.load(start, map_location="cpu", weights_only=True)
         for name, part in made.named_children():
-            if name in state:
+            if name in state and (parts is None or name in parts):
                 part.load_state_dict(state[name])
     return made.to(config.device)
 

@@ -55,7 +55,7 @@ LAYERS = {
     "papers": PAPERS | {"method"},
     "tables": RUNS | {"papers", "claims"},
     "claims": RUNS,
-    "plots": {"images", "metrics", "claims"},
+    "plots": {"images", "losses", "metrics", "claims"},
     "notebook": {"manifest", "images", "records"},
     "explore": PAPERS | PAGES | {"papers"},
     "report": PAGES | {"records"},
