@@ -96,14 +96,16 @@ def tests_by_size(dataset: Dataset, kinds: Mapping[str, str]) -> tuple[Test, ...
 
 
 def score_fields(scores: metrics.Scores | protocols.Verification) -> dict[str, Any]:
-    """The summary of scores as it stands in a record; fractions of 1, but for a verification's threshold."""
+    """The summary of scores as it stands in a record; fractions of 1, but for a verification's threshold; deviations over draws."""
     if isinstance(scores, protocols.Verification):
         names = ("accuracy", "auc", "threshold", "threshold_accuracy")
         return {**{name: round(float(getattr(scores, name)), 6) for name in names}, "pairs": len(scores.right)}
     top = {f"top{k}": round(scores.top(k), 6) for k in (1, 2, 5, 10)}
     cmc = [round(float(value), 4) for value in scores.cmc]
     count = {"queries": len(scores.ap), "unmatched": scores.unmatched}
-    return {"mAP": round(scores.mAP, 6), **top, "cmc": cmc, **count}
+    drawn = {name: round(scores.deviation(name), 6) for name in ("mAP", "top1", "top5")} if scores.draws else {}
+    spread = {"draws": len(scores.draws), "deviation": drawn} if drawn else {}
+    return {"mAP": round(scores.mAP, 6), **top, "cmc": cmc, **count, **spread}
 
 
 def _exhibits(embeddings: Embeddings, scores: metrics.Scores, protocol: str, distance: str) -> dict[str, Any]:
