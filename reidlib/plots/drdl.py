@@ -65,11 +65,11 @@ def false_judgement(margin: float = 0.2) -> Figure:
     points = torch.tensor([*POSITIVES, NEGATIVE])
     for axis, anchor in zip(axes, (1, 0), strict=False):
         value, force = _forces(points, lambda p, a=anchor: losses.triplet(p[a, None], p[1 - a, None], p[2:], margin))
-        axis.plot(*points[[1 - anchor, anchor, 2]].T, color=GREY, lw=1, ls=":", zorder=1)
+        axis.plot(*points[[1 - anchor, anchor, 2]].T.numpy(), color=GREY, lw=1, ls=":", zorder=1)
         _scene(axis, points, force, names=("anchor", "positive") if anchor == 0 else ("positive", "anchor"))
         axis.set_title(f"triplet: loss {value:.3f}" + ("" if value else ", no slope"))
     value, force = _forces(points, lambda p: losses.coupled_clusters(p[None, :2], p[None, 2:], margin))
-    axes[2].plot(*points[:2].mean(0), marker="x", color=INK, ms=8, mew=2, zorder=3)
+    axes[2].plot(*points[:2].mean(0).tolist(), marker="x", color=INK, ms=8, mew=2, zorder=3)
     axes[2].annotate("$c$", points[:2].mean(0).tolist(), (0, 8), textcoords="offset points", ha="center")
     _scene(axes[2], points, force, names=("", ""))
     axes[2].set_title(f"coupled clusters: loss {value:.3f}")
@@ -144,10 +144,10 @@ def _forces(points: Tensor, loss: Callable[[Tensor], Tensor]) -> tuple[float, Te
 def _scene(axis: Axes, points: Tensor, force: Tensor | None, names: Sequence[str] = ()) -> None:
     """Positives as dots, negatives as crosses, and an arrow a point that is moved: its length grows with the root."""
     count = 2 if len(points) == 3 else 5
-    axis.scatter(*points[:count].T, color=GREEN, s=42, zorder=3)
-    axis.scatter(*points[count:].T, color=VERMILION, marker="X", s=48, zorder=3)
+    axis.scatter(*points[:count].T.numpy(), color=GREEN, s=42, zorder=3)
+    axis.scatter(*points[count:].T.numpy(), color=VERMILION, marker="X", s=48, zorder=3)
     if len(points) != 3:
-        axis.plot(*points[:count].mean(0), marker="x", color=INK, ms=8, mew=2, zorder=3)
+        axis.plot(*points[:count].mean(0).tolist(), marker="x", color=INK, ms=8, mew=2, zorder=3)
     for point, name in zip(points.tolist(), names, strict=False):
         axis.annotate(name, point, (0, -15), textcoords="offset points", ha="center", color=SOFT, size=8.5)
     longest = 1.0 if force is None else float(force.norm(dim=1).max())
@@ -156,7 +156,7 @@ def _scene(axis: Axes, points: Tensor, force: Tensor | None, names: Sequence[str
             end = point + 0.3 * move / (longest * move.norm()) ** 0.5
             look = {"arrowstyle": "-|>", "color": INK, "lw": 1.3, "shrinkA": 0, "shrinkB": 0}
             axis.annotate("", end.tolist(), point.tolist(), arrowprops=look, annotation_clip=False, zorder=4)
-    low, high = points.min(0).values, points.max(0).values
+    low, high = points.min(0).values.tolist(), points.max(0).values.tolist()
     axis.set(xlim=(low[0] - 0.25, high[0] + 0.35), ylim=(low[1] - 0.35, high[1] + 0.35), aspect="equal")
     axis.set_xticklabels([])
     axis.set_yticklabels([])

@@ -5,18 +5,14 @@ Where its words and its tables disagree, the claim says so: each is tested as it
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from typing import Any
 
-import pandas as pd
-
 from reidlib.claims import Claim
-from reidlib.manifest import Manifest, Test
-from reidlib.outcome import SIZES
-from reidlib.protocols import LEVELS
 from reidlib.tables import layout
 from reidlib.tables.layout import Row, Table
 
+SIZES, LEVELS = ("small", "medium", "large"), ("easy", "medium", "hard")
 REID = ("rendered", "vehicleid", "vehicle1m", "veri776", "veriwild", "aicity2020")
 VERIFIED = ("rendered", "compcars")
 MARGINS = (0.0, 0.1, 0.2, 0.4, 0.8)
@@ -102,37 +98,6 @@ QUESTIONS = (
     *(Claim("control, Table 3", "Where models are verified, the mixed network beats one branch", MODELS_MIXED.name,
             MODELS_CCL.name, metric) for metric in VERIFICATION),
 )  # fmt: skip
-
-
-def split_counts(manifest: Manifest) -> pd.DataFrame:
-    """The paper's Table 1 for the data at hand: images with and without a model's name, by split."""
-    found = {}
-    for title, split in (("Training", "train"), ("Testing", "gallery")):
-        named = manifest.rows(split)["model"].notna()
-        found[title] = [int(named.sum()), int((~named).sum()), len(named)]
-    return pd.DataFrame(found, index=["With model label", "Without model label", "All"])
-
-
-def test_counts(manifest: Manifest, tests: Sequence[Test]) -> pd.DataFrame:
-    """The paper's Tables 2 and 5 for the data at hand: each test set's vehicles, images, gallery and probes."""
-    gallery, found = manifest.rows("gallery"), {}
-    for test in tests:
-        if test.protocol == "vehicleid":
-            rows = gallery[test.rows(gallery)]
-            vehicles = rows["vehicle_id"].nunique()
-            found[test.name] = [vehicles, len(rows), vehicles, len(rows) - vehicles]
-    order = [size for size in SIZES if size in found]
-    names = ["Number of vehicles", "Number of images", "Gallery size", "Probe size"]
-    return pd.DataFrame({size: found[size] for size in order}, index=names)
-
-
-def pair_counts(tests: Sequence[Test]) -> pd.DataFrame:
-    """Pairs of each verification test: of one model, of two, and those that the threshold comes from."""
-    found = {
-        test.name: [int(test.pairs["same"].sum()), int((~test.pairs["same"]).sum()), len(test.threshold_pairs)]
-        for test in tests
-    }
-    return pd.DataFrame(found, index=["Pairs of one model", "Pairs of two models", "Training pairs for the threshold"])
 
 
 def rows(scope: str, profile: str = "quick", dataset: str = "rendered") -> tuple[Row, ...]:
