@@ -96,7 +96,7 @@ def tests_by_size(dataset: Dataset, kinds: Mapping[str, str]) -> tuple[Test, ...
 
 
 def score_fields(scores: metrics.Scores | protocols.Verification) -> dict[str, Any]:
-    """The summary of scores as it stands in a record; fractions of 1, but for a verification's threshold."""
+    """Scores as they stand in a record: fractions of 1, but for a verification's threshold; deviations over draws."""
     if isinstance(scores, protocols.Verification):
         names = ("accuracy", "auc", "threshold", "threshold_accuracy")
         return {**{name: round(float(getattr(scores, name)), 6) for name in names}, "pairs": len(scores.right)}
