@@ -21,7 +21,7 @@ from reidlib.manifest import SPLITS, Dataset, Test
 from reidlib.train import History, Schedule
 
 SIZES = ("small", "medium", "large")
-STRIPS, MAP_POINTS, HISTORY_POINTS = 12, 2000, 200
+STRIPS, MAP_POINTS, HISTORY_POINTS, QUERIES = 12, 2000, 200, 10_000
 
 
 def data(config: Config) -> dict[str, Any]:
@@ -58,13 +58,18 @@ def assess(config: Config, network: nn.Module, store: ImageStore, tests: Sequenc
     if isinstance(first, metrics.Scores):
         rows = tests[0].rows(table)
         seen = Embeddings(embeddings.features[torch.as_tensor(rows)], table[rows].reset_index(drop=True))
-        parts["queries"] = {
-            "ap": [None if np.isnan(ap) else round(float(ap), 4) for ap in first.ap],
-            "first": [int(rank) for rank in first.first],
-        }
+        parts["queries"] = query_fields(first)
         parts["exhibits"] = _exhibits(seen, first, tests[0].protocol, config.test_distance)
     several = {name: score_fields(scores) for name, scores in found.items()}
     return {**parts, "tests": several if len(tests) > 1 else {}}
+
+
+def query_fields(scores: metrics.Scores) -> dict[str, Any]:
+    """Each query's average precision and first match; of very many every ``every``-th, so that a record stays small."""
+    every = -(-len(scores.ap) // QUERIES)
+    ap = [None if np.isnan(ap) else round(float(ap), 4) for ap in scores.ap[::every]]
+    thinned = {"every": every} if every > 1 else {}
+    return {"ap": ap, "first": [int(rank) for rank in scores.first[::every]], **thinned}
 
 
 def tests_by_size(dataset: Dataset, kinds: Mapping[str, str]) -> tuple[Test, ...]:

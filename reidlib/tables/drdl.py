@@ -74,7 +74,7 @@ CLAIMS = (
     *(Claim("Table 3, §5.1", "The mixed network with coupled clusters beats triplets, which did not converge",
             MODELS_MIXED.name, MODELS_TRIPLET.name, metric) for metric in VERIFICATION),
     *(Claim("Table 3, §5.1", "The approach ranks second: ahead of GoogLeNet + SVM", MODELS_MIXED.name, SVM.name, metric,
-            dataset="compcars", printed=layout.value("drdl", "Table 3", SVM.name, metric)) for metric in VERIFICATION),
+            dataset="CompCars", printed=layout.value("drdl", "Table 3", SVM.name, metric)) for metric in VERIFICATION),
     *(Claim("Table 4, §5.2", "Coupled clusters raise the MAP of retrieval", "VGG + CCL", "VGG + triplet", metric)
       for metric in RETRIEVAL),
     *(Claim("Table 4, §5.2", "The mixed difference network raises it further", "Mixed + CCL", "VGG + CCL", metric)
@@ -84,7 +84,7 @@ CLAIMS = (
     *(Claim("Table 6, §5.3", "The mixed difference network raises it further", "Mixed + CCL", "VGG + CCL", metric)
       for metric in MATCHING),
     *(Claim("Fig. 10, §5.3", "Both together raise the match rate by about 4 to 10 points (of 4, along the curve)",
-            "Mixed + CCL", "VGG + triplet", metric, margin=4, margin_dataset="vehicleid") for metric in CMC),
+            "Mixed + CCL", "VGG + triplet", metric, margin=4, margin_dataset="VehicleID") for metric in CMC),
 )  # fmt: skip
 
 # What the paper does not say, and a reader asks: these are questions of this suite.
