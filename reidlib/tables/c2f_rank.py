@@ -99,11 +99,11 @@ CLAIMS = (
             tuple(row.name for row in ALPHA_ROWS if row.name != "alpha 100"), column) for column in COLUMNS[::2]),
     *(Claim("Parameter Setting", "γ = 10 is the best", "gamma 10",
             tuple(row.name for row in GAMMA_ROWS if row.name != "gamma 10"), column) for column in COLUMNS[::2]),
-    *(Claim("Tables 2, 3", "C2F-Rank beats DRDL", C2F.name, DRDL.name, column, dataset="vehicleid",
+    *(Claim("Tables 2, 3", "C2F-Rank beats DRDL", C2F.name, DRDL.name, column, dataset="VehicleID",
             printed=layout.value("c2f_rank", "Table 3" if column in RETRIEVAL else "Table 2", DRDL.name, column))
       for column in (*MATCH, *RETRIEVAL)),
     *(Claim("Tables 2, 3", "The fine ranking alone beats DRDL on nearly all measures", FGR.name, DRDL.name, column,
-            dataset="vehicleid", printed=layout.value("c2f_rank", table, DRDL.name, column))
+            dataset="VehicleID", printed=layout.value("c2f_rank", table, DRDL.name, column))
       for table, columns in (("Table 2", (*MATCH[:3], *MATCH[4:])), ("Table 3", RETRIEVAL[1:2])) for column in columns),
 )  # fmt: skip
 

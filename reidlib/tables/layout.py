@@ -134,8 +134,8 @@ def to_html(table: Table, results: Results, paper: str, command: str, dataset: s
         command = re.sub(r" --(dataset|data_root) \S+", "", command) + f" --dataset {table.datasets[0]} --data_root DIR"
     numbers = printed(paper)
     shown = {column for table_number, _, column in numbers if table_number == table.number}
-    heads = [title for column in table.columns for title in (_title(column), *(["printed"] if column in shown else []))]
-    head = "".join(f'<th scope="col">{title}</th>' for title in ("row", *heads, "seeds", ""))
+    heads = [head for column in table.columns for head in (title(column), *(["printed"] if column in shown else []))]
+    head = "".join(f'<th scope="col">{name}</th>' for name in ("row", *heads, "seeds", ""))
     lines = []
     for row in table.rows:
         records = results.get(row.name, []) if fits and row.changes is not None else []
@@ -158,7 +158,7 @@ def to_html(table: Table, results: Results, paper: str, command: str, dataset: s
 def to_text(results: Results, columns: Sequence[str]) -> str:
     """Rows as plain text: number of seeds and mean scores, for a terminal."""
     width = max(map(len, results))
-    lines = [f"{'':{width}}  seeds  " + "  ".join(f"{_title(column):>8}" for column in columns) + "   (percent, means)"]
+    lines = [f"{'':{width}}  seeds  " + "  ".join(f"{title(column):>8}" for column in columns) + "   (percent, means)"]
     for name, records in results.items():
         found = [[score(record, column) for record in records if has(record, column)] for column in columns]
         means = [f"{interval(values)[0]:8.1f}" if values else f"{'–':>8}" for values in found]
@@ -166,7 +166,8 @@ def to_text(results: Results, columns: Sequence[str]) -> str:
     return "\n".join(lines)
 
 
-def _title(column: str) -> str:
+def title(column: str) -> str:
+    """How a column is headed."""
     return TITLES.get(column) or " ".join(TITLES.get(word, word) for word in column.split())
 
 
