@@ -21,7 +21,7 @@ from reidlib.manifest import SPLITS, Dataset, Test
 from reidlib.train import History, Schedule
 
 SIZES = ("small", "medium", "large")
-STRIPS, MAP_POINTS, HISTORY_POINTS = 12, 2000, 200
+STRIPS, MAP_POINTS, HISTORY_POINTS, QUERIES = 12, 2000, 200, 10_000
 
 
 def data(config: Config) -> dict[str, Any]:
@@ -58,13 +58,18 @@ def assess(config: Config, network: nn.Module, store: ImageStore, tests: Sequenc
     if isinstance(first, metrics.Scores):
         rows = tests[0].rows(table)
         seen = Embeddings(embeddings.features[torch.as_tensor(rows)], table[rows].reset_index(drop=True))
-        parts["queries"] = {
-            "ap": [None if np.isnan(ap) else round(float(ap), 4) for ap in first.ap],
-            "first": [int(rank) for rank in first.first],
-        }
+        parts["queries"] = query_fields(first)
         parts["exhibits"] = _exhibits(seen, first, tests[0].protocol, config.test_distance)
     several = {name: score_fields(scores) for name, scores in found.items()}
     return {**parts, "tests": several if len(tests) > 1 else {}}
+
+
+def query_fields(scores: metrics.Scores) -> dict[str, Any]:
+    """Each query's average precision and first match; of very many every ``every``-th, so that a record stays small."""
+    every = -(-len(scores.ap) // QUERIES)
+    ap = [None if np.isnan(ap) else round(float(ap), 4) for ap in scores.ap[::every]]
+    thinned = {"every": every} if every > 1 else {}
+    return {"ap": ap, "first": [int(rank) for rank in scores.first[::every]], **thinned}
 
 
 def tests_by_size(dataset: Dataset, kinds: Mapping[str, str]) -> tuple[Test, ...]:
@@ -96,14 +101,16 @@ def tests_by_size(dataset: Dataset, kinds: Mapping[str, str]) -> tuple[Test, ...
 
 
 def score_fields(scores: metrics.Scores | protocols.Verification) -> dict[str, Any]:
-    """The summary of scores as it stands in a record; fractions of 1, but for a verification's threshold."""
+    """Scores as they stand in a record: fractions of 1, but for a verification's threshold; deviations over draws."""
     if isinstance(scores, protocols.Verification):
         names = ("accuracy", "auc", "threshold", "threshold_accuracy")
         return {**{name: round(float(getattr(scores, name)), 6) for name in names}, "pairs": len(scores.right)}
     top = {f"top{k}": round(scores.top(k), 6) for k in (1, 2, 5, 10)}
     cmc = [round(float(value), 4) for value in scores.cmc]
     count = {"queries": len(scores.ap), "unmatched": scores.unmatched}
-    return {"mAP": round(scores.mAP, 6), **top, "cmc": cmc, **count}
+    drawn = {name: round(scores.deviation(name), 6) for name in ("mAP", "top1", "top5")} if scores.draws else {}
+    spread = {"draws": len(scores.draws), "deviation": drawn} if drawn else {}
+    return {"mAP": round(scores.mAP, 6), **top, "cmc": cmc, **count, **spread}
 
 
 def _exhibits(embeddings: Embeddings, scores: metrics.Scores, protocol: str, distance: str) -> dict[str, Any]:

@@ -37,7 +37,8 @@ class Record:
         seed: training seed.
         data: name, digest, note, counts of each split, number of training identities.
         scores: mAP, top1, top5, … as fractions, the CMC curve, numbers of queries and of those without a match.
-        queries: per query average precision (None where it has no match) and rank of the first match (0).
+        queries: per query average precision (None where it has no match) and rank of the first match (0); of more
+            than 10,000 only every ``every``-th.
         history: step, rate and every loss term, thinned.
         cost: seconds, images a second, parameters, FLOPs an image, iterations.
         device: type, name, threads.

@@ -9,7 +9,7 @@ import pandas as pd
 import pytest
 import torch
 
-from reidlib import datasets, manifest, outcome, runs
+from reidlib import datasets, manifest, notebook, outcome, runs
 from reidlib.config import ConfigError, configure
 from reidlib.datasets import rendered
 from reidlib.method import Batch, batches, probe
@@ -301,3 +301,14 @@ def test_verification_runs_and_leaves_accuracies(fields):
 
 def test_the_experiment_can_be_sent_to_other_processes():
     assert pickle.loads(pickle.dumps(drdl.EXPERIMENT)).paper == "drdl"
+
+
+def test_counts_of_the_data_at_hand():
+    config = DRDLConfig(profile="smoke")
+    dataset = rendered.load("smoke")
+    counts = notebook.split_counts(dataset.manifest)
+    assert counts["Training"].tolist() == [144, 0, 144] and counts["Testing"].tolist() == [72, 0, 72]
+    found = notebook.test_counts(dataset.manifest, drdl.tests(config, dataset))
+    assert found.columns.tolist() == ["small", "medium", "large"] and found["large"].tolist() == [12, 72, 12, 60]
+    pairs = notebook.pair_counts(drdl.tests(config.but(task="verification"), dataset))
+    assert pairs["easy"].tolist() == [12, 12, 24]

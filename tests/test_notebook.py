@@ -6,12 +6,15 @@ import nbformat
 import papermill
 import pytest
 
+from reidlib.export import export
+
 ROOT = Path(__file__).resolve().parent.parent
 NOTEBOOK = ROOT / "notebooks" / "mlsl_ablation.ipynb"
+DRDL = ROOT / "notebooks" / "drdl_ablation.ipynb"
 
 
-def execute(folder: Path, output: Path, **parameters):
-    return papermill.execute_notebook(NOTEBOOK, output, parameters, cwd=folder, progress_bar=False)
+def execute(folder: Path, output: Path, source: Path = NOTEBOOK, **parameters):
+    return papermill.execute_notebook(source, output, parameters, cwd=folder, progress_bar=False)
 
 
 def texts(notebook) -> str:
@@ -51,8 +54,9 @@ def test_it_runs_from_its_own_folder_and_reuses_the_records(smoke, tmp_path):
     assert not any("step/s" in log for log in logs)  # no training bar: nothing was computed
 
 
-def test_the_source_notebook_is_prose_with_short_cells():
-    notebook = nbformat.read(NOTEBOOK, 4)
+@pytest.mark.parametrize("source", [NOTEBOOK, DRDL], ids=lambda path: path.stem)
+def test_the_source_notebook_is_prose_with_short_cells(source):
+    notebook = nbformat.read(source, 4)
     code = [cell for cell in notebook.cells if cell.cell_type == "code"]
     assert not any(cell.outputs or cell.execution_count for cell in code)
     tagged = [cell for cell in code if "parameters" in cell.metadata.get("tags", [])]
@@ -76,3 +80,18 @@ def test_a_wrong_parameter_stops_it_before_anything_is_computed(name, value, sai
     assert said in str(caught.value)
     ran = [cell for cell in nbformat.read(tmp_path / "out.ipynb", 4).cells if cell.get("execution_count")]
     assert len(ran) <= 4  # papermill's note, two cells of parameters, and the configuration
+
+
+@pytest.mark.parametrize("dataset", ["rendered", "vehicleid", "compcars"])
+def test_drdl_runs_on_embedded_and_exported_data(dataset, tmp_path):
+    where = {}
+    if dataset != "rendered":
+        export(dataset, tmp_path / dataset, preset="smoke")
+        where = {"dataset": dataset, "data_root": str(tmp_path / dataset)}
+    output = tmp_path / "out.ipynb"
+    execute(ROOT, output, DRDL, profile="smoke", committed=False, workers=1, **where)
+    text = texts(nbformat.read(output, 4))
+    for name in ("Table 3", "Table 4", "Table 6", "Fig. 10", "given, VGG + triplet", "not run"):
+        assert name in text
+    assert text.count("<figure") == text.count("<figcaption") == text.count("<img") >= 9
+    assert ("Pairs of two models" in text) == (dataset == "compcars")

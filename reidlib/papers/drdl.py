@@ -21,10 +21,12 @@ import torch.nn.functional as F
 from pydantic import Field, model_validator
 from torch import Tensor, nn
 
+from reidlib import augment as augmentation
 from reidlib import backbones, datasets, losses, method, outcome, sampler
 from reidlib.config import Config, ConfigError, ListOrJson
+from reidlib.images import ImageStore
 from reidlib.manifest import Dataset, Test, codes
-from reidlib.method import Batch, Method
+from reidlib.method import Batch, Method, batches
 from reidlib.protocols import verification_tests
 from reidlib.train import Schedule
 
@@ -41,7 +43,7 @@ class DRDLConfig(Config):
     SCALES: ClassVar[Mapping[str, Mapping[str, Any]]] = {
         "smoke": {"preset": "smoke", "image_size": 32, "embedding": 16, "iterations": 6, "decay_every": 2, "sets": 3,
                   "set_size": 2, "pairs": 24, "levels": ("easy", "medium"), "device": "cpu"},
-        "quick": {"preset": "small", "image_size": 64, "embedding": 128, "iterations": 350, "decay_every": 70,
+        "quick": {"preset": "small", "image_size": 64, "embedding": 128, "iterations": 250, "decay_every": 50,
                   "device": "cpu"},
         "paper": {"preset": "veri", "image_size": 224, "backbone": "vgg_cnn_m_1024"},
     }  # fmt: skip
@@ -295,6 +297,20 @@ def stage(config: DRDLConfig) -> str:
 def tiny(config: DRDLConfig) -> DRDLConfig:
     """The same with eight images a step, for probes."""
     return config.but(sets=2, set_size=2)
+
+
+def sample_sets(
+    config: DRDLConfig, store: ImageStore, rows: pd.DataFrame, count: int
+) -> tuple[list[np.ndarray], list[str]]:
+    """A small batch to look at: pictures as augmented, a set pair after the other, and the label sets are drawn by."""
+    config, labels = config.canonical().but(sets=count), label_codes(rows)
+    batch = batches(METHOD, config, store.resident("cpu"), store.places(rows), labels)(0)
+    names = ["positive", "negative"]
+    shown = batch.labels[:, config.identity()].view(count, 2, -1).tolist()
+    texts = [
+        f"{name}\nnumber {code}" for pair in shown for name, half in zip(names, pair, strict=True) for code in half
+    ]
+    return list(augmentation.pixels(batch.images).numpy()), texts
 
 
 def schedule(config: DRDLConfig, images: int) -> Schedule:

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import csv
 import html
+import re
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cache
@@ -130,7 +131,7 @@ def to_html(table: Table, results: Results, paper: str, command: str, dataset: s
     """
     fits = table.fits(dataset)
     if not fits:
-        command += f" --dataset {table.datasets[0]} --data_root DIR"
+        command = re.sub(r" --(dataset|data_root) \S+", "", command) + f" --dataset {table.datasets[0]} --data_root DIR"
     numbers = printed(paper)
     shown = {column for table_number, _, column in numbers if table_number == table.number}
     heads = [title for column in table.columns for title in (_title(column), *(["printed"] if column in shown else []))]
