@@ -13,7 +13,7 @@ import hashlib
 import os
 import signal
 import threading
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from concurrent.futures import ProcessPoolExecutor
 from concurrent.futures.process import BrokenProcessPool
 from dataclasses import dataclass
@@ -132,7 +132,10 @@ def _build(path: Path, read: Reader, names: Sequence[str], size: int, workers: i
         left = sum(len(chunks[number]) for number in missing)
         with tqdm(total=len(names), initial=len(names) - left, desc="images", unit="image", smoothing=0.1,
                   disable=not progress) as bar:  # fmt: skip
-            for count, problems in _carried_out(work, [(number, chunks[number]) for number in missing], workers):
+            jobs = [(number, chunks[number]) for number in missing]
+            for place, (count, problems) in enumerate(_carried_out(work, jobs, workers)):
+                if place == 0:
+                    bar.unpause()  # processes take seconds to start, which say nothing of the time left
                 corrupt += problems
                 bar.update(count)
     except OSError as error:
@@ -211,11 +214,8 @@ class _Work:
         return images, problems
 
 
-def _carried_out(
-    work: _Work, jobs: Iterable[tuple[int, Sequence[str]]], workers: int
-) -> Iterator[tuple[int, list[str]]]:
+def _carried_out(work: _Work, jobs: list[tuple[int, Sequence[str]]], workers: int) -> Iterator[tuple[int, list[str]]]:
     """What each chunk's decoding gave, in this process or in several."""
-    jobs = list(jobs)
     if workers == 1 or len(jobs) < 4:
         yield from map(work.chunk, jobs)
         return
