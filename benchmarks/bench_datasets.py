@@ -119,8 +119,8 @@ def print_load(name: str, root: Path) -> None:
     files.sizes(root, images, listed_in=name)
     looked = time.perf_counter() - begun
     print(
-        f"{benchmark.title:10} {len(images):9,} images {took:6.1f} s (at most {case.limit:.0f}; {worked:.1f} on a core; "
-        f"looking at the files {looked:.1f} s), {memory:6.0f} MB (at most {MEMORY_LIMIT}; {before:.0f} before)",
+        f"{benchmark.title:10} {len(images):7,} images {took:5.1f} s (limit {case.limit:.0f}; {worked:.1f} on a core; "
+        f"looking at files {looked:.1f} s), {memory:6.0f} MB (limit {MEMORY_LIMIT}; {before:.0f} before)",
         flush=True,
     )
 

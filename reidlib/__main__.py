@@ -12,7 +12,7 @@ from pydantic.fields import FieldInfo
 
 from reidlib.config import Config, ConfigError, Plan, allowed, configure, options
 
-PAPERS = ("mlsl",)
+PAPERS = ("mlsl", "drdl", "c2f_rank")
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -56,10 +56,16 @@ def _parser(arguments: Sequence[str]) -> argparse.ArgumentParser:
 
 def _paper(name: str) -> tuple[type[Config], Any, Any]:
     """A paper's configuration class, experiment and tables."""
-    from reidlib.papers import mlsl
+    from reidlib.papers import c2f_rank, drdl, mlsl
+    from reidlib.tables import c2f_rank as c2f_rank_tables
+    from reidlib.tables import drdl as drdl_tables
     from reidlib.tables import mlsl as mlsl_tables
 
-    return {"mlsl": (mlsl.MLSLConfig, mlsl.EXPERIMENT, mlsl_tables)}[name]
+    return {
+        "mlsl": (mlsl.MLSLConfig, mlsl.EXPERIMENT, mlsl_tables),
+        "drdl": (drdl.DRDLConfig, drdl.EXPERIMENT, drdl_tables),
+        "c2f_rank": (c2f_rank.C2FConfig, c2f_rank.EXPERIMENT, c2f_rank_tables),
+    }[name]
 
 
 def _add_fields(parser: argparse.ArgumentParser, config: type[Config]) -> None:

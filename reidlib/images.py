@@ -124,35 +124,40 @@ def _build(path: Path, read: Reader, names: Sequence[str], size: int, workers: i
     try:
         # The marks are made last, so that an array without them, or with too few, is one whose making was stopped.
         if not array.exists() or not marks.exists() or marks.stat().st_size != len(chunks):
+            marks.unlink(missing_ok=True)
             _allocate(array, (len(names), size, size, 3))
             marks.write_bytes(bytes(len(chunks)))
-        missing = [number for number, done in enumerate(marks.read_bytes()) if not done]
         work = _Work(read, array, marks, size, np.load(array, mmap_mode="r").offset)
-        corrupt: list[str] = []
-        left = sum(len(chunks[number]) for number in missing)
-        with tqdm(total=len(names), initial=len(names) - left, desc="images", unit="image", smoothing=0.1,
-                  disable=not progress) as bar:  # fmt: skip
-            jobs = [(number, chunks[number]) for number in missing]
-            for place, (count, problems) in enumerate(_carried_out(work, jobs, workers)):
-                if place == 0:
-                    bar.unpause()  # processes take seconds to start, which say nothing of the time left
-                corrupt += problems
-                bar.update(count)
+        corrupt = _fill(work, chunks, workers, progress)
     except OSError as error:
         if error.errno not in FULL:
             raise
         for file in (array, marks):
             file.unlink(missing_ok=True)
-        needed = len(names) * size * size * 3 / 1e9
-        raise OSError(
-            error.errno, f"no space for {needed:.2f} GB of decoded images in {path.parent}: make room, or name "
-            "another folder by REIDLIB_CACHE"
-        ) from error  # fmt: skip
+        needed = f"{len(names) * size * size * 3 / 1e9:.2f} GB of decoded images in {path.parent}"
+        advice = "make room, or name another folder by REIDLIB_CACHE"
+        raise OSError(error.errno, f"no space for {needed}: {advice}") from error
     if corrupt:
         shown = "\n  ".join(sorted(corrupt)[:10])
         raise CorruptImages(f"{len(corrupt)} of {len(names)} images cannot be read:\n  {shown}")
     os.replace(array, path)
     marks.unlink()
+
+
+def _fill(work: _Work, chunks: Sequence[Sequence[str]], workers: int, progress: bool) -> list[str]:
+    """Decode the chunks that are not yet marked, and show how far that is; a line for each unreadable image."""
+    corrupt: list[str] = []
+    jobs = [(number, chunks[number]) for number, done in enumerate(work.marks.read_bytes()) if not done]
+    total, left = sum(map(len, chunks)), sum(len(names) for _, names in jobs)
+    with tqdm(
+        total=total, initial=total - left, desc="images", unit="image", smoothing=0.1, disable=not progress
+    ) as bar:
+        for place, (count, problems) in enumerate(_carried_out(work, jobs, workers)):
+            if place == 0:
+                bar.unpause()  # processes take seconds to start, which say nothing of the time left
+            corrupt += problems
+            bar.update(count)
+    return corrupt
 
 
 def _allocate(path: Path, shape: tuple[int, ...]) -> None:

@@ -7,7 +7,7 @@ it what :mod:`reidlib.runs` carries out.
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
@@ -75,6 +75,7 @@ class Method:
         usable: which training rows can be learnt from, ``rows → rows``.
         stream: ``config →`` what the draws of batches depend on beside seed and step.
         extra: ``config →`` further parts of a probe, by name.
+        data: what is known of a configuration's data without reading pixels; refuses what they cannot give.
     """
 
     paper: str
@@ -97,6 +98,7 @@ class Method:
     usable: Callable[[pd.DataFrame], pd.DataFrame] = _itself
     stream: Callable[[Any], Any] = _nothing
     extra: Callable[[Any], Mapping[str, list[float]] | None] = _nothing
+    data: Callable[[Any], dict[str, Any]] = outcome.data
 
 
 def experiment(method: Method) -> Experiment:
@@ -106,7 +108,7 @@ def experiment(method: Method) -> Experiment:
         compute=partial(compute, method),
         starts_from=method.starts_from,
         steps=method.steps,
-        data=outcome.data,
+        data=method.data,
         prepare=partial(prepare, method),
         probe=partial(probe, method),
     )
@@ -118,13 +120,16 @@ def prepare(method: Method, config: Config, workers: int = 1, progress: bool = F
         outcome.prepare(each, workers, progress)
 
 
-def build(network: Callable[[], nn.Module], config: Config, start: Path | None) -> nn.Module:
+def build(
+    network: Callable[[], nn.Module], config: Config, start: Path | None, parts: Collection[str] | None = None
+) -> nn.Module:
     """A network with the seed's initial weights, or, part by part, those of the run that it starts from.
 
     Args:
         network: makes it.
         config: its seed and device.
         start: weights that :func:`compute` kept; parts of the network that are not among them stay as they are.
+        parts: the only parts to take over from there; None: all.
     """
     with torch.random.fork_rng([]):
         torch.manual_seed(config.seed)
@@ -132,7 +137,7 @@ def build(network: Callable[[], nn.Module], config: Config, start: Path | None) 
     if start is not None:
         state = torch.load(start, map_location="cpu", weights_only=True)
         for name, part in made.named_children():
-            if name in state:
+            if name in state and (parts is None or name in parts):
                 part.load_state_dict(state[name])
     return made.to(config.device)
 
@@ -163,7 +168,7 @@ def compute(method: Method, config: Config, space: Workspace) -> tuple[dict[str,
     """Train and test one configuration: parts of its record, and the weights."""
     config = config.canonical()
     dataset, store = datasets.load(config), outcome.prepare(config)
-    network = method.build(config, outcome.data(method.learns_from(config)), space.start)
+    network = method.build(config, method.data(method.learns_from(config)), space.start)
     plan, log, seconds = _learn(method, config, network, space)
     images = (plan.iterations - log.resumed) * method.batch_size(config)  # of this sitting, as the seconds are
     parts = {

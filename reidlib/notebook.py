@@ -19,7 +19,7 @@ from pygments.lexers import PythonLexer
 
 from reidlib import provenance
 from reidlib.images import ImageStore
-from reidlib.manifest import Manifest
+from reidlib.manifest import Manifest, Test
 from reidlib.records import Record
 
 
@@ -78,6 +78,37 @@ def sightings(manifest: Manifest, vehicles: int = 3) -> pd.DataFrame:
     train = manifest.rows("train").drop_duplicates(["vehicle_id", "camera_id"])
     most = train["vehicle_id"].value_counts().sort_index().sort_values(ascending=False, kind="stable").index[:vehicles]
     return train[train["vehicle_id"].isin(most)].sort_values(["vehicle_id", "camera_id"])
+
+
+def split_counts(manifest: Manifest) -> pd.DataFrame:
+    """Images with and without a model's name, by split, as DRDL's Table 1 counts them."""
+    found = {}
+    for title, split in (("Training", "train"), ("Testing", "gallery")):
+        named = manifest.rows(split)["model"].notna()
+        found[title] = [int(named.sum()), int((~named).sum()), len(named)]
+    return pd.DataFrame(found, index=["With model label", "Without model label", "All"])
+
+
+def test_counts(manifest: Manifest, tests: Sequence[Test]) -> pd.DataFrame:
+    """Vehicles, images, gallery and probes of each test set by VehicleID's protocol, as DRDL's Tables 2 and 5 do."""
+    gallery, found = manifest.rows("gallery"), {}
+    for test in tests:
+        if test.protocol == "vehicleid":
+            rows = gallery[test.rows(gallery)]
+            vehicles = rows["vehicle_id"].nunique()
+            found[test.name] = [vehicles, len(rows), vehicles, len(rows) - vehicles]
+    order = list(reversed(found))
+    names = ["Number of vehicles", "Number of images", "Gallery size", "Probe size"]
+    return pd.DataFrame({size: found[size] for size in order}, index=names)
+
+
+def pair_counts(tests: Sequence[Test]) -> pd.DataFrame:
+    """Pairs of each verification test: of one model, of two, and those that the threshold comes from."""
+    found = {
+        test.name: [int(test.pairs["same"].sum()), int((~test.pairs["same"]).sum()), len(test.threshold_pairs)]
+        for test in tests
+    }
+    return pd.DataFrame(found, index=["Pairs of one model", "Pairs of two models", "Training pairs for the threshold"])
 
 
 def label(row: pd.Series) -> str:

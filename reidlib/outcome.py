@@ -46,7 +46,9 @@ def prepare(config: Config, workers: int = 1, progress: bool = False) -> ImageSt
 def assess(config: Config, network: nn.Module, store: ImageStore, tests: Sequence[Test]) -> dict[str, Any]:
     """Scores, per-query results and exhibits of a trained network: all of the first test, scores of the others."""
     manifest = datasets.load(config).manifest
-    table = manifest.rows(*{split for test in tests for split in protocols.splits(test.protocol)})
+    table = manifest.rows(*{split for test in tests for split in protocols.needs(test)})
+    used = np.any([protocols.needed(test, table) for test in tests], axis=0)
+    table = table[used].reset_index(drop=True)
     embeddings = embed(network, store, table, device=config.device)
     found = {
         test.name: protocols.assess(test, embeddings.features, table, distance=config.test_distance) for test in tests
@@ -93,12 +95,17 @@ def tests_by_size(dataset: Dataset, kinds: Mapping[str, str]) -> tuple[Test, ...
     return tuple(tests)
 
 
-def score_fields(scores: metrics.Scores) -> dict[str, Any]:
-    """The summary of scores as it stands in a record; fractions of 1."""
+def score_fields(scores: metrics.Scores | protocols.Verification) -> dict[str, Any]:
+    """Scores as they stand in a record: fractions of 1, but for a verification's threshold; deviations over draws."""
+    if isinstance(scores, protocols.Verification):
+        names = ("accuracy", "auc", "threshold", "threshold_accuracy")
+        return {**{name: round(float(getattr(scores, name)), 6) for name in names}, "pairs": len(scores.right)}
     top = {f"top{k}": round(scores.top(k), 6) for k in (1, 2, 5, 10)}
     cmc = [round(float(value), 4) for value in scores.cmc]
     count = {"queries": len(scores.ap), "unmatched": scores.unmatched}
-    return {"mAP": round(scores.mAP, 6), **top, "cmc": cmc, **count}
+    drawn = {name: round(scores.deviation(name), 6) for name in ("mAP", "top1", "top5")} if scores.draws else {}
+    spread = {"draws": len(scores.draws), "deviation": drawn} if drawn else {}
+    return {"mAP": round(scores.mAP, 6), **top, "cmc": cmc, **count, **spread}
 
 
 def _exhibits(embeddings: Embeddings, scores: metrics.Scores, protocol: str, distance: str) -> dict[str, Any]:
@@ -172,7 +179,8 @@ def toy_scores(protocol: str, distance: str) -> list[float]:
     Thirty images of six vehicles and three cameras in each split; some lie so close that distances tie.
     """
     place = np.arange(30)
-    labels = {"image": place.astype(str), "vehicle_id": place % 6, "camera_id": (place // 6 % 3).astype(str)}
+    labels = {"image": place.astype(str), "vehicle_id": place % 6, "camera_id": (place // 6 % 3).astype(str),
+              "model": (place % 3).astype(str)}  # fmt: skip
     table = pd.concat([pd.DataFrame({**labels, "split": split}) for split in SPLITS], ignore_index=True)
     vehicles = torch.as_tensor(table["vehicle_id"].to_numpy(copy=True))
     generator = torch.Generator().manual_seed(0)
@@ -180,6 +188,12 @@ def toy_scores(protocol: str, distance: str) -> list[float]:
     # Multiples of 1/8 make distances exact, so that ties are ties on every machine.
     features = ((centres[vehicles] + torch.randn(len(table), 8, generator=generator)) * 8).round() / 8
     table = table.astype({"vehicle_id": str})
+    if protocol == "verification":
+        other = np.where(place % 4 < 2, place + 6, place + 1) % 30  # half of them of the same vehicle
+        pairs = pd.DataFrame({"first": place, "second": other, "same": place % 6 == other % 6})
+        test = Test("", protocol, pairs=pairs[::2], threshold_pairs=pairs[1::2])
+        found = protocols.verify(features, table, test, distance)
+        return [found.accuracy, found.auc, found.threshold, found.threshold_accuracy]
     scores = protocols.evaluate(protocol, features, table, distance=distance)
     return [scores.mAP, *(scores.top(k) for k in (1, 2, 5, 10)), float(scores.first.sum())]
 

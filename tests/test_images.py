@@ -175,13 +175,16 @@ def children(process):
     return listed.read_text().split() if listed.exists() else []
 
 
-@pytest.mark.parametrize("torn", ["an empty array", "no marks", "too few marks"])
+@pytest.mark.parametrize("torn", ["an empty array", "no marks", "too few marks", "marks of old"])
 def test_a_build_that_was_killed_while_it_made_its_files_starts_anew(torn, tmp_path, cache):
     with pytest.raises(CorruptImages):
         open_store(dataset(partial(read, bad=["0003"])), 16)
     array, marks = next(cache.glob("*.partial")), next(cache.glob("*.chunks"))
     assert marks.read_bytes() == b"\0\1\1\1"
-    if torn == "too few marks":
+    if torn == "marks of old":
+        marks.write_bytes(b"\1" * 4)
+        array.unlink()
+    elif torn == "too few marks":
         marks.write_bytes(b"\1")
     else:
         marks.unlink()

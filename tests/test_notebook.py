@@ -7,14 +7,15 @@ import nbformat
 import papermill
 import pytest
 
-from reidlib.export import LAYOUTS, rendered_source
+from reidlib.export import export
 
 ROOT = Path(__file__).resolve().parent.parent
 NOTEBOOK = ROOT / "notebooks" / "mlsl_ablation.ipynb"
+DRDL = ROOT / "notebooks" / "drdl_ablation.ipynb"
 
 
-def execute(folder: Path, output: Path, **parameters):
-    return papermill.execute_notebook(NOTEBOOK, output, parameters, cwd=folder, progress_bar=False)
+def execute(folder: Path, output: Path, source: Path = NOTEBOOK, **parameters):
+    return papermill.execute_notebook(source, output, parameters, cwd=folder, progress_bar=False)
 
 
 def texts(notebook) -> str:
@@ -59,28 +60,25 @@ def test_it_runs_from_its_own_folder_and_reuses_the_records(smoke, tmp_path):
     [("veri776", "Table 8", 3), ("vehicleid", "Table 9", 4), ("veriwild", "Table 10", 2)],
 )
 def test_an_official_benchmark_fills_its_table(dataset, table, columns, tmp_path):
-    root = tmp_path / dataset
-    root.mkdir()
-    LAYOUTS[dataset](rendered_source("smoke", 0), root)
+    root = export(dataset, tmp_path / dataset, preset="smoke")
     execute(ROOT, tmp_path / "out.ipynb", profile="smoke", dataset=dataset, data_root=str(root), committed=False,
             workers=1)  # fmt: skip
     shown = texts(nbformat.read(tmp_path / "out.ipynb", 4))
     for number in ("Table 8", "Table 9", "Table 10"):
-        rows = shown.split(f"<strong>{number}.</strong>")[1].split("</table>")[0]
-        printed = rows.count(">printed<") > 0
+        lines = shown.split(f"<strong>{number}.</strong>")[1].split("</table>")[0]
         for row in ("MLSL", "FL"):
-            cells = re.findall(
-                r'<td class="number">(.*?)</td>', rows.split(f'<th scope="row">{row}</th>')[1].split("</tr>")[0]
-            )
-            ours = cells[:-1:2] if printed else cells[:-1]  # the last one counts seeds
+            line = lines.split(f'<th scope="row">{row}</th>')[1].split("</tr>")[0]
+            *scores, seeds = re.findall(r'<td class="number">(.*?)</td>', line)
+            ours = scores[::2] if ">printed<" in lines else scores
             if number == table:
-                assert len(ours) == columns and all(0 <= float(value) <= 100 for value in ours) and cells[-1] == "1"
+                assert seeds == "1" and len(ours) == columns and all(0 <= float(score) <= 100 for score in ours)
             else:
-                assert set(ours) == {"–"}
+                assert seeds == "–" and set(ours) == {"–"}
 
 
-def test_the_source_notebook_is_prose_with_short_cells():
-    notebook = nbformat.read(NOTEBOOK, 4)
+@pytest.mark.parametrize("source", [NOTEBOOK, DRDL], ids=lambda path: path.stem)
+def test_the_source_notebook_is_prose_with_short_cells(source):
+    notebook = nbformat.read(source, 4)
     code = [cell for cell in notebook.cells if cell.cell_type == "code"]
     assert not any(cell.outputs or cell.execution_count for cell in code)
     tagged = [cell for cell in code if "parameters" in cell.metadata.get("tags", [])]
@@ -104,3 +102,18 @@ def test_a_wrong_parameter_stops_it_before_anything_is_computed(name, value, sai
     assert said in str(caught.value)
     ran = [cell for cell in nbformat.read(tmp_path / "out.ipynb", 4).cells if cell.get("execution_count")]
     assert len(ran) <= 4  # papermill's note, two cells of parameters, and the configuration
+
+
+@pytest.mark.parametrize("dataset", ["rendered", "vehicleid", "compcars"])
+def test_drdl_runs_on_embedded_and_exported_data(dataset, tmp_path):
+    where = {}
+    if dataset != "rendered":
+        export(dataset, tmp_path / dataset, preset="smoke")
+        where = {"dataset": dataset, "data_root": str(tmp_path / dataset)}
+    output = tmp_path / "out.ipynb"
+    execute(ROOT, output, DRDL, profile="smoke", committed=False, workers=1, **where)
+    text = texts(nbformat.read(output, 4))
+    for name in ("Table 3", "Table 4", "Table 6", "Fig. 10", "given, VGG + triplet", "not run"):
+        assert name in text
+    assert text.count("<figure") == text.count("<figcaption") == text.count("<img") >= 9
+    assert ("Pairs of two models" in text) == (dataset == "compcars")

@@ -55,7 +55,7 @@ LAYERS = {
     "papers": PAPERS | {"method"},
     "tables": RUNS | {"papers", "claims"},
     "claims": RUNS,
-    "plots": {"images", "metrics", "claims"},
+    "plots": {"images", "metrics", "claims", "losses"},  # drawings show computed losses
     "notebook": {"manifest", "images", "records"},
     "explore": PAPERS | PAGES | {"papers"},
     "report": PAGES | {"records"},

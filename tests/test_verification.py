@@ -229,3 +229,13 @@ def test_the_rendered_vehicles_have_all_three_levels():
         code = pd.factorize(vehicles.table["model"], sort=True)[0]
         found = assess(test, torch.from_numpy(code[:, None].astype(np.float32)), vehicles.table)
         assert (found.accuracy, found.threshold, found.auc) == (1.0, 0.0, 1.0)
+
+
+def test_levels_may_be_left_out():
+    manifest = rendered.load("smoke").manifest  # of twelve test vehicles no two make a hard pair
+    tests = verification_tests(manifest, 24, levels=("easy", "medium"))
+    assert [test.name for test in tests] == ["easy", "medium"] and len(tests[0].threshold_pairs) == 24
+    with pytest.raises(ValueError, match="hard"):
+        verification_tests(manifest, 24)
+    with pytest.raises(ValueError, match="even numbers from 4"):
+        verification_tests(manifest, 2, levels=("easy", "medium"))

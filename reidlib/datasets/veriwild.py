@@ -18,9 +18,9 @@ from reidlib.manifest import Dataset, Test
 SIZES = {"small": 3000, "medium": 5000, "large": 10000}
 LISTED = r"(?P<image>\d{5}/\d{6})(?:\.jpg)?"
 NUMBERED = rf"{LISTED}\s+\d+\s+(?P<camera_id>\d+)"
-INFO = rf"{LISTED}\s*;(?P<camera_id>[^;]*);(?P<time>[^;]*);(?P<model>[^;]*);(?P<type>[^;]*);(?P<color>[^;]*)"
-HEADER = r"\D.*"
 KNOWN = ("camera_id", "time", "model", "type", "color")
+INFO = LISTED + "".join(rf"\s*;\s*(?P<{name}>[^;]*?)" for name in KNOWN) + r"\s*"
+HEADER = r"\D.*"
 NOTE = "VERI-Wild: {train:,} training images of {vehicles:,} vehicles, {query:,} queries on {gallery:,} test images."
 
 
@@ -106,8 +106,7 @@ def _info(path: Path) -> pd.DataFrame:
     rows = fields(path, INFO, header=HEADER)
     refuse_repeated(path, rows["image"])
     for column in KNOWN:
-        stripped = rows[column].str.strip()
-        rows[column] = stripped.where(stripped != "")
+        rows[column] = rows[column].where(rows[column] != "")
     last = rows["color"].iloc[-1:]
     if unended(path) and len(rows) > 1 and not last.isin(rows["color"].iloc[:-1]).all():
         refuse(path, last.fillna(""), "is cut short: a colour that no other line has")

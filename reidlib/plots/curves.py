@@ -40,20 +40,21 @@ def metric_name(metric: str) -> str:
 
 
 @styled
-def cmc(curves: Mapping[str, Sequence[Record]], ranks: int = 20, title: str | None = None) -> Figure:
+def cmc(curves: Mapping[str, Sequence[Record]], ranks: int = 20, title: str | None = None, test: str = "") -> Figure:
     """Mean CMC over seeds, with a band of the 95% interval where there are several.
 
     Args:
         curves: records by the name of the curve; a name without records is left out of the picture.
         ranks: the last rank drawn, at most 50.
         title: a line above the picture.
+        test: name of the test set; empty: the principal one.
 
     Raises:
         ValueError: no curve has a record, or a record's CMC is shorter than ``ranks``.
     """
     made = figure(3.9)
     axis = made.subplots()
-    _cmc(axis, curves, ranks)
+    _cmc(axis, curves, ranks, test)
     axis.set_ylim(top=min(100.5, axis.get_ylim()[1]))
     made.axes[0].set_title(title or "")
     return made
@@ -77,13 +78,13 @@ def cmc_panels(groups: Mapping[str, Mapping[str, Sequence[Record]]], ranks: int 
     return made
 
 
-def _cmc(axis: Axes, curves: Mapping[str, Sequence[Record]], ranks: int) -> None:
+def _cmc(axis: Axes, curves: Mapping[str, Sequence[Record]], ranks: int, test: str = "") -> None:
     curves = {name: records for name, records in curves.items() if records}
     if not curves:
         raise ValueError("no CMC to draw: no curve has a record")
     rank = np.arange(1, ranks + 1)
     for index, (name, records) in enumerate(curves.items()):
-        mean, half = _spread([[score(record, f"top{k}") for k in rank] for record in records])
+        mean, half = _spread([[score(record, f"{test} top{k}".strip()) for k in rank] for record in records])
         color, label = COLORS[index % len(COLORS)], f"{name} ({_seeds(len(records))})"
         axis.plot(rank, mean, color=color, ls=DASHES[index % len(DASHES)], label=label)
         axis.fill_between(rank, mean - half, np.minimum(mean + half, 100), color=color, alpha=0.14, lw=0)

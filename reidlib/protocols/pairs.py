@@ -7,6 +7,8 @@ level.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import numpy as np
 import pandas as pd
 
@@ -15,29 +17,31 @@ from reidlib.manifest import Manifest, Test
 LEVELS = ("easy", "medium", "hard")
 
 
-def verification_tests(manifest: Manifest, count: int = 2000, seed: int = 0) -> tuple[Test, ...]:
+def verification_tests(
+    manifest: Manifest, count: int = 2000, seed: int = 0, levels: Sequence[str] = LEVELS
+) -> tuple[Test, ...]:
     """A test for each level, from the gallery's images.
 
-    As CompCars has one list of training pairs, the three share theirs: equal shares of the three levels, from training
-    images.
+    As CompCars has one list of training pairs, they share theirs: equal shares of the levels, from training images.
 
     Args:
         manifest: of vehicles whose model, type and colour are known.
-        count: test pairs a level and, as near as three even shares come, training pairs; even, at least 6.
+        count: test pairs a level and, as near as even shares come, training pairs; even, at least two a level.
         seed: settles the draw; the rows' order does not matter.
+        levels: which; a small dataset may have no pairs of the harder ones.
 
     Raises:
         ValueError: see :func:`draw_pairs`.
     """
-    share = count // 6 * 2
-    if count < 6:
-        raise ValueError(f"count = {count} is refused: allowed are even numbers from 6")
-    training = [draw_pairs(manifest.rows("train"), level, share, seed) for level in LEVELS]
+    least = 2 * len(levels)
+    if count < least:
+        raise ValueError(f"count = {count} is refused: allowed are even numbers from {least}")
+    training = [draw_pairs(manifest.rows("train"), level, count // least * 2, seed) for level in levels]
     shared = pd.concat(training, ignore_index=True)
     gallery = manifest.rows("gallery")
     return tuple(
         Test(level, "verification", pairs=draw_pairs(gallery, level, count, seed), threshold_pairs=shared)
-        for level in LEVELS
+        for level in levels
     )
 
 

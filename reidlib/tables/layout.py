@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import csv
 import html
+import re
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cache
@@ -33,12 +34,14 @@ class Row:
         changes: to the base configuration; None for a row that has no runs of its own.
         own: a row that the paper lacks.
         minus: names of two rows whose difference, paired by seed, this row shows.
+        seeds: at most so many of the wanted seeds are run, as for one of many values of a parameter; None: all.
     """
 
     name: str
     changes: Mapping[str, Any] | None = field(default_factory=dict)
     own: bool = False
     minus: tuple[str, str] | None = None
+    seeds: int | None = None
 
 
 @dataclass(frozen=True)
@@ -84,8 +87,10 @@ def command(paper: str, base: Config, seeds: Sequence[int]) -> str:
 
 def configurations(rows: Iterable[Row], base: Config, seeds: Sequence[int]) -> dict[str, list[Config]]:
     """The runs behind rows, by the row's name: one configuration a seed."""
-    named = {row.name: row.changes for row in rows if row.changes is not None}
-    return {name: [base.but(**changes, seed=seed) for seed in seeds] for name, changes in named.items()}
+    named = {row.name: row for row in rows if row.changes is not None}
+    return {
+        name: [base.but(**row.changes, seed=seed) for seed in list(seeds)[: row.seeds]] for name, row in named.items()
+    }
 
 
 def collect(
@@ -126,7 +131,7 @@ def to_html(table: Table, results: Results, paper: str, command: str, dataset: s
     """
     fits = table.fits(dataset)
     if not fits:
-        command += f" --dataset {table.datasets[0]} --data_root DIR"
+        command = re.sub(r" --(dataset|data_root) \S+", "", command) + f" --dataset {table.datasets[0]} --data_root DIR"
     numbers = printed(paper)
     shown = {column for table_number, _, column in numbers if table_number == table.number}
     heads = [title for column in table.columns for title in (_title(column), *(["printed"] if column in shown else []))]
