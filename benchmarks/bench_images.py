@@ -24,7 +24,7 @@ from reidlib.export import export
 from reidlib.images import CHUNK, open_store
 from reidlib.render import Preset, Share
 
-PRESET = Preset("bench", Share(400, 6000, 1600, 8, even=True), Share(50, 500, 200, 8, even=True), sizes=(64, 64))
+PRESET = Preset("bench", Share(250, 4000, 1000, 8, even=True), Share(25, 300, 100, 8, even=True), sizes=(64, 64))
 SIZE, SAMPLE, KILLED_AT = 64, 1000, 0.5
 
 
@@ -79,7 +79,7 @@ def main() -> None:
         return
     with tempfile.TemporaryDirectory(prefix="bench-images-") as scratch:
         root = export("veri776", Path(scratch, "VeRi"), preset=PRESET, workers=given.workers)
-        print(f"one core   {one_core(root):6.0f} images a second at {SIZE} px, from files of 64 px")
+        print(f"one core   {one_core(root):6.0f} images a second at {SIZE} px, from files of 64 px", flush=True)
         print(f"{given.workers} processes", end=" ", flush=True)
         started(root, Path(scratch, "whole"), given.workers).wait()
         kept, chunks = kill_in_the_middle(root, Path(scratch, "killed"), given.workers)
