@@ -45,11 +45,13 @@ format: $(READY)  ## mend what quality finds, where a tool can
 	$(PY) -m ruff format .
 	$(if $(NOTEBOOKS),$(PY) -m nbstripout $(STRIP) $(NOTEBOOKS))
 
-bench: $(READY)  ## measure the evaluator, the training loop, the losses and the renderer
+bench: $(READY)  ## measure the evaluator, the training loop, the losses, the renderer and the data's way in
 	$(PY) -m benchmarks.bench_evaluator
 	$(PY) -m benchmarks.bench_train
 	$(PY) -m benchmarks.bench_losses
 	$(PY) -m benchmarks.bench_render
+	$(PY) -m benchmarks.bench_images
+	$(PY) -m benchmarks.bench_datasets
 
 verify: $(READY)  ## replay the probes of the committed records and write what was found
 	$(PY) -m reidlib verify

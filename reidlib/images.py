@@ -1,7 +1,9 @@
 """Decode once: every image of a dataset as one uint8 array on disk, then resident on the device if it fits.
 
-An :class:`ImageStore` is built from ``read(image) → uint8 [H, W, 3]`` in chunks by several processes. A build that was
-stopped goes on at the first chunk that is missing; the finished array appears under its name all at once.
+An :class:`ImageStore` is built from ``read(image) → uint8 [H, W, 3]`` in chunks by several processes, each of which
+writes its chunks into the array itself and then marks them as done. So nothing waits in memory however many images
+there are, and a build that was stopped at any moment goes on with the chunks that are missing. The finished array
+appears under its name all at once.
 """
 
 from __future__ import annotations
@@ -9,10 +11,13 @@ from __future__ import annotations
 import errno
 import hashlib
 import os
-from collections.abc import Sequence
+import signal
+import threading
+from collections.abc import Iterator, Sequence
 from concurrent.futures import ProcessPoolExecutor
+from concurrent.futures.process import BrokenProcessPool
 from dataclasses import dataclass
-from multiprocessing import current_process, get_context
+from multiprocessing import current_process, get_context, parent_process
 from pathlib import Path
 
 import numpy as np
@@ -26,7 +31,9 @@ from tqdm import tqdm
 from reidlib.config import cache_dir
 from reidlib.manifest import Dataset, Reader
 
-CHUNK = 128
+CHUNK = 128  # images that are decoded, written and marked together
+FULL = (errno.ENOSPC, errno.EDQUOT)
+UNSUPPORTED = (errno.EOPNOTSUPP, errno.EINVAL)  # by a file system that cannot reserve space
 RESIDENT_SHARE = 0.5  # of a GPU's free memory, at most; the rest belongs to training
 
 
@@ -91,7 +98,8 @@ def open_store(dataset: Dataset, size: int, *, workers: int = 1, progress: bool 
 
     Raises:
         CorruptImages: images that cannot be read.
-        OSError: the disk is full; nothing half-written is left under the store's name.
+        OSError: the disk is full; nothing half-written is left.
+        RuntimeError: a decoding process was killed; what is decoded is kept.
     """
     names = sorted(set(dataset.manifest.table["image"]))
     text = "\n".join([dataset.manifest.origin, *names])
@@ -111,67 +119,123 @@ def open_store(dataset: Dataset, size: int, *, workers: int = 1, progress: bool 
 
 def _build(path: Path, read: Reader, names: Sequence[str], size: int, workers: int, progress: bool) -> None:
     """Decode all images into ``path``, resuming a build that was stopped."""
-    partial, log = path.with_suffix(".partial"), path.with_suffix(".done")
-    shape = (len(names), size, size, 3)
-    if not partial.exists() or not log.exists():
-        log.write_text("")
-        _allocate(partial, shape)
-    pixels = np.lib.format.open_memmap(partial, mode="r+")
-    done = {int(line) for line in log.read_text().splitlines() if line}
-    chunks = {start: names[start : start + CHUNK] for start in range(0, len(names), CHUNK) if start not in done}
-    corrupt: list[str] = []
-    bar = tqdm(total=len(names), initial=len(names) - sum(map(len, chunks.values())), desc="images", unit="image",
-               disable=not progress)  # fmt: skip
-    with bar, log.open("a") as finished:
-        for start, images, problems in _decoded(read, chunks, size, workers):
-            pixels[start : start + len(images)] = images
-            pixels.flush()
-            corrupt += problems
-            if not problems:
-                finished.write(f"{start}\n")
-                finished.flush()
-            bar.update(len(images))
+    array, marks = path.with_suffix(".partial"), path.with_suffix(".chunks")
+    chunks = [names[start : start + CHUNK] for start in range(0, len(names), CHUNK)]
+    try:
+        # The marks are made last, so that an array without them, or with too few, is one whose making was stopped.
+        if not array.exists() or not marks.exists() or marks.stat().st_size != len(chunks):
+            marks.unlink(missing_ok=True)
+            _allocate(array, (len(names), size, size, 3))
+            marks.write_bytes(bytes(len(chunks)))
+        work = _Work(read, array, marks, size, np.load(array, mmap_mode="r").offset)
+        corrupt = _fill(work, chunks, workers, progress)
+    except OSError as error:
+        if error.errno not in FULL:
+            raise
+        for file in (array, marks):
+            file.unlink(missing_ok=True)
+        needed = f"{len(names) * size * size * 3 / 1e9:.2f} GB of decoded images in {path.parent}"
+        advice = "make room, or name another folder by REIDLIB_CACHE"
+        raise OSError(error.errno, f"no space for {needed}: {advice}") from error
     if corrupt:
         shown = "\n  ".join(sorted(corrupt)[:10])
         raise CorruptImages(f"{len(corrupt)} of {len(names)} images cannot be read:\n  {shown}")
-    del pixels
-    os.replace(partial, path)
-    log.unlink()
+    os.replace(array, path)
+    marks.unlink()
 
 
-def _decoded(read: Reader, chunks: dict[int, Sequence[str]], size: int, workers: int):
-    """Yield (start, uint8 images, problems) of each chunk, from this process or several."""
-    jobs = [(read, start, names, size) for start, names in chunks.items()]
-    if workers == 1 or len(jobs) < 4:
-        yield from map(_decode, jobs)
-        return
-    with ProcessPoolExecutor(workers, mp_context=get_context("spawn")) as pool:
-        yield from pool.map(_decode, jobs)
-
-
-def _decode(job: tuple[Reader, int, Sequence[str], int]) -> tuple[int, np.ndarray, list[str]]:
-    """Read and resize one chunk; an unreadable image leaves zeros and a line that names it."""
-    read, start, names, size = job
-    images, problems = np.zeros((len(names), size, size, 3), np.uint8), []
-    for place, name in enumerate(names):
-        try:
-            image = Image.fromarray(read(name))
-            images[place] = np.asarray(image.resize((size, size), Image.Resampling.BILINEAR))
-        except (OSError, ValueError, SyntaxError) as error:
-            problems.append(f"{name}: {error}")
-    return start, images, problems
+def _fill(work: _Work, chunks: Sequence[Sequence[str]], workers: int, progress: bool) -> list[str]:
+    """Decode the chunks that are not yet marked, and show how far that is; a line for each unreadable image."""
+    corrupt: list[str] = []
+    jobs = [(number, chunks[number]) for number, done in enumerate(work.marks.read_bytes()) if not done]
+    total, left = sum(map(len, chunks)), sum(len(names) for _, names in jobs)
+    with tqdm(
+        total=total, initial=total - left, desc="images", unit="image", smoothing=0.1, disable=not progress
+    ) as bar:
+        for place, (count, problems) in enumerate(_carried_out(work, jobs, workers)):
+            if place == 0:
+                bar.unpause()  # processes take seconds to start, which say nothing of the time left
+            corrupt += problems
+            bar.update(count)
+    return corrupt
 
 
 def _allocate(path: Path, shape: tuple[int, ...]) -> None:
     """Reserve the array's whole space now, so that a full disk shows here and not in the middle."""
     np.lib.format.open_memmap(path, mode="w+", dtype=np.uint8, shape=shape).flush()
-    try:
+    if hasattr(os, "posix_fallocate"):
         with path.open("r+b") as file:
-            if hasattr(os, "posix_fallocate"):
+            try:
                 os.posix_fallocate(file.fileno(), 0, path.stat().st_size)
-    except OSError as error:
-        size = path.stat().st_size
-        path.unlink()
-        if error.errno == errno.ENOSPC:
-            raise OSError(f"no space for {size / 1e9:.1f} GB of decoded images in {path.parent}") from error
-        raise
+            except OSError as error:
+                if error.errno not in UNSUPPORTED:
+                    raise
+
+
+@dataclass(frozen=True)
+class _Work:
+    """A store in the making, as the processes that make it know it.
+
+    Attributes:
+        read: from an image's name to its pixels.
+        array: the unfinished file.
+        marks: one byte a chunk beside it: 1 where the chunk is in the array, 0 where it is not.
+        size: side of the stored squares.
+        offset: bytes in ``array`` before the first image.
+    """
+
+    read: Reader
+    array: Path
+    marks: Path
+    size: int
+    offset: int
+
+    def chunk(self, job: tuple[int, Sequence[str]]) -> tuple[int, list[str]]:
+        """Decode a chunk, given by number and names, into the array; the number of images, and what is wrong."""
+        number, names = job
+        images, problems = self._decoded(names)
+        if not problems:
+            with self.array.open("r+b") as file:
+                file.seek(self.offset + number * CHUNK * images[0].nbytes)
+                file.write(images)
+                file.flush()
+                os.fsync(file.fileno())  # before its mark, whatever the machine does next
+            with self.marks.open("r+b") as file:
+                file.seek(number)
+                file.write(b"\1")
+        return len(names), problems
+
+    def _decoded(self, names: Sequence[str]) -> tuple[np.ndarray, list[str]]:
+        """Images read and resized, uint8 ``[N, S, S, 3]``, and a line for each that cannot be read."""
+        images, problems = np.zeros((len(names), self.size, self.size, 3), np.uint8), []
+        for place, name in enumerate(names):
+            try:
+                image = Image.fromarray(self.read(name))
+                images[place] = np.asarray(image.resize((self.size, self.size), Image.Resampling.BILINEAR))
+            except (OSError, ValueError, SyntaxError) as error:
+                if isinstance(error, OSError) and error.errno in FULL:  # of a reader that keeps what it draws
+                    raise
+                problems.append(f"{name}: {error}")
+        return images, problems
+
+
+def _carried_out(work: _Work, jobs: list[tuple[int, Sequence[str]]], workers: int) -> Iterator[tuple[int, list[str]]]:
+    """What each chunk's decoding gave, in this process or in several."""
+    if workers == 1 or len(jobs) < 4:
+        yield from map(work.chunk, jobs)
+        return
+    try:
+        with ProcessPoolExecutor(min(workers, len(jobs)), get_context("spawn"), _enter_worker) as pool:
+            yield from pool.map(work.chunk, jobs)
+    except BrokenProcessPool as error:
+        raise RuntimeError(
+            "a process that decodes images ended without a word: stopped by hand, or out of memory; what is decoded is "
+            "kept, and the same command goes on with the rest"
+        ) from error
+
+
+def _enter_worker() -> None:
+    """A decoding process is silent on Ctrl-C and lives no longer than its parent."""
+    signal.signal(signal.SIGINT, signal.SIG_DFL)
+    parent = parent_process()
+    threading.Thread(target=lambda: (parent.join(), os._exit(1)), daemon=True).start()

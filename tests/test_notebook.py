@@ -1,5 +1,6 @@
 """The notebook through papermill: it runs, reuses what was computed, and stops on parameters that mean nothing."""
 
+import re
 from pathlib import Path
 
 import nbformat
@@ -52,6 +53,28 @@ def test_it_runs_from_its_own_folder_and_reuses_the_records(smoke, tmp_path):
     )
     logs = [out["text"] for cell in again.cells for out in cell.get("outputs", []) if out.get("name") == "stderr"]
     assert not any("step/s" in log for log in logs)  # no training bar: nothing was computed
+
+
+@pytest.mark.parametrize(
+    ("dataset", "table", "columns"),
+    [("veri776", "Table 8", 3), ("vehicleid", "Table 9", 4), ("veriwild", "Table 10", 2)],
+)
+def test_an_official_benchmark_fills_its_table(dataset, table, columns, tmp_path):
+    root = export(dataset, tmp_path / dataset, preset="smoke")
+    execute(ROOT, tmp_path / "out.ipynb", profile="smoke", dataset=dataset, data_root=str(root), committed=False,
+            workers=1)  # fmt: skip
+    shown = texts(nbformat.read(tmp_path / "out.ipynb", 4))
+    for number in ("Table 8", "Table 9", "Table 10"):
+        lines = shown.split(f"<strong>{number}.</strong>")[1].split("</table>")[0]
+        titles = re.findall(r'<th scope="col">(.*?)</th>', lines)[1:-2]
+        for row in ("MLSL", "FL"):
+            line = lines.split(f'<th scope="row">{row}</th>')[1].split("</tr>")[0]
+            *scores, seeds = re.findall(r'<td class="number">(.*?)</td>', line)
+            ours = [score for title, score in zip(titles, scores, strict=True) if title != "printed"]
+            if number == table:
+                assert seeds == "1" and len(ours) == columns and all(0 <= float(score) <= 100 for score in ours)
+            else:
+                assert seeds == "–" and set(ours) == {"–"}
 
 
 @pytest.mark.parametrize("source", [NOTEBOOK, DRDL], ids=lambda path: path.stem)
