@@ -8,6 +8,7 @@ import struct
 import numpy as np
 import pytest
 from sklearn.datasets import load_digits
+from torchvision.datasets import MNIST
 
 from reidlib.datasets import digits
 
@@ -34,10 +35,10 @@ def root(tmp_path, arrays, monkeypatch):
     raw.mkdir(parents=True)
     contents = [idx(array) for part in arrays.values() for array in part]
     published = []
-    for (name, _), content in zip(digits.MNIST.resources, contents, strict=True):
+    for (name, _), content in zip(MNIST.resources, contents, strict=True):
         (raw / name).write_bytes(gzip.compress(content))
         published.append((name, hashlib.md5((raw / name).read_bytes()).hexdigest()))
-    monkeypatch.setattr(digits.MNIST, "resources", published)
+    monkeypatch.setattr(MNIST, "resources", published)
     return tmp_path
 
 
@@ -73,7 +74,7 @@ def test_pixels_equal_those_of_torchvision(root):
     read = digits.load(root).read
     unpack(root)
     for train, part in ((True, "train"), (False, "test")):
-        theirs = digits.MNIST(root, train=train)
+        theirs = MNIST(root, train=train)
         ours = np.stack([read(f"{part}/{i:05d}")[:, :, 0] for i in range(len(theirs))])
         assert (ours == theirs.data.numpy()).all()
 
@@ -135,11 +136,11 @@ def test_a_changed_packed_file_is_refused(root):
 
 
 def test_a_packed_file_that_does_not_unpack_is_refused(root, monkeypatch):
-    name, _ = digits.MNIST.resources[0]
+    name, _ = MNIST.resources[0]
     path = root / "MNIST" / "raw" / name
     path.write_bytes(path.read_bytes()[:-9])
-    published = [(name, hashlib.md5(path.read_bytes()).hexdigest()), *digits.MNIST.resources[1:]]
-    monkeypatch.setattr(digits.MNIST, "resources", published)
+    published = [(name, hashlib.md5(path.read_bytes()).hexdigest()), *MNIST.resources[1:]]
+    monkeypatch.setattr(MNIST, "resources", published)
     with pytest.raises(ValueError, match="train-images-idx3-ubyte.gz is damaged"):
         digits.load(root)
 
@@ -182,7 +183,7 @@ def test_download_is_left_to_torchvision(root, tmp_path_factory, monkeypatch):
         assert download
         (root / "MNIST").rename(target / "MNIST")
 
-    monkeypatch.setattr(digits.MNIST, "__init__", fetch)
+    monkeypatch.setattr(MNIST, "__init__", fetch)
     assert digits.load(target, download=True).manifest.name == "mnist"
 
 

@@ -11,15 +11,16 @@ import hashlib
 import zlib
 from functools import lru_cache, partial
 from pathlib import Path
-from typing import NamedTuple
+from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
 import pandas as pd
-from sklearn.datasets import load_digits
-from torchvision.datasets import MNIST
 
 from reidlib import config
 from reidlib.manifest import COLUMNS, Dataset, Manifest, Test
+
+if TYPE_CHECKING:
+    from torchvision.datasets import MNIST
 
 SOURCES = ("auto", "mnist", "sklearn")
 SKLEARN_TRAIN = 1297
@@ -85,11 +86,11 @@ def _choose(folder: str, source: str, download: bool) -> str:
         return source
     missing = _missing(folder)
     if missing and download:
-        MNIST(folder, download=True)
+        _published()(folder, download=True)
         missing = _missing(folder)
     if not missing:
         return "mnist"
-    if source == "auto" and len(missing) == len(MNIST.resources):
+    if source == "auto" and len(missing) == len(_published().resources):
         return "sklearn"
     raise FileNotFoundError(
         f"MNIST is not complete in {Path(folder, 'MNIST', 'raw')}: {', '.join(missing)} missing. Put the files there, "
@@ -98,9 +99,16 @@ def _choose(folder: str, source: str, download: bool) -> str:
     )
 
 
+def _published() -> type[MNIST]:
+    """torchvision's MNIST; imported where it is needed, since it takes as long as torch to load."""
+    from torchvision.datasets import MNIST
+
+    return MNIST
+
+
 def _missing(folder: str) -> list[str]:
     """Names of the published MNIST files that are there neither packed nor unpacked."""
-    return [name for name, _ in MNIST.resources if not any(path.is_file() for path in _paths(folder, name))]
+    return [name for name, _ in _published().resources if not any(path.is_file() for path in _paths(folder, name))]
 
 
 def _paths(folder: str, name: str) -> tuple[Path, Path]:
@@ -152,7 +160,7 @@ def _digits(source: str, folder: str) -> Digits:
 
 def _mnist(folder: str) -> Digits:
     """The four published files, checked; packed and unpacked copies have the same origin."""
-    data = {name: _content(folder, name, md5) for name, md5 in MNIST.resources}
+    data = {name: _content(folder, name, md5) for name, md5 in _published().resources}
     arrays = [_idx(name, content) for name, content in data.items()]
     parts = [Part(*arrays[:2]), Part(*arrays[2:])]
     for part, name in zip(parts, ("train", "t10k"), strict=True):
@@ -188,6 +196,8 @@ def _idx(name: str, content: bytes) -> np.ndarray:
 
 def _sklearn() -> Digits:
     """scikit-learn's 1,797 images of 8×8 pixels, 0..16 stretched to 0..255, split once and for all by a fixed seed."""
+    from sklearn.datasets import load_digits
+
     images, labels = load_digits(return_X_y=True)
     images = (images * 255 / 16).round().astype(np.uint8).reshape(-1, 8, 8)
     order = np.random.default_rng(SKLEARN_SEED).permutation(len(labels))
