@@ -281,3 +281,8 @@ def test_the_network_takes_any_trunk(name, width):
     network = MLSL(MLSLConfig(backbone=name, image_size=32), 6).eval()
     assert network(torch.randn(2, 3, 32, 32)).shape == (2, width)
     assert network.identity[1].weight.shape == (6, width)
+
+
+def test_car_models_are_no_vehicles():
+    with pytest.raises(ValueError, match="dataset = 'compcars' is refused"):
+        MLSLConfig(dataset="compcars")

@@ -110,6 +110,8 @@ class MLSLConfig(Config):
     @model_validator(mode="after")
     def _fits_together(self) -> MLSLConfig:
         """Refuse what no run could mean."""
+        if self.dataset == "compcars":
+            raise ValueError("dataset = 'compcars' is refused: it knows car models and no vehicles")
         if self.dataset == "digits" and set(self.labels) != {"id"}:
             raise ValueError(f"labels = {list(self.labels)} is refused: digits have no colour or type; allowed is id")
         if len(set(self.labels)) != len(self.labels):
