@@ -49,6 +49,11 @@ def _nothing(given: Any) -> None:
     del given
 
 
+def _first(given: Any) -> int:
+    del given
+    return 0
+
+
 @dataclass(frozen=True)
 class Method:
     """What a paper's runs are made of; a configuration goes first in every function.
@@ -72,6 +77,7 @@ class Method:
         toy_labels: a row of codes for each of the probe's images.
         starts_from: ``config →`` the run whose weights it begins with, or None.
         learns_from: ``config →`` a configuration whose data's training rows it learns from.
+        identity: ``config →`` which column of the labels matching is about, for a distance that is learnt.
         usable: which training rows can be learnt from, ``rows → rows``.
         stream: ``config →`` what the draws of batches depend on beside seed and step.
         extra: ``config →`` further parts of a probe, by name.
@@ -95,6 +101,7 @@ class Method:
     toy_labels: tuple[tuple[int, ...], ...]
     starts_from: Callable[[Any], Any] = _nothing
     learns_from: Callable[[Any], Any] = _itself
+    identity: Callable[[Any], int] = _first
     usable: Callable[[pd.DataFrame], pd.DataFrame] = _itself
     stream: Callable[[Any], Any] = _nothing
     extra: Callable[[Any], Mapping[str, list[float]] | None] = _nothing
@@ -171,8 +178,11 @@ def compute(method: Method, config: Config, space: Workspace) -> tuple[dict[str,
     network = method.build(config, method.data(method.learns_from(config)), space.start)
     plan, log, seconds = _learn(method, config, network, space)
     images = (plan.iterations - log.resumed) * method.batch_size(config)  # of this sitting, as the seconds are
+    column = method.identity(config)
     parts = {
-        **outcome.assess(config, network, store, method.tests(config, dataset)),
+        **outcome.assess(
+            config, network, store, method.tests(config, dataset), lambda rows: method.labels(rows)[:, column]
+        ),
         "history": outcome.history(log, plan),
         "cost": outcome.cost(network, config, images, seconds, plan.iterations),
         "device": outcome.device_fields(config.device),
@@ -203,6 +213,8 @@ def probe(method: Method, config: Config, data: Mapping[str, Any]) -> dict[str, 
         found[f"scores {protocol}"] = outcome.toy_scores(protocol, config.test_distance)
     pixels, labels = outcome.toy_images(TOY_IMAGES, config.image_size), torch.tensor(method.toy_labels)
     for stage in filter(None, (method.starts_from(config), config)):
+        if not method.steps(stage):
+            continue  # it trains nothing
         kind, tiny = method.stage(stage), method.tiny(stage)
         plan = method.schedule(stage, 10_000)
         found[f"{kind} rate"] = [plan(step * plan.iterations // 20) for step in range(20)]

@@ -13,7 +13,7 @@ import pandas as pd
 import torch
 from torch import Tensor, nn
 
-from reidlib import backbones, datasets, metrics, protocols, provenance
+from reidlib import backbones, datasets, joint_bayesian, metrics, protocols, provenance
 from reidlib.config import Config
 from reidlib.embed import Embeddings, embed
 from reidlib.images import ImageStore, open_store
@@ -21,6 +21,7 @@ from reidlib.manifest import SPLITS, Dataset, Test
 from reidlib.train import History, Schedule
 
 SIZES = ("small", "medium", "large")
+LEARNT = "joint_bayesian"  # the test distance that training features teach
 STRIPS, MAP_POINTS, HISTORY_POINTS, QUERIES = 12, 2000, 200, 10_000
 
 
@@ -43,25 +44,46 @@ def prepare(config: Config, workers: int = 1, progress: bool = False) -> ImageSt
     return open_store(datasets.load(config), config.image_size, workers=workers, progress=progress)
 
 
-def assess(config: Config, network: nn.Module, store: ImageStore, tests: Sequence[Test]) -> dict[str, Any]:
-    """Scores, per-query results and exhibits of a trained network: all of the first test, scores of the others."""
+def assess(
+    config: Config,
+    network: nn.Module,
+    store: ImageStore,
+    tests: Sequence[Test],
+    identities: Callable[[pd.DataFrame], Tensor],
+) -> dict[str, Any]:
+    """Scores, per-query results and exhibits of a trained network: all of the first test, scores of the others.
+
+    Args:
+        config: its data, device and distance.
+        network: trained.
+        store: the images.
+        tests: the principal one first.
+        identities: codes of what matching tells apart, ``rows → [N]``, for a distance that is learnt.
+    """
     manifest = datasets.load(config).manifest
     table = manifest.rows(*{split for test in tests for split in protocols.needs(test)})
     used = np.any([protocols.needed(test, table) for test in tests], axis=0)
     table = table[used].reset_index(drop=True)
     embeddings = embed(network, store, table, device=config.device)
-    found = {
-        test.name: protocols.assess(test, embeddings.features, table, distance=config.test_distance) for test in tests
-    }
+    distance: protocols.Distance = config.test_distance
+    if distance == LEARNT:
+        rows = manifest.rows("train")
+        distance = learnt(embed(network, store, rows, device=config.device).features, identities(rows))
+    found = {test.name: protocols.assess(test, embeddings.features, table, distance=distance) for test in tests}
     first = found[tests[0].name]
     parts = {"scores": score_fields(first), "queries": {}, "exhibits": {}}
     if isinstance(first, metrics.Scores):
         rows = tests[0].rows(table)
         seen = Embeddings(embeddings.features[torch.as_tensor(rows)], table[rows].reset_index(drop=True))
         parts["queries"] = query_fields(first)
-        parts["exhibits"] = _exhibits(seen, first, tests[0].protocol, config.test_distance)
+        parts["exhibits"] = _exhibits(seen, first, tests[0].protocol, distance)
     several = {name: score_fields(scores) for name, scores in found.items()}
     return {**parts, "tests": several if len(tests) > 1 else {}}
+
+
+def learnt(features: Tensor, labels: Tensor) -> protocols.Distance:
+    """The distance that is learnt from training features ``[N, D]`` and their labels ``[N]``: Joint Bayesian's."""
+    return joint_bayesian.fit(features, labels).distances
 
 
 def query_fields(scores: metrics.Scores) -> dict[str, Any]:
@@ -113,7 +135,9 @@ def score_fields(scores: metrics.Scores | protocols.Verification) -> dict[str, A
     return {"mAP": round(scores.mAP, 6), **top, "cmc": cmc, **count, **spread}
 
 
-def _exhibits(embeddings: Embeddings, scores: metrics.Scores, protocol: str, distance: str) -> dict[str, Any]:
+def _exhibits(
+    embeddings: Embeddings, scores: metrics.Scores, protocol: str, distance: protocols.Distance
+) -> dict[str, Any]:
     """Retrieval lists of a dozen queries from the worst to the best, and a map where features are points."""
     order = np.argsort(scores.ap, kind="stable")[: len(scores.ap) - scores.unmatched]  # nan sorts last
     chosen = order[np.unique(np.linspace(0, len(order) - 1, STRIPS).round().astype(int))]
@@ -135,8 +159,13 @@ def _map(embeddings: Embeddings) -> dict[str, Any]:
 
 
 def history(log: History, schedule: Schedule) -> dict[str, list[float]]:
-    """Loss terms over training, thinned to :data:`HISTORY_POINTS` means of equal stretches, and the rate."""
+    """Loss terms over training, thinned to :data:`HISTORY_POINTS` means of equal stretches, and the rate.
+
+    A run that trains nothing has no terms and no iterations.
+    """
     values = log.table()
+    if not len(values):
+        return {"iteration": [], "rate": []}
     stretches = torch.tensor_split(values, min(HISTORY_POINTS, len(values)))
     starts = np.cumsum([0, *(len(part) for part in stretches[:-1])])
     means = torch.stack([part.mean(0) for part in stretches])
@@ -178,7 +207,7 @@ def device_fields(device: str) -> dict[str, Any]:
     return {"type": device, "name": named, "threads": torch.get_num_threads()}
 
 
-def toy_scores(protocol: str, distance: str) -> list[float]:
+def toy_scores(protocol: str, test_distance: str) -> list[float]:
     """Scores of a fixed synthetic embedding set under a protocol: the part of a probe that sees the evaluator.
 
     Thirty images of six vehicles and three cameras in each split; some lie so close that distances tie.
@@ -193,6 +222,10 @@ def toy_scores(protocol: str, distance: str) -> list[float]:
     # Multiples of 1/8 make distances exact, so that ties are ties on every machine.
     features = ((centres[vehicles] + torch.randn(len(table), 8, generator=generator)) * 8).round() / 8
     table = table.astype({"vehicle_id": str})
+    distance: protocols.Distance = test_distance
+    if test_distance == LEARNT:
+        training = torch.as_tensor((table["split"] == "train").to_numpy(copy=True))
+        distance = learnt(features[training], vehicles[training])
     if protocol == "verification":
         other = np.where(place % 4 < 2, place + 6, place + 1) % 30  # half of them of the same vehicle
         pairs = pd.DataFrame({"first": place, "second": other, "same": place % 6 == other % 6})

@@ -27,7 +27,7 @@ class Schedule:
     """Learning rate at each step.
 
     Attributes:
-        iterations: length of training, ≥ 1 steps.
+        iterations: length of training, ≥ 0 steps; 0 leaves a network as it is.
         rate: initial (highest) learning rate.
         drops: steps from which on the rate is multiplied by ``factor`` once more.
         factor: of each drop.

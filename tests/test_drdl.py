@@ -9,12 +9,14 @@ import pandas as pd
 import pytest
 import torch
 
-from reidlib import datasets, manifest, notebook, outcome, runs
+from reidlib import datasets, joint_bayesian, manifest, notebook, outcome, plots, protocols, runs
 from reidlib.config import ConfigError, configure
 from reidlib.datasets import rendered
+from reidlib.embed import embed
 from reidlib.method import Batch, batches, probe
 from reidlib.papers import drdl
 from reidlib.papers.drdl import DRDL, DRDLConfig
+from reidlib.papers.mlsl import MLSLConfig
 
 SMOKE = {"profile": "smoke"}
 KNOWN = {"classes": 4}
@@ -276,6 +278,7 @@ VARIANTS = [
     {"network": "single", "loss": "triplet"}, {"network": "single"}, {}, {"center": "full"}, {"network": "upper"},
     {"literal": True}, {"precision": "bfloat16"},
 ]  # fmt: skip
+LEARNT = {"test_distance": "joint_bayesian"}
 
 
 @pytest.mark.parametrize("variant", VARIANTS, ids=str)
@@ -297,6 +300,64 @@ def test_verification_runs_and_leaves_accuracies(fields):
     assert record.tests.keys() == {"easy", "medium"} and record.scores == record.tests["easy"]
     assert all(0 <= scores["accuracy"] <= 1 and scores["pairs"] == 24 for scores in record.tests.values())
     assert record.data["classes"] == 7  # makes
+
+
+@pytest.mark.parametrize("network", ["upper", "single"])
+def test_joint_bayesian_takes_the_features_of_a_finished_run(network, monkeypatch):
+    config = DRDLConfig(**{**SMOKE, "iterations": 3, "network": network, **LEARNT})
+    plain = config.but(test_distance="euclidean")
+    before, done = runs.run(plain, drdl.EXPERIMENT, committed=False), []
+    fit, seen = joint_bayesian.fit, []
+    monkeypatch.setattr(joint_bayesian, "fit", lambda x, labels: seen.append((x, labels)) or fit(x, labels))
+    record = runs.run(config, drdl.EXPERIMENT, committed=False, progress=done.append)
+    assert sum(done) == 0 == record.cost["iterations"] and record.history == {"iteration": [], "rate": []}
+    assert record.tests.keys() == before.tests.keys() and record.scores != before.scores
+    assert len(plots.history([record]).axes) == 0
+
+    dataset = rendered.load("smoke")
+    rows, data = dataset.manifest.rows("train"), drdl.data(plain)
+    trained = drdl.build(plain.canonical(), data, runs.weights(plain, drdl.EXPERIMENT, committed=False))
+    features = embed(trained, outcome.prepare(plain), rows).features
+    assert torch.equal(seen[0][0], features) and torch.equal(seen[0][1], drdl.label_codes(rows)[:, drdl.VEHICLE])
+    fresh = drdl.build(plain.canonical(), data)
+    assert not torch.equal(features, embed(fresh, outcome.prepare(plain), rows).features)
+    kept = torch.load(runs.kept_weights(config, drdl.EXPERIMENT), weights_only=True)
+    for part, state in kept.items():
+        assert all(torch.equal(value, trained.get_submodule(part).state_dict()[name]) for name, value in state.items())
+
+    table = dataset.manifest.rows("gallery")
+    tested = embed(trained, outcome.prepare(plain), table).features
+    first = drdl.tests(config, dataset)[0]
+    found = protocols.assess(first, tested, table, distance=fit(*seen[0]).distances)
+    assert record.scores == outcome.score_fields(found)
+
+
+def test_joint_bayesian_verifies_models():
+    config = DRDLConfig(**{**SMOKE, "iterations": 3, "task": "verification", **LEARNT})
+    record = runs.run(config, drdl.EXPERIMENT, committed=False)
+    assert record.tests.keys() == {"easy", "medium"} and 0 <= record.scores["accuracy"] <= 1
+    assert drdl.METHOD.identity(config) == drdl.MODEL
+
+
+def test_joint_bayesian_changes_no_other_runs_name():
+    config = DRDLConfig(**LEARNT)
+    assert config.fingerprint() != DRDLConfig().fingerprint() == drdl.starts_from(config).fingerprint()
+    assert drdl.starts_from(DRDLConfig()) is None and drdl.steps(DRDLConfig()) == 250 and drdl.steps(config) == 0
+    with pytest.raises(ConfigError, match="allowed is one of euclidean, cosine, joint_bayesian"):
+        configure(DRDLConfig, {"test_distance": "bayesian"})
+    with pytest.raises(ConfigError, match="allowed is one of euclidean, cosine"):
+        configure(MLSLConfig, LEARNT)
+
+
+@pytest.mark.parametrize("fields", [{}, {"network": "upper"}, {"task": "verification"}], ids=str)
+def test_a_probe_of_joint_bayesian_sees_its_start_and_the_fit(fields, monkeypatch):
+    config = DRDLConfig(**SMOKE, **LEARNT, **fields)
+    found, plain = probe(drdl.METHOD, config, KNOWN), probe(drdl.METHOD, drdl.starts_from(config), KNOWN)
+    assert found == probe(drdl.METHOD, config, KNOWN) and found.keys() == plain.keys()
+    assert {name for name in found if found[name] != plain[name]} == {name for name in found if "scores" in name}
+    whole = joint_bayesian.fit
+    monkeypatch.setattr(joint_bayesian, "fit", lambda x, labels: whole(x, labels, iterations=0))
+    assert probe(drdl.METHOD, config, KNOWN) != found
 
 
 def test_the_experiment_can_be_sent_to_other_processes():

@@ -23,7 +23,7 @@ PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
 EVERYWHERE = {"config", "provenance"}
 STAGES = {
     "manifest", "render", "datasets", "images", "augment", "sampler", "losses", "backbones", "train", "embed",
-    "metrics", "protocols", "rerank",
+    "metrics", "protocols", "joint_bayesian", "rerank",
 }  # fmt: skip
 RUNS = {"records", "runs", "pool"}
 PAPERS = STAGES | RUNS | {"outcome"}
@@ -44,6 +44,7 @@ LAYERS = {
     "embed": {"images", "augment"},
     "metrics": set(),
     "protocols": {"manifest", "metrics"},
+    "joint_bayesian": {"metrics"},
     "rerank": set(),
     "records": set(),
     "runs": {"records", "train"},

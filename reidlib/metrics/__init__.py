@@ -23,8 +23,11 @@ The first match's rank, and with it CMC, is 1 + n_1 under both rules (scikit-lea
 distances, so their ties are seen as ties.
 """
 
-from reidlib.metrics.distances import Distances, cosine, euclidean
+from reidlib.metrics.distances import Distances, cosine, euclidean, quadratic
 from reidlib.metrics.scores import RANKS, Scores
 from reidlib.metrics.scoring import DIVISORS, TIES, Relevance, ranked, score
 
-__all__ = ["DIVISORS", "RANKS", "TIES", "Distances", "Relevance", "Scores", "cosine", "euclidean", "ranked", "score"]
+__all__ = [
+    "DIVISORS", "RANKS", "TIES", "Distances", "Relevance", "Scores", "cosine", "euclidean", "quadratic", "ranked",
+    "score",
+]  # fmt: skip

@@ -47,6 +47,25 @@ def cosine(query: Tensor, gallery: Tensor, *, reuse: bool = False) -> Distances:
     return _products(query, gallery, query.new_ones(len(query), 1), gallery.new_zeros(len(gallery), 1), -1, reuse)
 
 
+def quadratic(query: Tensor, gallery: Tensor, own: Tensor, across: Tensor, *, reuse: bool = False) -> Distances:
+    """Quadratic forms xᵀ O x + yᵀ O y + 2 xᵀ C y of a query x and a gallery item y; squared Euclidean: O = I, C = −I.
+
+    Args:
+        query: float32 or float64 ``[Q, D]``.
+        gallery: of the same type and device, ``[G, D]``.
+        own: O, ``[D, D]``.
+        across: C, ``[D, D]``.
+        reuse: see :func:`euclidean`.
+
+    Raises:
+        ValueError: what :func:`euclidean` refuses.
+    """
+    for features, side in ((query, "query"), (gallery, "gallery")):
+        _squared_norms(features, side)
+    terms = [((side @ own) * side).sum(1, keepdim=True) for side in (query, gallery)]
+    return _products(query @ across, gallery, *terms, factor=2, reuse=reuse)
+
+
 def _products(
     query: Tensor, gallery: Tensor, query_term: Tensor, gallery_term: Tensor, factor: float, reuse: bool
 ) -> Distances:

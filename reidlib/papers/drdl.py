@@ -76,6 +76,9 @@ class DRDLConfig(Config):
     levels: Annotated[tuple[Level, ...], ListOrJson] = Field(
         ("easy", "medium", "hard"), min_length=1, description="levels of verification, embedded data"
     )
+    test_distance: Literal["euclidean", "cosine", "joint_bayesian"] = Field(
+        "euclidean", description="between features when matching; joint_bayesian is fitted to those of a trained run"
+    )
 
     @classmethod
     def scale(cls, given: Mapping[str, Any]) -> Mapping[str, Any]:
@@ -284,9 +287,14 @@ def optimizer(config: DRDLConfig) -> dict[str, Any]:
     return {"optimizer": "sgd", "weight_decay": config.weight_decay}
 
 
+def starts_from(config: DRDLConfig) -> DRDLConfig | None:
+    """Joint Bayesian (Fig. 10) is fitted to the features of a run that matches by their distances."""
+    return config.but(test_distance="euclidean") if config.test_distance == outcome.LEARNT else None
+
+
 def steps(config: DRDLConfig) -> int:
-    """Training steps of a run."""
-    return config.iterations
+    """Training steps of a run: none where there is a run whose features it takes as they are."""
+    return 0 if starts_from(config) else config.iterations
 
 
 def stage(config: DRDLConfig) -> str:
@@ -316,8 +324,8 @@ def sample_sets(
 def schedule(config: DRDLConfig, images: int) -> Schedule:
     """Learning rate η · decay^⌊i / decay_every⌋ (section 3.4)."""
     del images
-    drops = tuple(range(config.decay_every, config.iterations, config.decay_every))
-    return Schedule(config.iterations, config.rate, drops=drops, factor=config.decay)
+    drops = tuple(range(config.decay_every, steps(config), config.decay_every))
+    return Schedule(steps(config), config.rate, drops=drops, factor=config.decay)
 
 
 def build(config: DRDLConfig, data: Mapping[str, Any], start: Path | None = None) -> DRDL:
@@ -369,6 +377,8 @@ METHOD = Method(
     stage=stage,
     tiny=tiny,
     toy_labels=tuple(zip((0, 0, 1, 1, 2, 2, 3, 3), (0, 0, 0, 0, 1, 1, -1, -1), (0, 0, 0, 0, 1, 1, 1, 1), strict=True)),
+    starts_from=starts_from,
+    identity=DRDLConfig.identity,
     extra=curve,
     data=data,
 )

@@ -29,6 +29,7 @@ from reidlib.plots.style import (
 )  # fmt: skip
 
 NO_RUNS = "no runs yet: the table shows the commands that make them"
+NO_STEPS = "no training: the run takes the features of another as they are"
 VERDICT_LOOKS = {
     "reproduced": (GREEN, "o"), "contradicted": (VERMILION, "X"), "inconclusive": (BLUE, "D"), "not run": (GREY, "_"),
 }  # fmt: skip
@@ -142,12 +143,16 @@ def history(records: Sequence[Record]) -> Figure:
     Args:
         records: runs of one configuration, one a seed; their histories name the same terms.
 
+    Of runs that train nothing the picture says so.
+
     Raises:
         ValueError: there are no records, or their histories name different terms.
     """
     terms = [set(record.history) - {"iteration", "rate"} for record in records]
     if not records or any(names != terms[0] for names in terms):
         raise ValueError(f"histories of one configuration are needed, not {[sorted(names) for names in terms]}")
+    if not terms[0]:
+        return blank(NO_STEPS)
     made = figure(4.4)
     top, bottom = made.subplots(2, 1, sharex=True, height_ratios=(4, 1))
     ordered = sorted(terms[0], key=lambda name: (name != "total", name))

@@ -8,12 +8,12 @@ from torch import Tensor
 
 from reidlib.manifest import Test
 from reidlib.metrics import Scores
-from reidlib.protocols.scoring import evaluate, splits
+from reidlib.protocols.scoring import Distance, evaluate, splits
 from reidlib.protocols.verification import Verification, verify
 
 
 def assess(
-    test: Test, features: Tensor, table: pd.DataFrame, *, distance: str = "euclidean", ties: str = "pessimistic"
+    test: Test, features: Tensor, table: pd.DataFrame, *, distance: Distance = "euclidean", ties: str = "pessimistic"
 ) -> Scores | Verification:
     """What a test finds: scores, or for verification the accuracy on its pairs.
 
@@ -22,7 +22,7 @@ def assess(
         features: float32 or float64 ``[N, D]``, on any device.
         table: the manifest rows of these features, in the same order; rows that the test does not use are left out, so
             that one embedding of the union serves all tests of a dataset.
-        distance: ``"euclidean"`` or ``"cosine"``.
+        distance: see :func:`reidlib.protocols.evaluate`.
         ties: see :mod:`reidlib.metrics`; verification has a rule of its own (:func:`reidlib.protocols.verify`).
 
     Raises:

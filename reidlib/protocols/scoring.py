@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import replace
 
 import numpy as np
@@ -9,11 +10,13 @@ import pandas as pd
 from torch import Tensor
 
 from reidlib import metrics
-from reidlib.metrics import Scores
+from reidlib.metrics import Distances, Scores
 from reidlib.protocols.benchmarks import Rule, named
 from reidlib.protocols.rules import Task
 
 DISTANCES = {"euclidean": metrics.euclidean, "cosine": metrics.cosine}
+Distance = str | Callable[[Tensor, Tensor], Distances]
+"""How features are compared: a name in :data:`DISTANCES`, or ``(query, gallery) → Distances``, as a learnt one is."""
 
 
 def evaluate(
@@ -21,7 +24,7 @@ def evaluate(
     features: Tensor,
     table: pd.DataFrame,
     *,
-    distance: str = "euclidean",
+    distance: Distance = "euclidean",
     ties: str = "pessimistic",
     rows: np.ndarray | None = None,
 ) -> Scores:
@@ -31,7 +34,8 @@ def evaluate(
         protocol: a name in :data:`PROTOCOLS`, but for verification (:func:`reidlib.protocols.verify`).
         features: float32 or float64 ``[N, D]``, on any device.
         table: the manifest rows of these features, in the same order; splits the protocol does not use are left out.
-        distance: ``"euclidean"`` or ``"cosine"``.
+        distance: ``"euclidean"``, ``"cosine"``, or what gives the :data:`~reidlib.metrics.Distances` of queries
+            ``[Q, D]`` and a gallery ``[G, D]``.
         ties: ``"pessimistic"`` or ``"sklearn"``, see :mod:`reidlib.metrics`.
         rows: which of the rows take part, ``[N]`` booleans as of ``Test.rows``; None: all.
 
@@ -75,7 +79,7 @@ def retrieval(
     table: pd.DataFrame,
     queries: np.ndarray,
     *,
-    distance: str = "euclidean",
+    distance: Distance = "euclidean",
     k: int = 10,
     rows: np.ndarray | None = None,
 ) -> list[dict]:
@@ -131,10 +135,13 @@ def _tasks(
     return [replace(task, query=place[task.query], gallery=place[task.gallery]) for task in rule(table.iloc[place])]
 
 
-def _distances(task: Task, features: Tensor, distance: str) -> metrics.Distances:
+def _distances(task: Task, features: Tensor, distance: Distance) -> Distances:
+    query, gallery = _take(features, task.query), _take(features, task.gallery)
+    if callable(distance):
+        return distance(query, gallery)
     if distance not in DISTANCES:
         raise ValueError(f"unknown distance {distance!r}: allowed are {', '.join(DISTANCES)}")
-    return DISTANCES[distance](_take(features, task.query), _take(features, task.gallery), reuse=True)
+    return DISTANCES[distance](query, gallery, reuse=True)
 
 
 def _take(features: Tensor, rows: np.ndarray) -> Tensor:

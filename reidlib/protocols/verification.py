@@ -15,9 +15,11 @@ from torch import Tensor
 from torch.nn.functional import normalize
 
 from reidlib.manifest import Test
+from reidlib.protocols.scoring import Distance
 
 PAIR_COLUMNS = ("first", "second", "same")
 CHUNK = 2**22  # numbers of features compared at once, 32 MiB
+BLOCK = 256  # pairs at once where a distance gives all of the first images to all of the second
 
 
 @dataclass(frozen=True)
@@ -40,7 +42,7 @@ class Verification:
     right: np.ndarray
 
 
-def verify(features: Tensor, table: pd.DataFrame, test: Test, distance: str = "euclidean") -> Verification:
+def verify(features: Tensor, table: pd.DataFrame, test: Test, distance: Distance = "euclidean") -> Verification:
     """Accuracy on a test's pairs with the threshold that is best on its training pairs.
 
     The threshold is one of the training pairs' distances, or the next number below them all. A pair at the threshold is
@@ -52,7 +54,8 @@ def verify(features: Tensor, table: pd.DataFrame, test: Test, distance: str = "e
         features: float32 or float64 ``[N, D]``, on any device; an image's are those of its first row.
         table: the manifest rows of these features, in the same order.
         test: its ``pairs`` and ``threshold_pairs`` name images of the table.
-        distance: ``"euclidean"`` (with its root) or ``"cosine"``.
+        distance: ``"euclidean"`` (with its root), ``"cosine"``, or a function as :func:`reidlib.protocols.evaluate`
+            takes it, here of float64 features.
 
     Raises:
         ValueError: pairs are missing, lack a column or a value, hold one kind only, or name an image that the table
@@ -96,14 +99,17 @@ def _places(pairs: pd.DataFrame, place: pd.Series, role: str) -> np.ndarray:
     return place.to_numpy()[found].reshape(names.shape)
 
 
-def _distances(features: Tensor, places: np.ndarray, distance: str) -> np.ndarray:
+def _distances(features: Tensor, places: np.ndarray, distance: Distance) -> np.ndarray:
     """Each pair's distance in float64, ``[P]``. Equal features are at distance 0 exactly, Euclidean ones."""
-    if distance not in ("euclidean", "cosine"):
+    if not callable(distance) and distance not in ("euclidean", "cosine"):
         raise ValueError(f"unknown distance {distance!r}: allowed are euclidean, cosine")
     parts = []
-    for rows in torch.from_numpy(places).to(features.device).split(max(1, CHUNK // features.shape[1]), dim=1):
+    size = BLOCK if callable(distance) else max(1, CHUNK // features.shape[1])
+    for rows in torch.from_numpy(places).to(features.device).split(size, dim=1):
         first, second = (features.detach()[side].double() for side in rows)
-        if distance == "euclidean":
+        if callable(distance):
+            parts.append(distance(first, second)(slice(0, len(first))).diagonal().double())
+        elif distance == "euclidean":
             parts.append((first - second).square().sum(1).sqrt())
         else:
             parts.append(1 - (normalize(first, dim=1) * normalize(second, dim=1)).sum(1))
