@@ -44,7 +44,7 @@ class DRDLConfig(Config):
         "smoke": {"preset": "smoke", "image_size": 32, "embedding": 16, "iterations": 6, "decay_every": 2, "sets": 3,
                   "set_size": 2, "pairs": 24, "levels": ("easy", "medium"), "device": "cpu"},
         "quick": {"preset": "small", "image_size": 64, "embedding": 128, "iterations": 250, "decay_every": 50,
-                  "device": "cpu"},
+                  "sets": 8, "device": "cpu"},
         "paper": {"preset": "veri", "image_size": 224, "backbone": "vgg_cnn_m_1024"},
     }  # fmt: skip
 
