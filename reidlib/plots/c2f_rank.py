@@ -185,7 +185,7 @@ def printed_gradients(degrees: Sequence[float] = DEGREES) -> Figure:
     made, axes = panels(2, 3.9)
     titles = ("the gradient of the loss", "as eq. 7–10 print it")
     for axis, title, gradient in zip(axes, titles, slopes(points), strict=True):
-        _circle(axis, title)
+        _circle(axis, title, 2.3)
         _images(axis, points, VEHICLES, (0, 0, 0, 1), NAMES)
         along = tangential(points, gradient)
         for point, whole, part in zip(points, gradient, along, strict=True):
@@ -224,12 +224,13 @@ def convergence(results: Mapping[str, Sequence[Record]], term: str = "fine") -> 
     return made
 
 
-def _circle(axis: Axes, title: str) -> None:
-    """An empty unit circle."""
+def _circle(axis: Axes, title: str, top: float = 1.6) -> None:
+    """An empty unit circle, with room for arrows and its title up to ``top``."""
     angle = np.linspace(0, 2 * math.pi, 181)
     axis.plot(np.cos(angle), np.sin(angle), color=SOFT, lw=0.8, zorder=1)
-    axis.set(xlim=(-1.35, 1.5), ylim=(-1.25, 1.35), aspect="equal")
-    axis.set_title(title, fontsize=9.5)
+    axis.set(xlim=(-1.35, 1.5), ylim=(-1.25, top), aspect="equal")
+    # Inside the axes, since the layout leaves no room for what stands above those that are switched off.
+    axis.text(0, 1, title, fontsize=9.5, fontweight="bold", va="top", transform=axis.transAxes)
     axis.set_axis_off()
 
 

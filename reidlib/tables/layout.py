@@ -22,6 +22,7 @@ from reidlib.records import Record
 from reidlib.runs import STALE, UNVERIFIED, Experiment
 
 TITLES = {"mAP": "mAP", "accuracy": "accuracy", **{f"top{k}": f"Top-{k}" for k in (1, 2, 5, 10)}}
+BESIDE = 3  # columns at most, that a printed number may stand beside ours
 Results = Mapping[str, Sequence[Record]]
 
 
@@ -129,30 +130,44 @@ def to_html(table: Table, results: Results, paper: str, command: str, dataset: s
         command: the command line that fills a row, without the row's own options.
         dataset: which data the results are of; a table of other data shows none of them.
     """
-    fits = table.fits(dataset)
-    if not fits:
-        command = re.sub(r" --(dataset|data_root) \S+", "", command) + f" --dataset {table.datasets[0]} --data_root DIR"
-    numbers = printed(paper)
+    fits, numbers = table.fits(dataset), printed(paper)
     shown = {column for table_number, _, column in numbers if table_number == table.number}
-    heads = [head for column in table.columns for head in (title(column), *(["printed"] if column in shown else []))]
-    head = "".join(f'<th scope="col">{name}</th>' for name in ("row", *heads, "seeds", ""))
+    # Many columns leave no room beside them: then the printed numbers stand below ours.
+    beside = shown if len(table.columns) <= BESIDE else set()
+    heads = [head for column in table.columns for head in (title(column), *(["printed"] if column in beside else []))]
+    head = "".join(f'<th scope="col">{name}</th>' for name in ("row", *heads, "seeds", *([""] if fits else [])))
     lines = []
     for row in table.rows:
         records = results.get(row.name, []) if fits and row.changes is not None else []
-        values = []
+        cells = []
         for column in table.columns:
-            values.append(_difference(row.minus, results, column) if row.minus else cell(records, column))
-            values += [numbers.get((table.number, row.name, column), "–")] if column in shown else []
-        cells = "".join(f'<td class="number">{value}</td>' for value in (*values, len(records) or "–"))
+            ours = _difference(row.minus, results, column) if row.minus else cell(records, column)
+            theirs = numbers.get((table.number, row.name, column), "–")
+            below = f'<br><span class="printed">{theirs}</span>' if column in shown - beside else ""
+            cells += [f"{ours}{below}", *([theirs] if column in beside else [])]
+        cells = "".join(f'<td class="number">{text}</td>' for text in (*cells, len(records) or "–"))
         mark = ' <span class="own">(ours, not in the paper)</span>' if row.own else ""
-        name, note = html.escape(row.name) + mark, _note(row, records, command)
-        lines.append(f'<tr><th scope="row">{name}</th>{cells}<td>{note}</td></tr>')
-    needs = f" Needs {html.escape(table.needs)}." if table.needs else ""
+        note = f"<td>{_note(row, records, command)}</td>" if fits else ""
+        lines.append(f'<tr><th scope="row">{html.escape(row.name)}{mark}</th>{cells}{note}</tr>')
     return (
-        f'<table class="results"><caption><strong>{table.number}.</strong> {html.escape(table.title)}.{needs}</caption>'
-        f"<thead><tr>{head}</tr></thead>"
-        f"<tbody>{''.join(lines)}</tbody></table>"
+        f'<table class="results"><caption>{_caption(table, bool(shown - beside))}</caption>'
+        f"<thead><tr>{head}</tr></thead><tbody>{''.join(lines)}</tbody>"
+        f"{'' if fits else _foot(table, command, len(heads) + 2)}</table>"
     )
+
+
+def _caption(table: Table, below: bool) -> str:
+    """A table's number and title, what it needs, and how to read it."""
+    needs = f" Needs {html.escape(table.needs)}." if table.needs else ""
+    reading = ' In each cell ours, and below it <span class="printed">the printed</span>.' if below else ""
+    return f"<strong>{table.number}.</strong> {html.escape(table.title)}.{needs}{reading}"
+
+
+def _foot(table: Table, command: str, columns: int) -> str:
+    """The one command that fills a table of other data."""
+    words = re.sub(r" --(dataset|data_root) \S+", "", command)
+    words += f" --scope all --dataset {table.datasets[0]} --data_root DIR"
+    return f'<tfoot><tr><td colspan="{columns}">Filled by <code>{html.escape(words)}</code></td></tr></tfoot>'
 
 
 def to_text(results: Results, columns: Sequence[str]) -> str:
