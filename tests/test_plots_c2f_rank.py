@@ -40,7 +40,7 @@ def test_the_default_drawing_has_both_hinges_active():
 
 def test_descent_on_the_terms_orders_images_as_the_paper_draws_it():
     made = plots.structured(steps=400)
-    before, after = (axis.get_title(loc="left") for axis in made.axes)
+    before, after = (axis.texts[0].get_text() for axis in made.axes)
     assert "$R_c$ = 0.00, $R_f$ = 0.00" in after and "= 0.00" not in before
 
 
