@@ -44,7 +44,7 @@ LAYERS = {
     "embed": {"images", "augment"},
     "metrics": set(),
     "protocols": {"manifest", "metrics"},
-    "rerank": set(),
+    "rerank": {"metrics"},
     "records": set(),
     "runs": {"records", "train"},
     "pool": {"records", "runs"},
