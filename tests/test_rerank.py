@@ -353,13 +353,23 @@ def test_k_reciprocal_with_ties_and_copies_equals_the_dense_reference(literal, s
     np.testing.assert_allclose(whole(found, 4), expected, atol=1e-5)
 
 
+@pytest.mark.parametrize("spare", [1, 3, 8])
+@settings(max_examples=40, deadline=None)
+@given(seed=SEEDS, count=st.integers(1, 20), different=st.integers(1, 30))
+def test_nearest_are_the_first_in_a_stable_order(spare, seed, count, different):
+    block = torch.from_numpy(np.random.default_rng(seed).integers(0, different, (5, 20)).astype(np.float32))
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(reciprocal, "SPARE", spare)
+        assert torch.equal(reciprocal._nearest(block, count), block.argsort(dim=1, stable=True)[:, :count])
+
+
 def test_k_reciprocal_by_hand():
     # On a line: query 0, gallery at 1 and 10. k1 = 1: 0 and 1 have each other, 10 has only itself (1 is nearer to 0).
     found = rerank.k_reciprocal(torch.tensor([[0.0]]), torch.tensor([[1.0], [10.0]]), k1=1, k2=1)
     near, far = np.exp(-1 / 100), np.exp(-1 / 81)  # d(0, 1) and d(1, 0), each by its row's largest
     common = min(1 / (1 + near), far / (1 + far)) + min(near / (1 + near), 1 / (1 + far))
     expected = [0.7 * (1 - common / (2 - common)) + 0.3 / 100, 0.7 + 0.3]
-    np.testing.assert_allclose(found(slice(0, 1))[0], expected, rtol=1e-5)
+    np.testing.assert_allclose(found(slice(0, 1))[0], expected, atol=1e-6)
 
 
 def test_two_thirds_count_only_when_read_literally():

@@ -97,9 +97,8 @@ def insert_tracks(distances: Distances, tracks: np.ndarray, threshold: float) ->
         if old.shape[1] != len(index):
             raise ValueError(f"track codes of {len(index)} gallery images, but distances to {old.shape[1]}")
         on = index.to(old.device)
-        nearest = old.new_full((len(old), len(own)), torch.inf).scatter_reduce_(1, on.expand_as(old), old, "amin")[
-            :, on
-        ]
+        nearest = old.new_full((len(old), len(own)), torch.inf)
+        nearest = nearest.scatter_reduce_(1, on.expand_as(old), old, "amin")[:, on]
         return _places(torch.where(nearest < threshold, nearest, old), old)
 
     return places
