@@ -45,8 +45,9 @@ format: $(READY)  ## mend what quality finds, where a tool can
 	$(PY) -m ruff format .
 	$(if $(NOTEBOOKS),$(PY) -m nbstripout $(STRIP) $(NOTEBOOKS))
 
-bench: $(READY)  ## measure the evaluator, the training loop, the losses, the renderer and the data's way in
+bench: $(READY)  ## measure the evaluator, re-ranking, the training loop, the losses, the renderer and the data's way in
 	$(PY) -m benchmarks.bench_evaluator
+	$(PY) -m benchmarks.bench_rerank
 	$(PY) -m benchmarks.bench_train
 	$(PY) -m benchmarks.bench_losses
 	$(PY) -m benchmarks.bench_render

@@ -45,7 +45,7 @@ LAYERS = {
     "metrics": set(),
     "protocols": {"manifest", "metrics"},
     "joint_bayesian": {"metrics"},
-    "rerank": set(),
+    "rerank": {"metrics"},
     "records": set(),
     "runs": {"records", "train"},
     "pool": {"records", "runs"},
