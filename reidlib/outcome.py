@@ -204,7 +204,8 @@ def anatomy(network: nn.Module, config: Config) -> dict[str, str]:
 def device_fields(device: str) -> dict[str, Any]:
     """Where a run was computed."""
     named = torch.cuda.get_device_name() if device == "cuda" else provenance.processor()
-    return {"type": device, "name": named, "threads": torch.get_num_threads()}
+    threads = torch.get_num_threads()
+    return {"type": device, "name": named, "threads": threads, "arithmetic": provenance.arithmetic()}
 
 
 def toy_scores(protocol: str, test_distance: str) -> list[float]:

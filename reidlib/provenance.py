@@ -120,10 +120,26 @@ def _git(*arguments: str) -> str:
 
 def processor() -> str:
     """The processor's name and how many cores this process may use."""
-    name = platform.processor() or platform.machine()
-    try:
-        lines = Path("/proc/cpuinfo").read_text().splitlines()
-        name = next(line.partition(":")[2].strip() for line in lines if line.startswith("model name"))
-    except (OSError, StopIteration):
-        pass
+    name = _cpuinfo().get("model name") or platform.processor() or platform.machine()
     return f"{name}, {os.cpu_count()} cores"
+
+
+def arithmetic() -> str:
+    """A short digest of what decides how a sum is rounded here: the processor's make and instructions, and PyTorch.
+
+    Processors of one name may differ in it, since libraries choose their kernels by the instructions there are.
+    """
+    info = _cpuinfo()
+    kind = [info.get(name, "") for name in ("vendor_id", "cpu family", "model", "stepping", "flags")]
+    text = "\n".join([platform.machine(), *(kind if any(kind) else [platform.processor()]), versions()["torch"]])
+    return hashlib.sha256(text.encode()).hexdigest()[:12]
+
+
+@cache
+def _cpuinfo() -> dict[str, str]:
+    """What the system says of its first processor; empty where it does not say so in Linux's way."""
+    try:
+        block = Path("/proc/cpuinfo").read_text().partition("\n\n")[0]
+    except OSError:
+        return {}
+    return {name.strip(): value.strip() for name, _, value in (line.partition(":") for line in block.splitlines())}

@@ -41,7 +41,7 @@ class Record:
             than 10,000 only every ``every``-th.
         history: step, rate and every loss term, thinned.
         cost: seconds, images a second, parameters, FLOPs an image, iterations.
-        device: type, name, threads.
+        device: type, name, threads, and a digest of how it rounds.
         versions: of Python and the libraries.
         commit: of the checkout.
         code: digest of the code that made it.

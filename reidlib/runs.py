@@ -216,7 +216,7 @@ def replay(record: Record, config: Config, experiment: Experiment) -> tuple[str,
     if data["name"] == record.data["name"] and data["digest"] != record.data["digest"]:
         return STALE, "the data have changed"
     now = experiment.probe(config, record.data)
-    later = TOLERANCE if _first_steps(now) == _first_steps(record.probe) else TOLERANCE_UPDATED
+    later = TOLERANCE if record.device.get("arithmetic") == provenance.arithmetic() else TOLERANCE_UPDATED
     for part in sorted(now.keys() | record.probe.keys()):
         old, new = record.probe.get(part, []), now.get(part, [])
         first = _first(part, old)
@@ -229,11 +229,6 @@ def replay(record: Record, config: Config, experiment: Experiment) -> tuple[str,
 def _first(part: str, values: Sequence[float]) -> int:
     """How many of a part's values were taken before any update of the network."""
     return len(values) // STEPS if part.endswith((" loss", " gradient")) else len(values)
-
-
-def _first_steps(probe: Mapping[str, Sequence[float]]) -> dict[str, list[float]]:
-    """The values before any update, by part: equal to the last bit only where the arithmetic is the same."""
-    return {part: list(values)[: _first(part, values)] for part, values in probe.items()}
 
 
 def _close(old: float, new: float, tolerance: float) -> bool:
