@@ -21,8 +21,7 @@ from reidlib.config import Config
 from reidlib.records import Record
 from reidlib.runs import STALE, UNVERIFIED, Experiment
 
-TITLES = {"mAP": "mAP", "accuracy": "accuracy", **{f"top{k}": f"Top-{k}" for k in (1, 2, 5, 10)}}
-BESIDE = 3  # columns at most, that a printed number may stand beside ours
+BESIDE = 2  # columns at most, that a printed number may stand beside ours
 Results = Mapping[str, Sequence[Record]]
 
 
@@ -183,7 +182,7 @@ def to_text(results: Results, columns: Sequence[str]) -> str:
 
 def title(column: str) -> str:
     """How a column is headed."""
-    return TITLES.get(column) or " ".join(TITLES.get(word, word) for word in column.split())
+    return " ".join(re.sub(r"^top(\d+)$", r"Top-\1", word) for word in column.split())
 
 
 def cell(records: Sequence[Record], column: str) -> str:
