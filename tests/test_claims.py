@@ -193,3 +193,22 @@ def test_table_says_it_in_words_and_escapes():
     for part in words:
         assert part in page
     assert page.count('scope="row"') == 2 and 'rowspan="2"' in page and "0 of 3" in page
+
+
+def test_a_printed_rival_is_beaten_on_its_own_dataset_alone():
+    claim = Claim("Table 9", "leads", "MLSL", "FACT", "800 top1", dataset="VehicleID", printed=70.0)
+    runs = {"MLSL": row(72, 73, 74, name="VehicleID")}
+    for one in runs["MLSL"]:
+        one.tests = {"800": one.scores}
+    (pair,) = judge(claim, runs).differences
+    # 2, 3, 4 above the printed score: mean 3, half-width 2.48414
+    assert (pair.mean, pair.low, pair.word) == (pytest.approx(3), pytest.approx(3 - 2.48414, abs=1e-4), "reproduced")
+    assert "FACT (printed 70)" in verdict_table([judge(claim, runs)]).data
+    assert judge(claim, {"MLSL": row(72, 73, 74)}).verdict == "not run", "another dataset"
+
+
+def test_a_score_of_one_test_among_several():
+    several = SimpleNamespace(scores={"mAP": 0.5}, tests={"large retrieval": {"mAP": 0.25, "cmc": [0.125]}})
+    assert score(several, "large retrieval mAP") == 25 and score(several, "large retrieval top1") == 12.5
+    with pytest.raises(KeyError, match="small mAP.*large retrieval"):
+        score(several, "small mAP")

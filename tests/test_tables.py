@@ -11,7 +11,7 @@ from reidlib.tables import layout, mlsl
 
 def record(seed, mAP, freshness="fresh"):
     return SimpleNamespace(
-        seed=seed, scores={"mAP": mAP, "top1": mAP, "top5": mAP, "cmc": [mAP] * 50}, freshness=freshness
+        seed=seed, scores={"mAP": mAP, "top1": mAP, "top5": mAP, "cmc": [mAP] * 50}, tests={}, freshness=freshness
     )
 
 
@@ -87,3 +87,30 @@ def test_collect_computes_nothing(monkeypatch, tmp_path):
     base = MLSLConfig(profile="smoke")
     found = layout.collect(mlsl.BASE_ROWS, base, [123], EXPERIMENT, committed=False)
     assert found == {"given configuration": [], "FL": [], "FL continued": []}
+
+
+def test_printed_numbers_stand_beside_ours_or_where_columns_are_many_below_them():
+    found = {"MLSL": [record(0, 0.5)]}
+    few = layout.Table("Table 10", "t", (mlsl.MLSL,), ("mAP", "small mAP"))
+    assert cells(layout.to_html(few, found, "mlsl", "c"))[:3] == ["50.0", "–", "46.32"]
+    many = layout.Table("Table 10", "t", (mlsl.MLSL,), ("small mAP", "small top1", "mAP"))
+    page = layout.to_html(many, found, "mlsl", "c")
+    assert cells(page)[:3] == ["–46.32", "–86.03", "50.0"] and "In each cell ours" in page
+
+
+def test_a_table_of_other_data_shows_no_run_and_one_command():
+    table = layout.Table("Table 8", "t", (mlsl.MLSL, mlsl.FL), datasets=("veri776",))
+    command = "python -m reidlib run mlsl --seeds 0 --dataset vehicleid --data_root DIR"
+    page = layout.to_html(table, {"MLSL": [record(0, 0.5)]}, "mlsl", command, "vehicleid")
+    assert "50.0" not in page and page.count("<code>") == 1
+    assert "run mlsl --seeds 0 --scope all --dataset veri776 --data_root DIR<" in page
+    assert "50.0" in layout.to_html(table, {"MLSL": [record(0, 0.5)]}, "mlsl", command, "veri776")
+
+
+def test_scores_of_a_terminal():
+    text = layout.to_text({"FL": [record(0, 0.25), record(1, 0.75)], "SL": []}, ("mAP", "large top5"))
+    assert text.splitlines()[1].split() == ["FL", "2", "50.0", "–"] and "large Top-5" in text
+
+
+def test_columns_are_headed_as_the_field_writes_them():
+    assert [layout.title(name) for name in ("mAP", "top1", "small top20")] == ["mAP", "Top-1", "small Top-20"]
