@@ -52,10 +52,15 @@ def same_groups(first, second):
     return np.array_equal(pd.factorize(first)[0], pd.factorize(second)[0])
 
 
+def without_models(counts):
+    """Counts of a layout that has no place for models."""
+    return {split: {**found, "models": 0} for split, found in counts.items()}
+
+
 def test_veri776_reads_back_the_same(trees):
     folder, names = trees[0] / "veri776", trees[1]["veri776"]
     original, dataset = rendered.load("smoke"), veri776.load(folder)
-    assert dataset.manifest.counts() == original.manifest.counts()
+    assert without_models(dataset.manifest.counts()) == without_models(original.manifest.counts())
     for split in ("train", "query", "gallery"):
         left, right = read_back(names, split, original.manifest.rows(split), dataset.manifest.rows(split))
         for column in ("vehicle_id", "camera_id", "color", "type"):
