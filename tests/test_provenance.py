@@ -131,3 +131,13 @@ def test_a_commit_says_whether_the_library_differs_from_it(tmp_path, monkeypatch
     assert provenance.commit() == clean
     (tmp_path / "reidlib" / "a.py").write_text("x = 2\n")
     assert provenance.commit() == f"{clean}+changes"
+
+
+def test_arithmetic_is_of_the_processor_and_of_torch(monkeypatch):
+    here = provenance.arithmetic()
+    assert len(here) == 12 and here == provenance.arithmetic()
+    monkeypatch.setattr(provenance, "versions", lambda: {"torch": "0.0"})
+    other = provenance.arithmetic()
+    assert other != here
+    monkeypatch.setattr(provenance, "_cpuinfo", lambda: {"vendor_id": "x", "flags": "avx2"})
+    assert provenance.arithmetic() not in (here, other)

@@ -187,8 +187,9 @@ def sizes(root: Path, names: Sequence[str], *, listed_in: str) -> np.ndarray:
     for folder in dict.fromkeys(name.rpartition("/")[0] for name in names):
         found.update(_scan(root, folder))
     result = np.array([found.get(name, -1) for name in names], dtype=np.int64)
-    # An image may be a query and in the gallery; it is absent once.
-    if absent := list(dict.fromkeys(name for name, size in zip(names, result, strict=True) if size < 0)):
+    if (result < 0).any():
+        # An image may be a query and in the gallery; it is absent once.
+        absent = list(dict.fromkeys(name for name, size in zip(names, result, strict=True) if size < 0))
         shown = ", ".join(absent[:SHOWN])
         raise DatasetError(f"{len(absent)} of {len(set(names))} images of {listed_in} are not in {root}: {shown}")
     return result
