@@ -1,5 +1,8 @@
 """Small datasets written by hand in the official layouts, for the tests of those that come as plain lists."""
 
+from contextlib import contextmanager
+
+from hypothesis import strategies as st
 from PIL import Image
 
 # Image, vehicle; vehicle 0 is a vehicle, and 15 is cut to 1 if a last line is.
@@ -86,3 +89,20 @@ def compcars(root):
     write(data / "label/1/11/2010/aa01.txt", ["4", "1", "2 1 5 4"])
     images = {name for pair in PAIRS for name in pair.split()[:2]} | set(COMPCARS_TRAIN + COMPCARS_REST)
     pictures(data / "image", images)
+
+
+@contextmanager
+def mutated(folder, name, data):
+    """A file of a folder with a stretch of it replaced at random; put back afterwards, and nothing else may change."""
+    path = folder / name
+    whole, before = path.read_bytes(), sorted(folder.rglob("*"))
+    start = data.draw(st.integers(0, len(whole)))
+    stop = data.draw(st.integers(start, min(len(whole), start + 40)))
+    bits = [b"", b"../", b"\n", b"\r\n", b"0", b"&x;", b"<!"]
+    put_in = data.draw(st.one_of(st.binary(max_size=8), st.sampled_from(bits)))
+    try:
+        path.write_bytes(whole[:start] + put_in + whole[stop:])
+        yield
+    finally:
+        path.write_bytes(whole)
+    assert sorted(folder.rglob("*")) == before
