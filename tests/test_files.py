@@ -4,6 +4,7 @@ import io
 import os
 import struct
 import zlib
+from pathlib import Path
 
 import numpy as np
 import pandas as pd
@@ -248,3 +249,21 @@ def test_a_dataset_is_looked_for_in_the_data_folder(benchmark, tmp_path, monkeyp
     (tmp_path / "Set_V1" / "list.txt").write_text("")
     assert benchmark.find() == tmp_path / "Set_V1"
     assert benchmark.find(None) != benchmark.candidates(tmp_path)[0]
+
+
+def test_what_may_not_be_read_is_named_whoever_runs_this(tmp_path, monkeypatch):
+    """As the tests of real permissions say it, which root cannot see fail."""
+
+    def forbidden(*args, **kwargs):
+        raise PermissionError(13, "Permission denied")
+
+    (tmp_path / "list.txt").write_text("a.jpg\n")
+    monkeypatch.setattr(Path, "read_bytes", forbidden)
+    with pytest.raises(DatasetError, match=r"list\.txt cannot be read: Permission denied; check its permissions"):
+        files.text(tmp_path / "list.txt")
+    monkeypatch.setattr(files.os, "scandir", forbidden)
+    with pytest.raises(DatasetError, match="cannot be read: Permission denied; check its permissions"):
+        files.sizes(tmp_path, ["image/a.jpg"], listed_in="a set")
+    monkeypatch.setattr(files.Image, "open", forbidden)
+    with pytest.raises(DatasetError, match=r"a\.jpg cannot be decoded: .*Permission denied"):
+        files.read_image(tmp_path, "a.jpg")
