@@ -46,6 +46,11 @@ class VGGCNNM1024(nn.Module):
             he_normal(self)
 
     def forward(self, images: Tensor) -> Tensor:
+        """Outputs of fc6, after ReLU and in training dropout: ``[N, 3, S, S]`` → ``[N, 4096]``.
+
+        Raises:
+            ValueError: the images are not of the size that fc6 was made for.
+        """
         if images.shape[2:] != (self.image_size, self.image_size):
             raise ValueError(f"images of {tuple(images.shape[2:])} pixels: this trunk was made for {self.image_size}")
         maps = _pool(_normalise(F.relu(self.conv1(images))))  # [N, 96, 54, 54] at 224 pixels
