@@ -22,8 +22,9 @@ from pydantic.fields import FieldInfo
 Profile = Literal["smoke", "quick", "paper"]
 
 # What the trunks allow, here so that a wrong wish is refused before torch is loaded.
-DOWNLOADS = ("mobilenet_v1", "googlenet")  # trunks whose ImageNet weights timm or torchvision downloads
-LOADS = (*DOWNLOADS, "vgg_cnn_m_1024")  # trunks that read a local file of weights
+# Trunks whose ImageNet weights timm or torchvision downloads.
+DOWNLOADS = ("mobilenet_v1", "googlenet", "resnet50", "densenet161", "hrnet_w18")
+LOADS = (*DOWNLOADS, "vgg_cnn_m_1024", "resnet50_ibn")  # trunks that read a local file of weights
 SMALLEST = {"vgg_cnn_m_1024": 41}  # pixels a side below which a trunk's last map would be empty
 
 
@@ -81,9 +82,10 @@ class Config(Strict):
     digits_train: int = Field(0, ge=0, le=60000, description="only the first so many training digits; 0: all")
     digits_test: int = Field(0, ge=0, le=10000, description="only the first so many test digits; 0: all")
     image_size: int = Field(64, ge=16, le=1024, description="side of the square input, in pixels")
-    backbone: Literal["small", "mobilenet_v1", "digits", "vgg_cnn_m_1024", "googlenet"] = Field(
-        "small", description="trunk of the network"
-    )
+    backbone: Literal[
+        "small", "mobilenet_v1", "digits", "vgg_cnn_m_1024", "googlenet", "resnet50", "resnet50_ibn", "densenet161",
+        "hrnet_w18", "small_ibn", "small_dense", "small_hr",
+    ] = Field("small", description="trunk of the network")  # fmt: skip
     pretrained: bool = Field(False, description="start the trunk from ImageNet weights (downloaded)")
     weights: str | None = Field(None, description="local file of trunk weights, instead of a download")
     precision: Literal["float32", "bfloat16"] = Field("float32", description="arithmetic of training")

@@ -7,8 +7,8 @@ it what :mod:`reidlib.runs` carries out.
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Collection, Mapping
-from dataclasses import dataclass, replace
+from collections.abc import Callable, Collection, Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -20,8 +20,10 @@ from torch import Tensor, nn
 from reidlib import datasets, outcome, runs, sampler
 from reidlib.augment import Augment
 from reidlib.config import Config
+from reidlib.images import ImageStore
 from reidlib.manifest import Dataset, Test
-from reidlib.outcome import Source
+from reidlib.outcome import Source, Trained
+from reidlib.protocols import Distance
 from reidlib.runs import Experiment, Workspace
 from reidlib.train import History, Objective, Schedule, train
 
@@ -35,23 +37,62 @@ class Batch:
     Attributes:
         images: float32 ``[N, 3, S, S]``.
         labels: codes ``[N, L]``, one column a label of the method; −1 where missing.
+        beside: what else the method knows of these images, each ``[N, …]``, by name; see ``Method.beside``.
     """
 
     images: Tensor
     labels: Tensor
+    beside: Mapping[str, Tensor] = field(default_factory=dict)
+
+
+Augmentation = Callable[[Tensor, Mapping[str, Tensor], torch.Generator], Tensor]
+"""``(images uint8 [N, S, S, 3], what is known beside them, generator of the draws) → float32 [N, 3, S, S]``."""
+
+
+@dataclass(frozen=True)
+class Training:
+    """What a run learns from.
+
+    Attributes:
+        dataset: which.
+        rows: its usable training rows.
+        store: its images.
+        starts: weights of the runs it starts from.
+    """
+
+    dataset: Dataset
+    rows: pd.DataFrame
+    store: ImageStore
+    starts: tuple[Path, ...]
 
 
 def _itself(given: Any) -> Any:
     return given
 
 
-def _nothing(given: Any) -> None:
+def _nothing(*given: Any) -> None:
     del given
+
+
+def _none(*given: Any) -> tuple[()]:
+    del given
+    return ()
+
+
+def _all(config: Any, rows: pd.DataFrame) -> pd.DataFrame:
+    del config
+    return rows
 
 
 def _first(given: Any) -> int:
     del given
     return 0
+
+
+def plain_augmentation(config: Config) -> Augmentation:
+    """Crop, rotation, brightness and mirror, as every configuration has them."""
+    augment = Augment(crop=config.crop, rotation=config.rotation, brightness=config.brightness, flip=config.flip)
+    return lambda images, beside, generator: augment(images, generator)
 
 
 @dataclass(frozen=True)
@@ -61,7 +102,8 @@ class Method:
     Attributes:
         paper: its name, as in ``reidlib.papers.<name>``.
         labels: ``rows → [N, L]`` codes of the training rows, the vehicle first.
-        build: ``(config, data, start)``: the network with the seed's initial weights, or those in the file ``start``.
+        build: ``(config, data, starts)``: the network with the seed's initial weights, or those in the files
+            ``starts``, one a run that it starts from.
         draw: ``(config, labels) → (step, generator) → indices``: which images meet in a batch, see
             :mod:`reidlib.sampler`.
         batch_size: images a step.
@@ -75,10 +117,17 @@ class Method:
         stage: ``config →`` a word for the run's kind, for probes.
         tiny: ``config →`` the same with batches of at most :data:`TOY_IMAGES` images.
         toy_labels: a row of codes for each of the probe's images.
-        starts_from: ``config →`` the run whose weights it begins with, or None.
+        starts_from: ``config →`` the runs whose weights it begins with.
         learns_from: ``config →`` a configuration whose data's training rows it learns from.
         identity: ``config →`` which column of the labels matching is about, for a distance that is learnt.
-        usable: which training rows can be learnt from, ``rows → rows``.
+        usable: which training rows can be learnt from, ``(config, rows) → rows``.
+        augment: ``config → `` :data:`Augmentation`.
+        beside: ``(config, training) → {name: [N, …]}``: what augmentation and objective must know of each training
+            row beside its pixels and labels, such as masks; on the CPU, looked up with the images.
+        toy_beside: ``config →`` the same for a probe's images.
+        distance: ``(config, trained) →`` how test features are compared; None: by ``config.test_distance``.
+        measures: ``(config, trained) → {test: {score: value}}`` beside what the tests' protocols score.
+        exhibits: ``(config, trained) →`` what a record shows beside its retrieval lists.
         stream: ``config →`` what the draws of batches depend on beside seed and step.
         extra: ``config →`` further parts of a probe, by name.
         data: what is known of a configuration's data without reading pixels; refuses what they cannot give.
@@ -86,7 +135,7 @@ class Method:
 
     paper: str
     labels: Callable[[pd.DataFrame], Tensor]
-    build: Callable[[Any, Mapping[str, Any], Path | None], nn.Module]
+    build: Callable[[Any, Mapping[str, Any], Sequence[Path]], nn.Module]
     draw: Callable[[Any, Tensor], Callable[[int, torch.Generator], Tensor]]
     batch_size: Callable[[Any], int]
     objective: Callable[[Any], Objective]
@@ -99,10 +148,16 @@ class Method:
     stage: Callable[[Any], str]
     tiny: Callable[[Any], Any]
     toy_labels: tuple[tuple[int, ...], ...]
-    starts_from: Callable[[Any], Any] = _nothing
+    starts_from: Callable[[Any], tuple[Any, ...]] = _none
     learns_from: Callable[[Any], Any] = _itself
     identity: Callable[[Any], int] = _first
-    usable: Callable[[pd.DataFrame], pd.DataFrame] = _itself
+    usable: Callable[[Any, pd.DataFrame], pd.DataFrame] = _all
+    augment: Callable[[Any], Augmentation] = plain_augmentation
+    beside: Callable[[Any, Training], Mapping[str, Tensor] | None] = _nothing
+    toy_beside: Callable[[Any], Mapping[str, Tensor] | None] = _nothing
+    distance: Callable[[Any, Trained], Distance | None] = _nothing
+    measures: Callable[[Any, Trained], Mapping[str, Mapping[str, float]] | None] = _nothing
+    exhibits: Callable[[Any, Trained], Mapping[str, Any] | None] = _nothing
     stream: Callable[[Any], Any] = _nothing
     extra: Callable[[Any], Mapping[str, list[float]] | None] = _nothing
     data: Callable[[Any], dict[str, Any]] = outcome.data
@@ -128,20 +183,20 @@ def prepare(method: Method, config: Config, workers: int = 1, progress: bool = F
 
 
 def build(
-    network: Callable[[], nn.Module], config: Config, start: Path | None, parts: Collection[str] | None = None
+    network: Callable[[], nn.Module], config: Config, starts: Sequence[Path], parts: Collection[str] | None = None
 ) -> nn.Module:
-    """A network with the seed's initial weights, or, part by part, those of the run that it starts from.
+    """A network with the seed's initial weights, or, part by part, those of the runs that it starts from.
 
     Args:
         network: makes it.
         config: its seed and device.
-        start: weights that :func:`compute` kept; parts of the network that are not among them stay as they are.
+        starts: weights that :func:`compute` kept; parts of the network that are not among them stay as they are.
         parts: the only parts to take over from there; None: all.
     """
     with torch.random.fork_rng([]):
         torch.manual_seed(config.seed)
         made = network()
-    if start is not None:
+    for start in starts:
         state = torch.load(start, map_location="cpu", weights_only=True)
         for name, part in made.named_children():
             if name in state and (parts is None or name in parts):
@@ -149,7 +204,14 @@ def build(
     return made.to(config.device)
 
 
-def batches(method: Method, config: Config, source: Source, places: Tensor, labels: Tensor) -> Callable[[int], Batch]:
+def batches(
+    method: Method,
+    config: Config,
+    source: Source,
+    places: Tensor,
+    labels: Tensor,
+    beside: Mapping[str, Tensor] | None = None,
+) -> Callable[[int], Batch]:
     """Batch number ``step`` of a run: what the sampler draws, augmented, with its labels.
 
     Args:
@@ -158,15 +220,16 @@ def batches(method: Method, config: Config, source: Source, places: Tensor, labe
         source: images ``[n, S, S, 3]`` by their places in a store.
         places: of the training images, ``[N]``.
         labels: their codes, ``[N, L]``.
+        beside: what else is known of them, each ``[N, …]``.
     """
-    draw = method.draw(config, labels)
-    augment = Augment(crop=config.crop, rotation=config.rotation, brightness=config.brightness, flip=config.flip)
+    draw, augment = method.draw(config, labels), method.augment(config)
 
     def batch(step: int) -> Batch:
         generator = sampler.generator(config.seed, method.stream(config), step)
         chosen = draw(step, generator).flatten()
-        images = augment(source(places[chosen]), generator)
-        return Batch(images, labels[chosen].to(images.device))
+        pixels = source(places[chosen])
+        known = {name: values[chosen].to(pixels.device) for name, values in (beside or {}).items()}
+        return Batch(augment(pixels, known, generator), labels[chosen].to(pixels.device), known)
 
     return batch
 
@@ -175,14 +238,20 @@ def compute(method: Method, config: Config, space: Workspace) -> tuple[dict[str,
     """Train and test one configuration: parts of its record, and the weights."""
     config = config.canonical()
     dataset, store = datasets.load(config), outcome.prepare(config)
-    network = method.build(config, method.data(method.learns_from(config)), space.start)
+    network = method.build(config, method.data(method.learns_from(config)), space.starts)
     plan, log, seconds = _learn(method, config, network, space)
+    trained = Trained(config, network, dataset, store)
     images = (plan.iterations - log.resumed) * method.batch_size(config)  # of this sitting, as the seconds are
     column = method.identity(config)
+    distance = method.distance(config, trained)
+    if distance is None:
+        distance = outcome.distance(trained, lambda rows: method.labels(rows)[:, column])
+    parts = outcome.assess(trained, method.tests(config, dataset), distance)
+    measured, shown = method.measures(config, trained) or {}, method.exhibits(config, trained) or {}
     parts = {
-        **outcome.assess(
-            config, network, store, method.tests(config, dataset), lambda rows: method.labels(rows)[:, column]
-        ),
+        **parts,
+        "tests": {**parts["tests"], **measured},
+        "exhibits": {**parts["exhibits"], **shown},
         "history": outcome.history(log, plan),
         "cost": outcome.cost(network, config, images, seconds, plan.iterations),
         "device": outcome.device_fields(config.device),
@@ -193,10 +262,12 @@ def compute(method: Method, config: Config, space: Workspace) -> tuple[dict[str,
 def _learn(method: Method, config: Config, network: nn.Module, space: Workspace) -> tuple[Schedule, History, float]:
     """Train a network in place; its schedule, what happened, and seconds."""
     learnt = method.learns_from(config)
-    rows = method.usable(datasets.load(learnt).manifest.rows("train"))
-    store = outcome.prepare(learnt)
+    dataset, store = datasets.load(learnt), outcome.prepare(learnt)
+    rows = method.usable(config, dataset.manifest.rows("train"))
     plan = method.schedule(config, len(rows))
-    feed = batches(method, config, store.resident(config.device), store.places(rows), method.labels(rows))
+    beside = method.beside(config, Training(dataset, rows, store, space.starts)) if plan.iterations else None
+    source, places = store.resident(config.device), store.places(rows)
+    feed = batches(method, config, source, places, method.labels(rows), beside)
     begun = time.perf_counter()
     log = train(
         network, method.objective(config), method.weights(config), feed, plan, **method.optimizer(config),
@@ -212,19 +283,20 @@ def probe(method: Method, config: Config, data: Mapping[str, Any]) -> dict[str, 
     for protocol in method.protocols(config)[1:]:
         found[f"scores {protocol}"] = outcome.toy_scores(protocol, config.test_distance)
     pixels, labels = outcome.toy_images(TOY_IMAGES, config.image_size), torch.tensor(method.toy_labels)
-    for stage in filter(None, (method.starts_from(config), config)):
+    for stage in (*method.starts_from(config), config):
         if not method.steps(stage):
             continue  # it trains nothing
         kind, tiny = method.stage(stage), method.tiny(stage)
         plan = method.schedule(stage, 10_000)
         found[f"{kind} rate"] = [plan(step * plan.iterations // 20) for step in range(20)]
-        network, norms = method.build(tiny, data, None), outcome.GradientNorms()
-        feed = batches(method, tiny, lambda places: pixels[places], torch.arange(TOY_IMAGES), labels)
+        network, norms = method.build(tiny, data, ()), outcome.GradientNorms()
+        places, beside = torch.arange(TOY_IMAGES), method.toy_beside(tiny)
+        feed = batches(method, tiny, lambda places: pixels[places], places, labels, beside)
         log = train(
             network, method.objective(tiny), method.weights(tiny), feed, replace(plan, iterations=runs.STEPS),
             **method.optimizer(stage), seed=stage.seed, watch=norms,
         )  # fmt: skip
         found[f"{kind} loss"] = log.table().flatten().tolist()
         found[f"{kind} gradient"] = norms.values
-        found[f"{kind} features"] = outcome.toy_features(method.build(tiny, data, None), pixels)
+        found[f"{kind} features"] = outcome.toy_features(method.build(tiny, data, ()), pixels)
     return found | dict(method.extra(config) or {})

@@ -6,6 +6,7 @@ Also what papers share before training: what is known of the data without readin
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
@@ -44,31 +45,54 @@ def prepare(config: Config, workers: int = 1, progress: bool = False) -> ImageSt
     return open_store(datasets.load(config), config.image_size, workers=workers, progress=progress)
 
 
-def assess(
-    config: Config,
-    network: nn.Module,
-    store: ImageStore,
-    tests: Sequence[Test],
-    identities: Callable[[pd.DataFrame], Tensor],
-) -> dict[str, Any]:
+@dataclass(frozen=True)
+class Trained:
+    """A trained network, and what it is tested on.
+
+    Attributes:
+        config: its data and device.
+        network: in place, on its device.
+        dataset: of the tests.
+        store: its images.
+    """
+
+    config: Config
+    network: nn.Module
+    dataset: Dataset
+    store: ImageStore
+
+    def embed(self, rows: pd.DataFrame, network: Callable[[Tensor], Tensor] | None = None) -> Embeddings:
+        """Features of manifest rows, from the network or from a part of it (``images → [N, D]``)."""
+        return embed(network or self.network, self.store, rows, device=self.config.device)
+
+
+def distance(trained: Trained, identities: Callable[[pd.DataFrame], Tensor]) -> protocols.Distance:
+    """How a configuration compares features: a distance by name, or one that training features teach.
+
+    Args:
+        trained: the network and its configuration.
+        identities: codes of what matching tells apart, ``rows → [N]``.
+    """
+    if trained.config.test_distance != LEARNT:
+        return trained.config.test_distance
+    rows = trained.dataset.manifest.rows("train")
+    return learnt(trained.embed(rows).features, identities(rows))
+
+
+def assess(trained: Trained, tests: Sequence[Test], distance: protocols.Distance) -> dict[str, Any]:
     """Scores, per-query results and exhibits of a trained network: all of the first test, scores of the others.
 
     Args:
-        config: its data, device and distance.
-        network: trained.
-        store: the images.
-        tests: the principal one first.
-        identities: codes of what matching tells apart, ``rows → [N]``, for a distance that is learnt.
+        trained: the network, its data and device.
+        tests: the principal one first; none for a network that matches nothing.
+        distance: between features.
     """
-    manifest = datasets.load(config).manifest
-    table = manifest.rows(*{split for test in tests for split in protocols.needs(test)})
+    if not tests:
+        return {"scores": {}, "queries": {}, "exhibits": {}, "tests": {}}
+    table = trained.dataset.manifest.rows(*{split for test in tests for split in protocols.needs(test)})
     used = np.any([protocols.needed(test, table) for test in tests], axis=0)
     table = table[used].reset_index(drop=True)
-    embeddings = embed(network, store, table, device=config.device)
-    distance: protocols.Distance = config.test_distance
-    if distance == LEARNT:
-        rows = manifest.rows("train")
-        distance = learnt(embed(network, store, rows, device=config.device).features, identities(rows))
+    embeddings = trained.embed(table)
     found = {test.name: protocols.assess(test, embeddings.features, table, distance=distance) for test in tests}
     first = found[tests[0].name]
     parts = {"scores": score_fields(first), "queries": {}, "exhibits": {}}

@@ -54,17 +54,22 @@ def run_all(configs: Sequence[Config], experiment: Experiment, plan: Plan, *, pr
 
 
 def _with_starts(missing: dict[str, Config], experiment: Experiment) -> dict[str, Config]:
-    """Missing runs preceded by those that they start from, where those left no weights here."""
+    """Missing runs preceded by those that they start from, and these by theirs, where they left no weights here."""
     jobs: dict[str, Config] = {}
-    for config in missing.values():
-        start = experiment.starts_from(config)
-        if start and not runs.kept_weights(start, experiment).exists():
-            jobs[runs.name(start, experiment)] = start
-    return jobs | {key: config for key, config in missing.items() if key not in jobs}
+
+    def add(key: str, config: Config) -> None:
+        for start in experiment.starts_from(config):
+            if not runs.kept_weights(start, experiment).exists():
+                add(runs.name(start, experiment), start)
+        jobs.setdefault(key, config)
+
+    for key, config in missing.items():
+        add(key, config)
+    return jobs
 
 
 def _carry_out(jobs: dict[str, Config], experiment: Experiment, plan: Plan, bar: tqdm) -> None:
-    """Run all jobs, each after the one it starts from; failures are collected, not fatal to the others."""
+    """Run all jobs, each after those it starts from; failures are collected, not fatal to the others."""
     on_gpu = any(config.canonical().device == "cuda" for config in jobs.values())
     if on_gpu or plan.workers == 1 or len(jobs) == 1:
         failed = _one_by_one(jobs, experiment, plan, bar, threads=0 if on_gpu else 1)
@@ -91,7 +96,7 @@ def _one_by_one(
 
 
 def _in_processes(jobs: dict[str, Config], experiment: Experiment, plan: Plan, bar: tqdm) -> dict[str, Exception]:
-    """Several processes; a job waits until the job that it starts from is done."""
+    """Several processes; a job waits until the jobs that it starts from are done."""
     context = multiprocessing.get_context("spawn")
     counter = context.Value("q", 0)
     waiting, failed, active = dict(jobs), {}, {}
@@ -99,7 +104,7 @@ def _in_processes(jobs: dict[str, Config], experiment: Experiment, plan: Plan, b
     try:
         while waiting or active:
             unfinished = waiting.keys() | set(active.values())
-            for key in [key for key in waiting if _start_name(waiting[key], experiment) not in unfinished]:
+            for key in [key for key in waiting if not _start_names(waiting[key], experiment) & unfinished]:
                 active[pool.submit(_in_worker, waiting.pop(key), experiment, plan.committed)] = key
             for future in _finished(active, bar, counter):
                 key = active.pop(future)
@@ -119,9 +124,8 @@ def _in_processes(jobs: dict[str, Config], experiment: Experiment, plan: Plan, b
     return failed
 
 
-def _start_name(config: Config, experiment: Experiment) -> str | None:
-    start = experiment.starts_from(config)
-    return runs.name(start, experiment) if start else None
+def _start_names(config: Config, experiment: Experiment) -> set[str]:
+    return {runs.name(start, experiment) for start in experiment.starts_from(config)}
 
 
 def _finished(active: dict[Future, str], bar: tqdm, counter: Any) -> Iterator[Future]:

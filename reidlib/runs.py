@@ -40,12 +40,12 @@ class Workspace:
     """What a computation is given beside its configuration.
 
     Attributes:
-        start: weights of the run it starts from, if it starts from one.
+        starts: weights of the runs it starts from, in their order.
         checkpoint: where it saves and resumes.
         progress: called with the number of training steps done since the last call.
     """
 
-    start: Path | None
+    starts: tuple[Path, ...]
     checkpoint: Path
     progress: Progress = _silent
 
@@ -57,7 +57,7 @@ class Experiment:
     Attributes:
         paper: its name, as in ``reidlib.papers.<name>``.
         compute: ``(config, workspace) → (parts of the record, weights)``.
-        starts_from: the configuration whose weights a run begins with, or None.
+        starts_from: the configurations whose weights a run begins with: none, one, or the members of an ensemble.
         steps: training steps of a run, for progress.
         data: ``config → {"name", "digest", "note", "counts", "identities", …}``, without reading pixels.
         prepare: ``(config, workers, progress)``: decode what is needed, before runs share it.
@@ -66,7 +66,7 @@ class Experiment:
 
     paper: str
     compute: Callable[[Config, Workspace], tuple[dict[str, Any], Any]]
-    starts_from: Callable[[Config], Config | None]
+    starts_from: Callable[[Config], tuple[Config, ...]]
     steps: Callable[[Config], int]
     data: Callable[[Config], dict[str, Any]]
     prepare: Callable[[Config, int, bool], None]
@@ -163,10 +163,9 @@ def _compute(config: Config, experiment: Experiment, path: Path, committed: bool
     from reidlib.train import save_atomically
 
     code_now = code(experiment.paper)
-    start = experiment.starts_from(config)
-    start_weights = weights(start, experiment, committed=committed) if start else None
+    starts = tuple(weights(start, experiment, committed=committed) for start in experiment.starts_from(config))
     checkpoint = _beside(path, "checkpoints", code_now)
-    parts, state = experiment.compute(config, Workspace(start_weights, checkpoint, progress))
+    parts, state = experiment.compute(config, Workspace(starts, checkpoint, progress))
     save_atomically(state, _beside(path, "weights", code_now))
     record = records.write(_assemble(config, experiment, parts, code_now), path)
     checkpoint.unlink(missing_ok=True)

@@ -99,7 +99,7 @@ def test_the_seed_settles_the_initial_weights():
         (
             {"name": "small", "pretrained": True},
             ValueError,
-            "'small' has no ImageNet weights for pretrained = True; allowed are mobilenet_v1, googlenet$",
+            "'small' has no ImageNet weights for pretrained = True; allowed are mobilenet_v1, googlenet, ",
         ),
         ({"name": "vgg_cnn_m_1024", "pretrained": True}, ValueError, "no ImageNet weights for pretrained = True"),
         ({"name": "vgg_cnn_m_1024", "image_size": 40}, ValueError, "image_size = 40 is refused: .* number >= 41"),

@@ -155,16 +155,16 @@ def test_a_number_that_the_variant_does_not_use_is_not_in_the_way():
 
 def test_what_starts_from_what_and_learns_from_what():
     config = C2FConfig(iterations1=70, iterations2=50, seed=3, data_seed=4)
-    start = c2f_rank.starts_from(config)
-    assert start.learning == "initial" and start.seed == 3 and c2f_rank.starts_from(start) is None
+    (start,) = c2f_rank.starts_from(config)
+    assert start.learning == "initial" and start.seed == 3 and c2f_rank.starts_from(start) == ()
     assert [c2f_rank.steps(each) for each in (config, start)] == [50, 70]
     others = [config.but(**changes) for changes in ({"terms": ("fine",)}, {"alpha": 5}, {"models": 4})]
-    assert {c2f_rank.starts_from(other).fingerprint() for other in others} == {start.fingerprint()}, "it is shared"
-    assert c2f_rank.starts_from(config.but(init="scratch")) is None
+    assert {c2f_rank.starts_from(other)[0].fingerprint() for other in others} == {start.fingerprint()}, "it is shared"
+    assert c2f_rank.starts_from(config.but(init="scratch")) == ()
     learnt = c2f_rank.learns_from(start)
     assert (learnt.dataset, learnt.preset, learnt.data_seed) == ("rendered", "small", 5), "other vehicles"
     assert c2f_rank.learns_from(config).data_seed == 4
-    assert c2f_rank.learns_from(c2f_rank.starts_from(config.but(pretrain="own"))).data_seed == 4
+    assert c2f_rank.learns_from(c2f_rank.starts_from(config.but(pretrain="own"))[0]).data_seed == 4
     official = C2FConfig(dataset="vehicleid", data_root="here", learning="initial")
     assert c2f_rank.learns_from(official).data_root == "here", "for want of CompCars"
     learnt = c2f_rank.learns_from(official.but(pretrain_root="there"))
@@ -197,7 +197,7 @@ def test_rates():
 
 
 def test_every_image_of_a_batch_meets_all_that_the_loss_compares():
-    rows = c2f_rank.usable(datasets.load(C2FConfig(profile="smoke")).manifest.rows("train"))
+    rows = c2f_rank.usable(C2FConfig(), datasets.load(C2FConfig(profile="smoke")).manifest.rows("train"))
     labels, config = c2f_rank.label_codes(rows), C2FConfig(profile="smoke")
     drawn = labels[c2f_rank.draw(config, labels)(0, torch.Generator().manual_seed(0))]
     assert len(drawn) == c2f_rank.batch_size(config) == 18
@@ -209,7 +209,7 @@ def test_every_image_of_a_batch_meets_all_that_the_loss_compares():
 
 def test_images_without_a_model_are_left_out():
     rows = pd.DataFrame({"vehicle_id": ["b", "a", "c"], "model": ["y", pd.NA, "x"]}, dtype="string")
-    assert c2f_rank.label_codes(c2f_rank.usable(rows)).tolist() == [[0, 1], [1, 0]]
+    assert c2f_rank.label_codes(c2f_rank.usable(C2FConfig(), rows)).tolist() == [[0, 1], [1, 0]]
 
 
 def dataset(models):

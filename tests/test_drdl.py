@@ -341,8 +341,8 @@ def test_joint_bayesian_verifies_models():
 
 def test_joint_bayesian_changes_no_other_runs_name():
     config = DRDLConfig(**LEARNT)
-    assert config.fingerprint() != DRDLConfig().fingerprint() == drdl.starts_from(config).fingerprint()
-    assert drdl.starts_from(DRDLConfig()) is None and drdl.steps(DRDLConfig()) == 250 and drdl.steps(config) == 0
+    assert config.fingerprint() != DRDLConfig().fingerprint() == drdl.starts_from(config)[0].fingerprint()
+    assert drdl.starts_from(DRDLConfig()) == () and drdl.steps(DRDLConfig()) == 250 and drdl.steps(config) == 0
     with pytest.raises(ConfigError, match="allowed is one of euclidean, cosine, joint_bayesian"):
         configure(DRDLConfig, {"test_distance": "bayesian"})
     with pytest.raises(ConfigError, match="allowed is one of euclidean, cosine"):
@@ -352,7 +352,7 @@ def test_joint_bayesian_changes_no_other_runs_name():
 @pytest.mark.parametrize("fields", [{}, {"network": "upper"}, {"task": "verification"}], ids=str)
 def test_a_probe_of_joint_bayesian_sees_its_start_and_the_fit(fields, monkeypatch):
     config = DRDLConfig(**SMOKE, **LEARNT, **fields)
-    found, plain = probe(drdl.METHOD, config, KNOWN), probe(drdl.METHOD, drdl.starts_from(config), KNOWN)
+    found, plain = probe(drdl.METHOD, config, KNOWN), probe(drdl.METHOD, *drdl.starts_from(config), KNOWN)
     assert found == probe(drdl.METHOD, config, KNOWN) and found.keys() == plain.keys()
     assert {name for name in found if found[name] != plain[name]} == {name for name in found if "scores" in name}
     whole = joint_bayesian.fit

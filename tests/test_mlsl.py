@@ -174,7 +174,7 @@ def test_one_seed_has_one_set_of_initial_weights_in_every_variant(tmp_path):
     assert not torch.equal(trunk(), trunk(seed=1))
     network = mlsl.build(MLSLConfig(device="cpu", learning="feature", seed=7), {"identities": 4})
     torch.save({name: child.state_dict() for name, child in network.named_children()}, tmp_path / "start.pt")
-    started = mlsl.build(MLSLConfig(device="cpu"), {"identities": 4}, tmp_path / "start.pt")
+    started = mlsl.build(MLSLConfig(device="cpu"), {"identities": 4}, [tmp_path / "start.pt"])
     for name, value in network.state_dict().items():
         assert torch.equal(value, started.state_dict()[name]), name
 
@@ -187,13 +187,13 @@ def test_building_leaves_the_callers_random_state_alone():
 
 def test_what_starts_from_what_and_for_how_long():
     config = MLSLConfig(iterations1=70, iterations2=50, seed=3, dropout=0.2)
-    start = mlsl.starts_from(config)
-    assert start.learning == "feature" and start.seed == 3 and mlsl.starts_from(start) is None
+    (start,) = mlsl.starts_from(config)
+    assert start.learning == "feature" and start.seed == 3 and mlsl.starts_from(start) == ()
     others = [config.but(**changes) for changes in ({"dropout": 0.0}, {"mapping": "none"}, {"learning": "similarity"},
               {"learning": "continued"}, {"labels": ("id",)}, {"pairs": 8}, {"iterations2": 9})]  # fmt: skip
-    assert {mlsl.starts_from(other).fingerprint() for other in others} == {start.fingerprint()}, "stage 1 is shared"
-    assert mlsl.starts_from(config.but(batch=9)).fingerprint() != start.fingerprint()
-    assert mlsl.starts_from(config.but(init="scratch")) is None
+    assert {mlsl.starts_from(other)[0].fingerprint() for other in others} == {start.fingerprint()}, "stage 1 is shared"
+    assert mlsl.starts_from(config.but(batch=9))[0].fingerprint() != start.fingerprint()
+    assert mlsl.starts_from(config.but(init="scratch")) == ()
     assert [mlsl.steps(c) for c in (config, start, config.but(init="scratch"))] == [50, 70, 120]
 
 

@@ -42,7 +42,7 @@ def compute(config, space):
     time.sleep(config.wait)
     if config.fails:
         raise ArithmeticError(f"toy {config.value} failed")
-    start = torch.load(space.start)["value"] if space.start else 0.0
+    start = sum(torch.load(start)["value"] for start in space.starts)
     for _ in range(3):
         space.progress(1)
     with Path(os.environ["REIDLIB_CACHE"], "computed.txt").open("a") as file:
@@ -53,7 +53,7 @@ def compute(config, space):
 
 
 def starts_from(config):
-    return toy(seed=config.seed) if config.stage == 2 else None
+    return (toy(seed=config.seed),) if config.stage == 2 else ()
 
 
 def steps(config):

@@ -7,15 +7,18 @@ from torch import Tensor, nn
 
 
 class Trunk(nn.Module):
-    """Convolutions, then the mean over the map: ``[N, 3, S, S]`` → ``[N, dim]``."""
+    """Convolutions, then the mean over the map: ``[N, 3, S, S]`` → ``[N, dim]``; ``maps`` gives ``[N, dim, s, s]``."""
 
     def __init__(self, layers: nn.Module, dim: int) -> None:
         super().__init__()
         self.layers, self.dim = layers, dim
 
+    def maps(self, images: Tensor) -> Tensor:
+        """The last map, ``[N, dim, s, s]``."""
+        return self.layers(images)
+
     def forward(self, images: Tensor) -> Tensor:
-        maps = self.layers(images)  # [N, dim, s, s]
-        return maps.mean((2, 3))
+        return self.maps(images).mean((2, 3))
 
 
 def small() -> Trunk:

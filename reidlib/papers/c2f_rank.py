@@ -10,7 +10,7 @@ Read top to bottom: configuration, network, objective, experiment.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from functools import cache
 from pathlib import Path
 from typing import Annotated, Any, ClassVar, Literal
@@ -215,16 +215,17 @@ def label_codes(rows: pd.DataFrame) -> Tensor:
     return torch.as_tensor(np.stack([codes(rows["vehicle_id"]), codes(rows["model"])], 1))
 
 
-def usable(rows: pd.DataFrame) -> pd.DataFrame:
+def usable(config: Config, rows: pd.DataFrame) -> pd.DataFrame:
     """The images that have a model: the paper drops the others (half of VehicleID)."""
+    del config
     return rows[rows["model"].notna()].reset_index(drop=True)
 
 
-def starts_from(config: C2FConfig) -> C2FConfig | None:
+def starts_from(config: C2FConfig) -> tuple[C2FConfig, ...]:
     """The initial model of the same seed, which every variant shares."""
     if config.learning == "initial" or config.init == "scratch":
-        return None
-    return config.but(learning="initial").canonical()
+        return ()
+    return (config.but(learning="initial").canonical(),)
 
 
 def learns_from(config: C2FConfig) -> Config:
@@ -269,7 +270,8 @@ def batch_size(config: C2FConfig) -> int:
 
 def sample_batch(config: C2FConfig, store: ImageStore, rows: pd.DataFrame) -> tuple[list[np.ndarray], pd.DataFrame]:
     """The first batch of the ranking to look at: its images as augmented, and their rows, by model and vehicle."""
-    config, rows = config.canonical().but(learning="ranking"), usable(rows)
+    config = config.canonical().but(learning="ranking")
+    rows = usable(config, rows)
     labels = label_codes(rows)
     generator = sampler.generator(config.seed, stream(config), 0)
     chosen = rows.iloc[draw(config, labels)(0, generator).numpy()]
@@ -304,12 +306,12 @@ def objective(config: C2FConfig) -> Callable[[C2F, Batch], dict[str, Tensor]]:
     return lambda network, batch: ranking(network, batch, config)
 
 
-def build(config: C2FConfig, data: Mapping[str, Any], start: Path | None = None) -> C2F:
+def build(config: C2FConfig, data: Mapping[str, Any], starts: Sequence[Path] = ()) -> C2F:
     """The network for data's models, with the seed's initial weights or the trunk of the run it starts from.
 
     The classifier starts anew: the initial model's models are others (CompCars has none of VehicleID's classes).
     """
-    return method.build(lambda: C2F(config, data["models"]), config, start, parts=("trunk",))
+    return method.build(lambda: C2F(config, data["models"]), config, starts, parts=("trunk",))
 
 
 def protocols(config: C2FConfig) -> tuple[str, ...]:
@@ -343,7 +345,7 @@ def data(config: Config) -> dict[str, Any]:
         ConfigError: no two models are known, or none of them has the vehicles and images that a batch needs.
     """
     # The initial model's data alone are no run's configuration.
-    for run in filter(None, (starts_from(config), config)) if isinstance(config, C2FConfig) else ():
+    for run in (*starts_from(config), config) if isinstance(config, C2FConfig) else ():
         source = learns_from(run)
         _check_data(source.dataset, source.data_root, source.preset, source.data_seed, run.learning)
     return outcome.data(config)
@@ -353,7 +355,7 @@ def data(config: Config) -> dict[str, Any]:
 def _check_data(name: str, root: str | None, preset: str, seed: int, learning: str) -> None:
     """Whether a learning's batches can be drawn from a dataset; looked at once a process."""
     manifest = datasets.load(Config(dataset=name, data_root=root, preset=preset, data_seed=seed)).manifest
-    rows = usable(manifest.rows("train"))
+    rows = usable(C2FConfig(), manifest.rows("train"))
     try:
         if rows["model"].nunique() < 2:
             raise ValueError(f"{rows['model'].nunique()} models among its training images; allowed are two or more")

@@ -9,7 +9,7 @@ Read top to bottom: configuration, network, objective, experiment.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from functools import lru_cache
 from pathlib import Path
 from typing import Annotated, Any, ClassVar, Literal
@@ -287,9 +287,9 @@ def optimizer(config: DRDLConfig) -> dict[str, Any]:
     return {"optimizer": "sgd", "weight_decay": config.weight_decay}
 
 
-def starts_from(config: DRDLConfig) -> DRDLConfig | None:
+def starts_from(config: DRDLConfig) -> tuple[DRDLConfig, ...]:
     """Joint Bayesian (Fig. 10) is fitted to the features of a run that matches by their distances."""
-    return config.but(test_distance="euclidean") if config.test_distance == outcome.LEARNT else None
+    return (config.but(test_distance="euclidean"),) if config.test_distance == outcome.LEARNT else ()
 
 
 def steps(config: DRDLConfig) -> int:
@@ -328,9 +328,9 @@ def schedule(config: DRDLConfig, images: int) -> Schedule:
     return Schedule(steps(config), config.rate, drops=drops, factor=config.decay)
 
 
-def build(config: DRDLConfig, data: Mapping[str, Any], start: Path | None = None) -> DRDL:
+def build(config: DRDLConfig, data: Mapping[str, Any], starts: Sequence[Path] = ()) -> DRDL:
     """The network for data's models or makes, with the seed's initial weights."""
-    return method.build(lambda: DRDL(config, data["classes"]), config, start)
+    return method.build(lambda: DRDL(config, data["classes"]), config, starts)
 
 
 def protocols(config: DRDLConfig) -> tuple[str, ...]:

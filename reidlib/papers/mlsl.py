@@ -9,7 +9,7 @@ Read top to bottom: configuration, network, objective, experiment.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Annotated, Any, ClassVar, Literal
 
@@ -249,11 +249,11 @@ def label_codes(rows: pd.DataFrame) -> Tensor:
     return torch.as_tensor(np.stack([codes(rows["vehicle_id"]), codes(rows["color"]), codes(kind)], 1))
 
 
-def starts_from(config: MLSLConfig) -> MLSLConfig | None:
+def starts_from(config: MLSLConfig) -> tuple[MLSLConfig, ...]:
     """Stage 1 of the same seed, which every variant of stage 2 shares."""
     if config.learning == "feature" or config.init == "scratch":
-        return None
-    return config.but(learning="feature").canonical()
+        return ()
+    return (config.but(learning="feature").canonical(),)
 
 
 def steps(config: MLSLConfig) -> int:
@@ -330,9 +330,9 @@ def objective(config: MLSLConfig) -> Callable[[MLSL, Batch], dict[str, Tensor]]:
     return lambda network, batch: pairwise(network, batch, config)
 
 
-def build(config: MLSLConfig, data: Mapping[str, Any], start: Path | None = None) -> MLSL:
+def build(config: MLSLConfig, data: Mapping[str, Any], starts: Sequence[Path] = ()) -> MLSL:
     """The network for data's training vehicles, with the seed's initial weights or those of the run it starts from."""
-    return method.build(lambda: MLSL(config, data["identities"]), config, start)
+    return method.build(lambda: MLSL(config, data["identities"]), config, starts)
 
 
 def protocols(config: MLSLConfig) -> tuple[str, ...]:

@@ -12,10 +12,10 @@ from reidlib.protocols.assessment import assess, needed, needs
 from reidlib.protocols.benchmarks import PROTOCOLS, Protocol
 from reidlib.protocols.pairs import LEVELS, draw_pairs, verification_tests
 from reidlib.protocols.rules import SEEDS, Task
-from reidlib.protocols.scoring import DISTANCES, Distance, evaluate, retrieval, splits
+from reidlib.protocols.scoring import DISTANCES, Distance, Reranking, evaluate, retrieval, splits
 from reidlib.protocols.verification import Verification, verify
 
 __all__ = [
-    "DISTANCES", "LEVELS", "PROTOCOLS", "SEEDS", "Distance", "Protocol", "Task", "Verification", "assess", "draw_pairs",
-    "evaluate", "needed", "needs", "retrieval", "splits", "verification_tests", "verify",
+    "DISTANCES", "LEVELS", "PROTOCOLS", "SEEDS", "Distance", "Protocol", "Reranking", "Task", "Verification", "assess",
+    "draw_pairs", "evaluate", "needed", "needs", "retrieval", "splits", "verification_tests", "verify",
 ]  # fmt: skip

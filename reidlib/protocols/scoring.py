@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import replace
+from dataclasses import dataclass, replace
 
 import numpy as np
 import pandas as pd
@@ -15,8 +15,23 @@ from reidlib.protocols.benchmarks import Rule, named
 from reidlib.protocols.rules import Task
 
 DISTANCES = {"euclidean": metrics.euclidean, "cosine": metrics.cosine}
-Distance = str | Callable[[Tensor, Tensor], Distances]
-"""How features are compared: a name in :data:`DISTANCES`, or ``(query, gallery) → Distances``, as a learnt one is."""
+
+
+@dataclass(frozen=True)
+class Reranking:
+    """A distance that needs to know more of the images than their features.
+
+    Attributes:
+        distances: ``(query [Q, D], gallery [G, D], query rows, gallery rows) → Distances``; the rows are those of the
+            table that is scored, in the features' order, with whatever columns were added to it.
+    """
+
+    distances: Callable[[Tensor, Tensor, pd.DataFrame, pd.DataFrame], Distances]
+
+
+Distance = str | Callable[[Tensor, Tensor], Distances] | Reranking
+"""How features are compared: a name in :data:`DISTANCES`, ``(query, gallery) → Distances``, as a learnt one is, or a
+:class:`Reranking`."""
 
 
 def evaluate(
@@ -34,8 +49,8 @@ def evaluate(
         protocol: a name in :data:`PROTOCOLS`, but for verification (:func:`reidlib.protocols.verify`).
         features: float32 or float64 ``[N, D]``, on any device.
         table: the manifest rows of these features, in the same order; splits the protocol does not use are left out.
-        distance: ``"euclidean"``, ``"cosine"``, or what gives the :data:`~reidlib.metrics.Distances` of queries
-            ``[Q, D]`` and a gallery ``[G, D]``.
+        distance: ``"euclidean"``, ``"cosine"``, what gives the :data:`~reidlib.metrics.Distances` of queries
+            ``[Q, D]`` and a gallery ``[G, D]``, or a :class:`Reranking`, which is given their rows too.
         ties: ``"pessimistic"`` or ``"sklearn"``, see :mod:`reidlib.metrics`.
         rows: which of the rows take part, ``[N]`` booleans as of ``Test.rows``; None: all.
 
@@ -52,7 +67,11 @@ def evaluate(
     def scored(tasks: Rule | None) -> list[Scores]:
         return [
             metrics.score(
-                _distances(task, features, distance), task.relevance, ties=ties, depth=task.depth, divisor=task.divisor
+                _distances(task, features, table, distance),
+                task.relevance,
+                ties=ties,
+                depth=task.depth,
+                divisor=task.divisor,
             )
             for task in _tasks(protocol, tasks, features, table, rows)
         ]
@@ -98,7 +117,7 @@ def retrieval(
         For each query ``{"query": {"image", "vehicle", "camera"}, "top": [{…, "match", "distance"}, …]}``.
     """
     task = _tasks(protocol, named(protocol).tasks, features, table, rows)[0]
-    index, values, match = metrics.ranked(_distances(task, features, distance), task.relevance, queries, k)
+    index, values, match = metrics.ranked(_distances(task, features, table, distance), task.relevance, queries, k)
     values = np.sqrt(np.maximum(values, 0.0)) if distance == "euclidean" else values
 
     def describe(position: int) -> dict:
@@ -135,8 +154,11 @@ def _tasks(
     return [replace(task, query=place[task.query], gallery=place[task.gallery]) for task in rule(table.iloc[place])]
 
 
-def _distances(task: Task, features: Tensor, distance: Distance) -> Distances:
+def _distances(task: Task, features: Tensor, table: pd.DataFrame, distance: Distance) -> Distances:
     query, gallery = _take(features, task.query), _take(features, task.gallery)
+    if isinstance(distance, Reranking):
+        rows = (table.iloc[side].reset_index(drop=True) for side in (task.query, task.gallery))
+        return distance.distances(query, gallery, *rows)
     if callable(distance):
         return distance(query, gallery)
     if distance not in DISTANCES:

@@ -15,7 +15,7 @@ from torch import Tensor
 from torch.nn.functional import normalize
 
 from reidlib.manifest import Test
-from reidlib.protocols.scoring import Distance
+from reidlib.protocols.scoring import Distance, Reranking
 
 PAIR_COLUMNS = ("first", "second", "same")
 CHUNK = 2**22  # numbers of features compared at once, 32 MiB
@@ -101,6 +101,8 @@ def _places(pairs: pd.DataFrame, place: pd.Series, role: str) -> np.ndarray:
 
 def _distances(features: Tensor, places: np.ndarray, distance: Distance) -> np.ndarray:
     """Each pair's distance in float64, ``[P]``. Equal features are at distance 0 exactly, Euclidean ones."""
+    if isinstance(distance, Reranking):
+        raise ValueError("pairs cannot be re-ranked: a test of verification has no gallery")
     if not callable(distance) and distance not in ("euclidean", "cosine"):
         raise ValueError(f"unknown distance {distance!r}: allowed are euclidean, cosine")
     parts = []
