@@ -47,10 +47,10 @@ class MultiGuidedConfig(Config):
     """One run of the multi-guided system. Defaults are the paper's (sections 3 and 4.2); a profile sets the scale."""
 
     SCALES: ClassVar[Mapping[str, Mapping[str, Any]]] = {
-        "smoke": {"preset": "smoke_simulated", "image_size": 32, "width": 32, "identities": 4, "identities_dense": 4,
+        "smoke": {"preset": "smoke_simulated", "image_size": 32, "width": 32, "shrink_above": 28, "identities": 4, "identities_dense": 4,
                   "images": 2, "iterations": 8, "iterations_classifier": 8, "iterations_segmenter": 6,
                   "device": "cpu"},
-        "quick": {"preset": "small_simulated", "image_size": 64, "width": 256, "identities": 16,
+        "quick": {"preset": "small_simulated", "image_size": 64, "width": 256, "shrink_above": 48, "identities": 16,
                   "identities_dense": 16, "iterations": 240, "iterations_classifier": 120,
                   "iterations_segmenter": 150, "device": "cpu"},
         "paper": {"preset": "veri_simulated", "image_size": 320, "trunks": "exact", "pretrained": True,
@@ -89,6 +89,10 @@ class MultiGuidedConfig(Config):
         10 / 320, ge=0, le=0.5, description="border before the random crop, as a share of the image's side"
     )
     shrink: float = Field(0.5, ge=0, le=1, description="how often a large object is shrunk and brought back to size")
+    shrink_above: int = Field(
+        320, ge=1, le=4096, description="large is an object whose original picture has more pixels than a square of "
+        "this side: the paper's is the input; embedded pictures are all smaller, so there it is their median side"
+    )  # fmt: skip
     erase: float = Field(0.5, ge=0, le=1, description="how often a rectangle is erased")
     substitute: float = Field(0.5, gt=0, le=1, description="how often Dense161BS sees another image's background")
     masks: Literal["predicted", "given"] = Field(
@@ -208,6 +212,18 @@ class MultiGuidedConfig(Config):
         return kept.model_copy(update={"backbone": names[0]}) if len(names) == 1 else kept
 
 
+def starts_from(config: MultiGuidedConfig) -> tuple[MultiGuidedConfig, ...]:
+    """An ensemble's members, in their order, and its classifiers of colour and type; the PSPNet of Dense161BS."""
+    runs: tuple[MultiGuidedConfig, ...] = ()
+    if config.learning == "ensemble":
+        runs = tuple(config.member(name) for name in config.members)
+        if config.predictor() == "classifiers":
+            runs += tuple(config.but(learning=f"classifier_{name}") for name in ATTRIBUTES)
+    elif config.learning == "extractor" and config.extractor == "dense161bs" and config.masks == "predicted":
+        runs = (config.but(learning="segmenter"),)
+    return tuple(run.canonical() for run in runs)
+
+
 def _used(config: MultiGuidedConfig) -> set[str]:
     """The fields of this paper that a run reads."""
     if config.learning == "extractor":
@@ -231,4 +247,5 @@ def _used_by(config: MultiGuidedConfig, extractor: str) -> set[str]:
     used = SHARED | EXTRACTION | OF_EXTRACTOR[extractor]
     used -= set() if config.triplet_weight else {"margin"}
     used -= set() if config.center_weight else {"center_on"}
+    used |= {"shrink_above"} if config.shrink else set()
     return used | (SEGMENTATION if extractor == "dense161bs" and config.masks == "predicted" else set())
