@@ -13,6 +13,7 @@ from torch import Tensor
 
 from reidlib import datasets, outcome
 from reidlib.config import Config, ConfigError
+from reidlib.datasets.simulated import is_simulated
 from reidlib.manifest import codes
 from reidlib.papers.multiguided.configuration import ATTRIBUTES, DENSE, MultiGuidedConfig, starts_from
 
@@ -30,7 +31,7 @@ def usable(config: MultiGuidedConfig, rows: pd.DataFrame) -> pd.DataFrame:
     Simulated ones only where they are asked for; for a classifier those whose attribute is known; for the PSPNet those
     that have a mask, without the held-out vehicles.
     """
-    kept = np.ones(len(rows), bool) if config.simulated else ~datasets.is_simulated(rows)
+    kept = np.ones(len(rows), bool) if config.simulated else ~is_simulated(rows)
     if config.learning.startswith("classifier"):
         kept &= rows[config.learning.removeprefix("classifier_")].notna().to_numpy(bool)
     if config.learning == "segmenter":
@@ -40,7 +41,7 @@ def usable(config: MultiGuidedConfig, rows: pd.DataFrame) -> pd.DataFrame:
 
 def held_out(rows: pd.DataFrame) -> list[str]:
     """The real training vehicles that the PSPNet does not learn from: a fifth, drawn once for all."""
-    masked = rows[rows["mask"].notna() & ~datasets.is_simulated(rows)]
+    masked = rows[rows["mask"].notna() & ~is_simulated(rows)]
     vehicles = np.sort(masked["vehicle_id"].unique())
     count = max(2, round(HELD_OUT * len(vehicles)))
     return np.random.default_rng(0).permutation(vehicles)[:count].tolist()
@@ -78,7 +79,7 @@ def _facts(dataset: str, root: str | None, preset: str, seed: int, simulated: bo
     config = MultiGuidedConfig(dataset=dataset, data_root=root, preset=preset, data_seed=seed, simulated=simulated)
     manifest = datasets.load(config).manifest
     rows = usable(config.but(learning="extractor"), manifest.rows("train"))
-    masked = rows[rows["mask"].notna() & ~datasets.is_simulated(rows)]["vehicle_id"].nunique()
+    masked = rows[rows["mask"].notna() & ~is_simulated(rows)]["vehicle_id"].nunique()
     names = {name: tuple(np.sort(rows[name].dropna().unique()).tolist()) for name in ATTRIBUTES}
     return Facts(
         name=manifest.name,
@@ -87,7 +88,7 @@ def _facts(dataset: str, root: str | None, preset: str, seed: int, simulated: bo
         types=names["type"],
         masked=masked > 2,
         tracked=bool(manifest.rows("gallery")["track_id"].notna().any()),
-        simulated=int(datasets.is_simulated(rows).sum()),
+        simulated=int(is_simulated(rows).sum()),
     )
 
 

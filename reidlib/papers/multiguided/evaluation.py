@@ -11,7 +11,9 @@ import pandas as pd
 import torch
 from torch import Tensor
 
-from reidlib import datasets, outcome, protocols, segmentation
+from reidlib import outcome, protocols, segmentation
+from reidlib.beside import masks, original_sizes
+from reidlib.datasets.simulated import is_simulated
 from reidlib.embed import embed
 from reidlib.images import ImageStore
 from reidlib.manifest import Dataset, Test
@@ -40,7 +42,7 @@ def tests(config: MultiGuidedConfig, dataset: Dataset) -> tuple[Test, ...]:
     if config.learning == "ensemble":
         return found
     query = dataset.manifest.rows("query")
-    pixels = datasets.sizes(dataset, query).double().prod(1).numpy()
+    pixels = original_sizes(dataset, query).double().prod(1).numpy()
     small = pixels <= np.quantile(pixels, SMALL)
     if small.all():
         return found
@@ -78,7 +80,7 @@ def exhibits(config: MultiGuidedConfig, trained: Trained) -> dict[str, Any] | No
     if config.learning != "ensemble" or not whole or config.reciprocal or config.literal:
         return None
     rows = trained.dataset.manifest.rows("train")
-    rows = rows[~datasets.is_simulated(rows)].reset_index(drop=True)
+    rows = rows[~is_simulated(rows)].reset_index(drop=True)
     vehicles = np.random.default_rng(0).permutation(np.sort(rows["vehicle_id"].unique()))[:TUNED]
     rows = rows[rows["vehicle_id"].isin(vehicles)].reset_index(drop=True)
     curves = {
@@ -128,12 +130,12 @@ def segmented(trained: Trained) -> tuple[dict[str, float], list[dict[str, Any]]]
     """Mean IoU of predicted masks on held-out training vehicles, and a few of the masks, bit by bit."""
     rows = trained.dataset.manifest.rows("train")
     rows = rows[rows["mask"].notna() & rows["vehicle_id"].isin(held_out(rows))].reset_index(drop=True)
-    given = segmentation.given(trained.dataset, rows, trained.config.image_size)
-    masks = segmentation.predicted(trained.network, trained.store, rows, device=trained.config.device)
-    iou = segmentation.iou(masks, given)
+    given = masks(trained.dataset, rows, trained.config.image_size)
+    found = segmentation.predicted(trained.network, trained.store, rows, device=trained.config.device)
+    iou = segmentation.iou(found, given)
     chosen = np.unique(np.linspace(0, len(rows) - 1, MASKS).round().astype(int)).tolist()
     shown = [
-        {"image": rows["image"][place], "iou": round(float(iou[place]), 4), "mask": packed(masks[place])}
+        {"image": rows["image"][place], "iou": round(float(iou[place]), 4), "mask": packed(found[place])}
         for place in chosen
     ]
     return {"iou": round(float(iou.mean()), 6), "images": len(rows)}, shown
@@ -154,7 +156,7 @@ def _among_other_backgrounds(trained: Trained) -> Any:
     """Scores where each test image stands before the background of another vehicle's, by the dataset's own masks."""
     rows = _tested(trained).drop_duplicates("image").reset_index(drop=True)
     rows = rows.sort_values(["vehicle_id", "image"]).reset_index(drop=True)
-    given = segmentation.given(trained.dataset, rows, trained.config.image_size).numpy()[..., None] > 127
+    given = masks(trained.dataset, rows, trained.config.image_size).numpy()[..., None] > 127
     pixels = trained.store.pixels[trained.store.places(rows).numpy()]
     # Half the images on, in the order of vehicles: another vehicle's wherever none has half of them.
     pixels = np.where(given, pixels, np.roll(pixels, len(rows) // 2, axis=0))

@@ -11,8 +11,9 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from reidlib import datasets, method, sampler, segmentation
+from reidlib import method, sampler, segmentation
 from reidlib.augment import Guided
+from reidlib.beside import masks, original_sizes
 from reidlib.method import Augmentation, Batch, Method, Training
 from reidlib.papers.multiguided import evaluation
 from reidlib.papers.multiguided.configuration import DENSE, MultiGuidedConfig, starts_from
@@ -90,9 +91,9 @@ def beside(config: MultiGuidedConfig, training: Training) -> dict[str, Tensor]:
     """Original sizes for random shrink; masks for the PSPNet, and its own for background substitution."""
     found = {}
     if config.learning == "extractor" and config.shrink:
-        found["size"] = datasets.sizes(training.dataset, training.rows)
+        found["size"] = original_sizes(training.dataset, training.rows)
     if config.learning == "segmenter" or (config.extractor, config.masks) == ("dense161bs", "given"):
-        found["mask"] = segmentation.given(training.dataset, training.rows, config.image_size)
+        found["mask"] = masks(training.dataset, training.rows, config.image_size)
     elif config.learning == "extractor" and config.extractor == "dense161bs":
         found["mask"] = segmenter(config, training.starts[0])(training.store, training.rows)
     return found
