@@ -59,9 +59,6 @@ class MultiGuidedConfig(Config):
                   "rate_segmenter": 3.5e-4},
     }  # fmt: skip
 
-    preset: Literal[
-        "smoke", "small", "veri", "smoke_simulated", "small_simulated", "veri_simulated"
-    ] = Field("small_simulated", description="size of the embedded vehicles, with or without simulated ones to learn from")  # fmt: skip
     learning: Kind = Field(
         "ensemble", description="one feature extractor, a classifier of colours or types, the PSPNet that segments "
         "vehicles, or the whole system: an ensemble of extractors with its post-processing"

@@ -131,7 +131,7 @@ def segmented(trained: Trained) -> tuple[dict[str, float], list[dict[str, Any]]]
     rows = trained.dataset.manifest.rows("train")
     rows = rows[rows["mask"].notna() & rows["vehicle_id"].isin(held_out(rows))].reset_index(drop=True)
     given = masks(trained.dataset, rows, trained.config.image_size)
-    found = segmentation.predicted(trained.network, trained.store, rows, device=trained.config.device)
+    found = segmentation.predicted(trained.network.pspnet, trained.store, rows, device=trained.config.device)
     iou = segmentation.iou(found, given)
     chosen = np.unique(np.linspace(0, len(rows) - 1, MASKS).round().astype(int)).tolist()
     shown = [

@@ -18,8 +18,8 @@ from reidlib.method import Augmentation, Batch, Method, Training
 from reidlib.papers.multiguided import evaluation
 from reidlib.papers.multiguided.configuration import DENSE, MultiGuidedConfig, starts_from
 from reidlib.papers.multiguided.data import data, label_codes, usable
-from reidlib.papers.multiguided.networks import Classifier, Ensemble, extractor
-from reidlib.papers.multiguided.objectives import classification, extraction, term_weights
+from reidlib.papers.multiguided.networks import Classifier, Ensemble, Segmenter, extractor
+from reidlib.papers.multiguided.objectives import classification, extraction, segmentation_terms, term_weights
 from reidlib.train import Schedule
 
 WARMUP, DROPS = 1 / 12, (4 / 12, 7 / 12)  # of a training's length: 10, 40 and 70 of 120 epochs
@@ -95,8 +95,18 @@ def beside(config: MultiGuidedConfig, training: Training) -> dict[str, Tensor]:
     if config.learning == "segmenter" or (config.extractor, config.masks) == ("dense161bs", "given"):
         found["mask"] = masks(training.dataset, training.rows, config.image_size)
     elif config.learning == "extractor" and config.extractor == "dense161bs":
-        found["mask"] = segmenter(config, training.starts[0])(training.store, training.rows)
+        found["mask"] = _predicted_masks(config, training)
     return found
+
+
+def _predicted_masks(config: MultiGuidedConfig, training: Training) -> Tensor:
+    """The masks of the PSPNet that a run starts from, for its training images: uint8 ``[N, S, S]``."""
+    (start,) = starts_from(config)
+    psp = build(start, {})
+    state = torch.load(training.starts[0], map_location=config.device, weights_only=True)
+    for name, child in psp.named_children():
+        child.load_state_dict(state[name])
+    return segmentation.predicted(psp.pspnet, training.store, training.rows, device=config.device)
 
 
 def toy_beside(config: MultiGuidedConfig) -> dict[str, Tensor]:
@@ -120,7 +130,7 @@ def objective(config: MultiGuidedConfig) -> Callable[[nn.Module, Batch], dict[st
 def network(config: MultiGuidedConfig, found: Mapping[str, Any]) -> nn.Module:
     """The network of a run for the data's identities, colours and types."""
     if config.learning == "segmenter":
-        return segmentation.pspnet(config.encoder)
+        return Segmenter(config)
     makers = {"ensemble": Ensemble, "extractor": extractor}
     return makers.get(config.learning, Classifier)(config, found)
 

@@ -9,10 +9,11 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from reidlib import backbones
+from reidlib import backbones, segmentation
 from reidlib.config import DOWNLOADS
-from reidlib.papers.multiguided.configuration import MultiGuidedConfig
+from reidlib.papers.multiguided.configuration import ATTRIBUTES, MultiGuidedConfig
 
+BRANCHES = ("f_id", "f_color", "f_type")  # of AGN
 CENTER_RATE = 0.5  # of the centres' own updates (Wen et al. 2016)
 
 
@@ -95,27 +96,25 @@ class AttributeGuided(Extractor):
 
     def __init__(self, config: MultiGuidedConfig, data: Mapping[str, Any]) -> None:
         super().__init__(config, data)
-        names = ("identity", "color", "type")
-        self.branches = nn.ModuleDict({name: nn.Linear(config.width, config.width) for name in names})
-        self.attributes = nn.ModuleDict(
-            {name: nn.Linear(config.width, len(data[f"{name}s"]), bias=False) for name in ("color", "type")}
-        )
+        self.branches = nn.ModuleDict({name: nn.Linear(config.width, config.width) for name in BRANCHES})
+        self.colors = nn.Linear(config.width, len(data["colors"]), bias=False)
+        self.types = nn.Linear(config.width, len(data["types"]), bias=False)
 
     def logits(self, normalised: Tensor) -> dict[str, Tensor]:
         """f_bn ``[N, D]`` → logits of identities, colours and types."""
-        found = {name: head(self.branches[name](normalised)) for name, head in self.attributes.items()}
-        return {"identity": self.identity(self.branches["identity"](normalised)), **found}
+        f_id, f_color, f_type = (self.branches[name](normalised) for name in BRANCHES)
+        return {"identity": self.identity(f_id), "color": self.colors(f_color), "type": self.types(f_type)}
 
     def signature(self, images: Tensor, feature: str = "f_id") -> Tensor:
         """f_id at unit length, ``[N, D]``; or f_c, the three branches side by side, each at unit length."""
         normalised = self.features(images)[1]
-        names = ("identity",) if feature == "f_id" else self.branches
+        names = BRANCHES[:1] if feature == "f_id" else BRANCHES
         return F.normalize(torch.cat([F.normalize(self.branches[name](normalised).float()) for name in names], 1))
 
     def predicted(self, images: Tensor) -> Tensor:
         """Codes of the likeliest colour and type, ``[N, 2]``."""
         logits = self.logits(self.features(images)[1])
-        return torch.stack([logits[name].argmax(1) for name in ("color", "type")], 1)
+        return torch.stack([logits[name].argmax(1) for name in ATTRIBUTES], 1)
 
 
 class Classifier(nn.Module):
@@ -135,6 +134,21 @@ class Classifier(nn.Module):
         return self.head(self.trunk(images))
 
 
+class Segmenter(nn.Module):
+    """PSPNet: ``[N, 3, S, S]`` → logits of vehicle against background, a number a pixel, ``[N, S·S]``.
+
+    Args:
+        config: which encoder.
+    """
+
+    def __init__(self, config: MultiGuidedConfig) -> None:
+        super().__init__()
+        self.pspnet = segmentation.pspnet(config.encoder)
+
+    def forward(self, images: Tensor) -> Tensor:
+        return self.pspnet(images).flatten(1)
+
+
 class Ensemble(nn.Module):
     """Extractors side by side, and the classifiers of the attribute constraint if it is theirs.
 
@@ -150,7 +164,7 @@ class Ensemble(nn.Module):
         self.members = nn.ModuleDict({name: extractor(config.member(name), data) for name in config.members})
         self.classifiers = nn.ModuleDict()
         if config.predictor() == "classifiers":
-            kinds = ("classifier_color", "classifier_type")
+            kinds = [f"classifier_{name}" for name in ATTRIBUTES]
             self.classifiers.update({kind: Classifier(config.but(learning=kind), data) for kind in kinds})
 
     def forward(self, images: Tensor) -> Tensor:

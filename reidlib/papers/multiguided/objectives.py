@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import torch.nn.functional as F
-from torch import Tensor, nn
+from torch import Tensor
 
-from reidlib import losses
+from reidlib import losses, segmentation
 from reidlib.method import Batch
 from reidlib.papers.multiguided.configuration import MultiGuidedConfig
-from reidlib.papers.multiguided.networks import Classifier, Extractor
+from reidlib.papers.multiguided.networks import Classifier, Extractor, Segmenter
 
 COLUMNS = {"identity": 0, "color": 1, "type": 2}  # of a batch's labels
 
@@ -32,6 +32,11 @@ def extraction(network: Extractor, batch: Batch, config: MultiGuidedConfig) -> d
 def classification(network: Classifier, batch: Batch, attribute: str) -> dict[str, Tensor]:
     """Softmax cross-entropy on colours or types."""
     return {attribute: cross_entropy(network(batch.images), batch.labels[:, COLUMNS[attribute]])}
+
+
+def segmentation_terms(network: Segmenter, batch: Batch) -> dict[str, Tensor]:
+    """The PSPNet's loss on masks that moved with their pictures."""
+    return {"segmentation": segmentation.loss(network.pspnet(batch.images), batch.beside["mask"])}
 
 
 def cross_entropy(logits: Tensor, labels: Tensor) -> Tensor:

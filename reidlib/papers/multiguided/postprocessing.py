@@ -52,7 +52,7 @@ def processed(
         mean = rerank.mean_distance(distances, len(query))
     if config.constraint:
         sides = [attributes.loc[rows["image"]] for rows in (query_rows, gallery_rows)]
-        colors, types = ([side[name].to_numpy() for side in sides] for name in ATTRIBUTES)
+        colors, types = ([side[name].to_numpy(copy=True) for side in sides] for name in ATTRIBUTES)
         distances = rerank.attribute_constraint(
             distances, tuple(types), tuple(colors), type_penalty=config.delta_type, color_penalty=config.delta_color,
             literal=config.literal,
