@@ -1,4 +1,4 @@
-"""The multi-guided system: its losses against loops, what starts from what, what data are refused, every kind of run."""
+"""The multi-guided system: losses against loops, what starts from what, which data are refused, every kind of run."""
 
 import math
 
@@ -18,9 +18,18 @@ from reidlib.manifest import COLUMNS, Dataset, Manifest
 from reidlib.manifest import Test as Rule
 from reidlib.method import Batch, Training, probe
 from reidlib.papers import multiguided
-from reidlib.papers.multiguided import EXPERIMENT, EXTRACTORS, METHOD, MultiGuidedConfig, starts_from
+from reidlib.papers.multiguided import (
+    EXPERIMENT,
+    EXTRACTORS,
+    METHOD,
+    MultiGuidedConfig,
+    evaluation,
+    experiment,
+    networks,
+    objectives,
+    starts_from,
+)
 from reidlib.papers.multiguided import data as data_of
-from reidlib.papers.multiguided import evaluation, experiment, networks, objectives
 
 TINY = {"profile": "smoke", "image_size": 32, "iterations": 3, "iterations_classifier": 2, "iterations_segmenter": 2}
 SIZES = {"identities": 6, "colors": ["blue", "red"], "types": ["bus", "suv", "van"]}
@@ -69,7 +78,9 @@ def naive(network, given, config):
     return found
 
 
-@pytest.mark.parametrize("extractor, changes", [("res50", {}), ("agn", {"margin": 2.0}), ("hrnet", {"center_on": "f_bn"})])
+@pytest.mark.parametrize(
+    "extractor, changes", [("res50", {}), ("agn", {"margin": 2.0}), ("hrnet", {"center_on": "f_bn"})]
+)
 def test_the_terms_of_the_loss_equal_loops(extractor, changes):
     config, network = made(extractor, **changes)
     network.centers.values += torch.randn(6, 16, generator=torch.Generator().manual_seed(1))
@@ -116,7 +127,7 @@ def test_weights_of_the_terms_are_the_papers():
     wanted = {"identity": 1.0, "triplet": 1.0, "center": 0.0005, "color": 1.0, "type": 1.0}
     assert objectives.term_weights(MultiGuidedConfig(**{**ALONE, "extractor": "agn"})) == wanted
     assert objectives.term_weights(MultiGuidedConfig(learning="classifier_type")) == {"type": 1.0}
-    assert objectives.term_weights(MultiGuidedConfig(learning="segmenter")) == {"segmentation": 1.0}
+    assert objectives.term_weights(MultiGuidedConfig(learning="segmenter")) == {"bce": 1.0, "dice": 1.0}
 
 
 # --- networks --------------------------------------------------------------------------------------------------------
@@ -154,7 +165,8 @@ def test_trunks_are_the_extractors_own():
 
 @pytest.mark.parametrize("extractor", ["agn", "dense161bs", "hrnet"])
 def test_an_exact_trunk_takes_a_step_at_the_papers_size(extractor):
-    config = MultiGuidedConfig(profile="paper", learning="extractor", extractor=extractor, pretrained=False, device="cpu")
+    given = {"profile": "paper", "learning": "extractor", "pretrained": False, "device": "cpu"}
+    config = MultiGuidedConfig(**given, extractor=extractor)
     assert config.image_size == 320 and config.width == 2048
     network = experiment.build(config, SIZES)
     terms = objectives.extraction(network, batch(4, 320), config)
@@ -169,7 +181,8 @@ def test_an_exact_trunk_takes_a_step_at_the_papers_size(extractor):
 
 def ensemble(tmp_path, **changes):
     """An ensemble built from files of its members' weights, and these members and classifiers."""
-    config = MultiGuidedConfig(**{"device": "cpu", "image_size": 32, "width": 16, "members": ("agn", "hrnet"), **changes})
+    given = {"device": "cpu", "image_size": 32, "width": 16, "members": ("agn", "hrnet")}
+    config = MultiGuidedConfig(**{**given, **changes})
     parts, files = [], []
     for number, start in enumerate(starts_from(config)):
         parts.append(experiment.build(start.but(seed=number + 5), SIZES).eval())
@@ -329,14 +342,14 @@ def dataset(color=True, kind=True, mask=True, track=True, simulated=True):
 
 @pytest.mark.parametrize("known, run, said", [
     ({"color": False}, {"learning": "classifier_color"}, "lacks the column 'color'"),
-    ({"kind": False}, {"learning": "extractor", "extractor": "agn"}, "extractor = 'agn': the dataset lacks the column 'type'"),
+    ({"kind": False}, {"learning": "extractor", "extractor": "agn"}, "= 'agn': the dataset lacks the column 'type'"),
     ({"kind": False}, {"members": ["res50"]}, "lacks the column 'type' for the training images"),
     ({"color": False}, {"members": ["agn"], "constraint": False}, "leave out agn"),
     ({"mask": False}, {"members": ["dense161bs"], "constraint": False}, "lacks the column 'mask'"),
     ({"mask": False}, {"learning": "extractor", "extractor": "dense161bs", "masks": "given"}, "leave dense161bs out"),
     ({"mask": False}, {"learning": "segmenter"}, "learning = 'segmenter': the dataset lacks the column 'mask'"),
-    ({"track": False}, {"members": ["res50"], "constraint": False}, "groups = 'both': the dataset lacks the column 'track_id'"),
-    ({"simulated": False}, {"members": ["res50"], "constraint": False}, "simulated = True: it has no simulated training"),
+    ({"track": False}, {"members": ["res50"], "constraint": False}, "'both': the dataset lacks the column 'track_id'"),
+    ({"simulated": False}, {"members": ["res50"], "constraint": False}, "simulated = True: it has no simulated"),
     ({}, {"learning": "extractor", "identities": 9}, "identities = 9 is refused: made up has 6 vehicles"),
 ])  # fmt: skip
 def test_data_without_what_a_run_needs_are_refused_by_the_columns_name(known, run, said, monkeypatch):

@@ -11,6 +11,6 @@ from reidlib.plots.style import figure, markup, png, show, styled
 __all__ = [
     "angles", "batch", "cluster_forces", "cmc", "cmc_panels", "coarse_to_fine", "contact_sheet", "convergence",
     "distance_schemes", "false_judgement", "figure", "forest", "history", "markup", "mined", "mixed_difference",
-    "model", "png", "printed_gradients", "pull_push", "pulls", "scatter", "show", "strips", "structured", "styled", "sweep",
-    "thresholds", "vehicles_of_models",
+    "model", "png", "printed_gradients", "pull_push", "pulls", "scatter", "show", "strips", "structured", "styled",
+    "sweep", "thresholds", "vehicles_of_models",
 ]  # fmt: skip

@@ -7,16 +7,18 @@ a row of its own here.
 from __future__ import annotations
 
 import html
+from collections.abc import Sequence
 
 from IPython.display import HTML
 
 from reidlib.claims import Claim
-from reidlib.papers.multiguided import EXTRACTORS
+from reidlib.papers.multiguided import EXTRACTORS, MultiGuidedConfig, starts_from
 from reidlib.tables import layout
 from reidlib.tables.layout import Row, Table
 
 PAPER = "multiguided"
 NAMES = {"res50": "Res50", "agn": "AGN", "dense161bs": "Dense161BS", "dense161": "Dense161", "hrnet": "HRnet"}
+ENOUGH = 0.80  # IoU of masks that can tell a vehicle from its background
 SWEPT_SEEDS = 1  # of the rows that only show how much a value matters
 DELTAS, THETAS = (0.05, 0.1, 0.2, 0.4), (0.2, 0.3, 0.4, 0.5, 0.6)
 
@@ -162,6 +164,44 @@ QUESTIONS = (
 def rows(scope: str, profile: str = "quick", dataset: str = "rendered") -> tuple[Row, ...]:
     """Which rows a scope fills: the given configuration, or every table there is."""
     return layout.scope_rows(scope, BASE_ROWS, tables(profile), dataset)
+
+
+def parts(config: MultiGuidedConfig) -> tuple[Row, ...]:
+    """What an ensemble starts from, as rows around it: its members, classifiers and PSPNet; they have runs already."""
+    if config.learning != "ensemble":
+        return ()
+    names = {"classifier_color": "colours", "classifier_type": "types"}
+    found = []
+    for start in starts_from(config):
+        if start.learning == "extractor":
+            changes = {"learning": "extractor", "extractor": start.extractor}
+            found.append(Row(f"given, {NAMES[start.extractor]}", changes))
+        else:
+            found.append(Row(f"given, {names[start.learning]}", {"learning": start.learning}))
+        if starts_from(start):
+            found.append(Row("given, PSPNet", {"learning": "segmenter"}))
+    return tuple(found)
+
+
+def overview(config: MultiGuidedConfig) -> Table:
+    """The given configuration and its parts."""
+    return Table("Overview", "The given configuration and what it starts from", (GIVEN, *parts(config)), COLUMNS)
+
+
+def verdict_on_masks(values: Sequence[float]) -> str:
+    """Whether the PSPNet's masks are as good as they are meant to be, in a sentence.
+
+    Args:
+        values: mean IoU on held-out training vehicles, one a seed.
+    """
+    if not values:
+        return "No PSPNet has been trained yet."
+    mean = sum(values) / len(values)
+    word = "reaches" if mean >= ENOUGH else "does not reach"
+    seeds = "1 seed" if len(values) == 1 else f"{len(values)} seeds"
+    return (
+        f"Mean IoU on held-out training vehicles: {mean:.3f} ({seeds}); it {word} the {ENOUGH:.2f} that is asked of it."
+    )
 
 
 def leader_board() -> HTML:

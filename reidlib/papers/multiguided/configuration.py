@@ -47,9 +47,9 @@ class MultiGuidedConfig(Config):
     """One run of the multi-guided system. Defaults are the paper's (sections 3 and 4.2); a profile sets the scale."""
 
     SCALES: ClassVar[Mapping[str, Mapping[str, Any]]] = {
-        "smoke": {"preset": "smoke_simulated", "image_size": 32, "width": 32, "shrink_above": 28, "identities": 4, "identities_dense": 4,
-                  "images": 2, "iterations": 8, "iterations_classifier": 8, "iterations_segmenter": 6,
-                  "device": "cpu"},
+        "smoke": {"preset": "smoke_simulated", "image_size": 32, "width": 32, "shrink_above": 28, "identities": 4,
+                  "identities_dense": 4, "images": 2, "iterations": 8, "iterations_classifier": 8,
+                  "iterations_segmenter": 6, "device": "cpu"},
         "quick": {"preset": "small_simulated", "image_size": 64, "width": 256, "shrink_above": 48, "identities": 16,
                   "identities_dense": 16, "iterations": 240, "iterations_classifier": 120,
                   "iterations_segmenter": 150, "device": "cpu"},
@@ -118,8 +118,8 @@ class MultiGuidedConfig(Config):
     identities_dense: int = Field(24, ge=2, le=4096, description="identities a batch of the DenseNets")
     images: int = Field(4, ge=2, le=256, description="images of each identity in a batch")
     iterations: int = Field(
-        240, ge=1, le=10**7, description="steps of an extractor; DenseNets with fewer identities take more, so that all "
-        "see as many images"
+        240, ge=1, le=10**7, description="steps of an extractor; DenseNets with fewer identities take more, so that "
+        "all see as many images"
     )  # fmt: skip
     iterations_classifier: int = Field(120, ge=1, le=10**7, description="steps of a classifier")
     iterations_segmenter: int = Field(150, ge=1, le=10**7, description="steps of the PSPNet")
@@ -127,8 +127,8 @@ class MultiGuidedConfig(Config):
     rate_classifier: float = Field(2e-3, gt=0, le=10, description="highest learning rate of a classifier")
     rate_segmenter: float = Field(2e-3, gt=0, le=10, description="highest learning rate of the PSPNet")
     schedule: Literal["steps", "cosine"] = Field(
-        "steps", description="of the rate, after a warm-up from a tenth of it over the first twelfth: x 0.1 at 4/12 and "
-        "7/12, or a cosine"
+        "steps", description="of the rate, after a warm-up from a tenth of it over the first twelfth: x 0.1 at "
+        "4/12 and 7/12, or a cosine"
     )  # fmt: skip
     weight_decay: float = Field(5e-4, ge=0, le=1, description="of Adam")
     encoder: Literal["resnet18", "resnet50"] = Field("resnet18", description="trunk of the PSPNet")

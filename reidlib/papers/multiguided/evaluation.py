@@ -1,9 +1,8 @@
-"""What a trained run is asked: rankings of small and large objects, other backgrounds, attributes, masks, re-ranking."""
+"""What a trained run is asked: small and large objects, other backgrounds, attributes, masks, re-ranking."""
 
 from __future__ import annotations
 
 import base64
-from collections.abc import Mapping
 from typing import Any
 
 import numpy as np
@@ -131,7 +130,7 @@ def segmented(trained: Trained) -> tuple[dict[str, float], list[dict[str, Any]]]
     rows = trained.dataset.manifest.rows("train")
     rows = rows[rows["mask"].notna() & rows["vehicle_id"].isin(held_out(rows))].reset_index(drop=True)
     given = masks(trained.dataset, rows, trained.config.image_size)
-    found = segmentation.predicted(trained.network.pspnet, trained.store, rows, device=trained.config.device)
+    found = segmentation.predict(trained.network, trained.store, rows, device=trained.config.device)
     iou = segmentation.iou(found, given)
     chosen = np.unique(np.linspace(0, len(rows) - 1, MASKS).round().astype(int)).tolist()
     shown = [
@@ -204,5 +203,3 @@ def synthetic(config: MultiGuidedConfig) -> dict[str, list[float]]:
     query, gallery = rows[:20].reset_index(drop=True), rows[20:].reset_index(drop=True)
     found = processed(config, attributes, features[:20], features[20:], query, gallery)
     return {"reranked": found(slice(0, 20)).sum(1).tolist()}
-
-

@@ -11,15 +11,16 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from reidlib import method, sampler, segmentation
+from reidlib import method, sampler
 from reidlib.augment import Guided
 from reidlib.beside import masks, original_sizes
 from reidlib.method import Augmentation, Batch, Method, Training
 from reidlib.papers.multiguided import evaluation
 from reidlib.papers.multiguided.configuration import DENSE, MultiGuidedConfig, starts_from
 from reidlib.papers.multiguided.data import data, label_codes, usable
-from reidlib.papers.multiguided.networks import Classifier, Ensemble, Segmenter, extractor
-from reidlib.papers.multiguided.objectives import classification, extraction, segmentation_terms, term_weights
+from reidlib.papers.multiguided.networks import Classifier, Ensemble, extractor, segmenter
+from reidlib.papers.multiguided.objectives import classification, extraction, segmentation, term_weights
+from reidlib.segmentation import predict
 from reidlib.train import Schedule
 
 WARMUP, DROPS = 1 / 12, (4 / 12, 7 / 12)  # of a training's length: 10, 40 and 70 of 120 epochs
@@ -45,7 +46,8 @@ def steps(config: MultiGuidedConfig) -> int:
 
 def identities(config: MultiGuidedConfig) -> int:
     """Identities a batch of a run."""
-    return config.identities_dense if config.learning == "extractor" and config.extractor in DENSE else config.identities
+    dense = config.learning == "extractor" and config.extractor in DENSE
+    return config.identities_dense if dense else config.identities
 
 
 def batch_size(config: MultiGuidedConfig) -> int:
@@ -106,7 +108,7 @@ def _predicted_masks(config: MultiGuidedConfig, training: Training) -> Tensor:
     state = torch.load(training.starts[0], map_location=config.device, weights_only=True)
     for name, child in psp.named_children():
         child.load_state_dict(state[name])
-    return segmentation.predicted(psp.pspnet, training.store, training.rows, device=config.device)
+    return predict(psp, training.store, training.rows, device=config.device)
 
 
 def toy_beside(config: MultiGuidedConfig) -> dict[str, Tensor]:
@@ -123,14 +125,14 @@ def objective(config: MultiGuidedConfig) -> Callable[[nn.Module, Batch], dict[st
     if config.learning == "extractor":
         return partial(extraction, config=config)
     if config.learning == "segmenter":
-        return segmentation_terms
+        return segmentation
     return partial(classification, attribute=config.learning.removeprefix("classifier_"))
 
 
 def network(config: MultiGuidedConfig, found: Mapping[str, Any]) -> nn.Module:
     """The network of a run for the data's identities, colours and types."""
     if config.learning == "segmenter":
-        return Segmenter(config)
+        return segmenter(config)
     makers = {"ensemble": Ensemble, "extractor": extractor}
     return makers.get(config.learning, Classifier)(config, found)
 

@@ -1,4 +1,4 @@
-"""The networks: an extractor, AGN (Fig. 2), a classifier of one attribute, and an ensemble of them all (section 3.1)."""
+"""The networks: an extractor, AGN (Fig. 2), a classifier of one attribute, and an ensemble (sections 3.1 and 3.2)."""
 
 from __future__ import annotations
 
@@ -9,11 +9,13 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from reidlib import backbones, segmentation
+from reidlib import backbones
 from reidlib.config import DOWNLOADS
 from reidlib.papers.multiguided.configuration import ATTRIBUTES, MultiGuidedConfig
+from reidlib.segmentation import Segmenter
 
 BRANCHES = ("f_id", "f_color", "f_type")  # of AGN
+PSPNETS = {"resnet18": (3, 64), "resnet50": (5, 512)}  # stages of the encoder that are run, channels of the map
 CENTER_RATE = 0.5  # of the centres' own updates (Wen et al. 2016)
 
 
@@ -134,21 +136,6 @@ class Classifier(nn.Module):
         return self.head(self.trunk(images))
 
 
-class Segmenter(nn.Module):
-    """PSPNet: ``[N, 3, S, S]`` → logits of vehicle against background, a number a pixel, ``[N, S·S]``.
-
-    Args:
-        config: which encoder.
-    """
-
-    def __init__(self, config: MultiGuidedConfig) -> None:
-        super().__init__()
-        self.pspnet = segmentation.pspnet(config.encoder)
-
-    def forward(self, images: Tensor) -> Tensor:
-        return self.pspnet(images).flatten(1)
-
-
 class Ensemble(nn.Module):
     """Extractors side by side, and the classifiers of the attribute constraint if it is theirs.
 
@@ -168,7 +155,7 @@ class Ensemble(nn.Module):
             self.classifiers.update({kind: Classifier(config.but(learning=kind), data) for kind in kinds})
 
     def forward(self, images: Tensor) -> Tensor:
-        """The members' signatures side by side, each times its share; of unit length. ``[N, 3, S, S]`` → ``[N, ΣD]``."""
+        """The members' signatures side by side, each times its share; of unit length, ``[N, ΣD]``."""
         parts = [member.signature(images, self.feature) for member in self.members.values()]
         return torch.cat([share * part for share, part in zip(self.shares, parts, strict=True)], 1)
 
@@ -177,6 +164,12 @@ class Ensemble(nn.Module):
         if not self.classifiers:
             return self.members["agn"].predicted(images)
         return torch.stack([part(images).argmax(1) for part in self.classifiers.values()], 1)
+
+
+def segmenter(config: MultiGuidedConfig) -> Segmenter:
+    """The PSPNet."""
+    depth, channels = PSPNETS[config.encoder]
+    return Segmenter(config.encoder, depth=depth, channels=channels)
 
 
 def extractor(config: MultiGuidedConfig, data: Mapping[str, Any]) -> Extractor:

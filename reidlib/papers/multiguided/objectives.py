@@ -5,10 +5,12 @@ from __future__ import annotations
 import torch.nn.functional as F
 from torch import Tensor
 
-from reidlib import losses, segmentation
+from reidlib import losses
 from reidlib.method import Batch
 from reidlib.papers.multiguided.configuration import MultiGuidedConfig
-from reidlib.papers.multiguided.networks import Classifier, Extractor, Segmenter
+from reidlib.papers.multiguided.networks import Classifier, Extractor
+from reidlib.segmentation import Segmenter
+from reidlib.segmentation import losses as losses_of_masks
 
 COLUMNS = {"identity": 0, "color": 1, "type": 2}  # of a batch's labels
 
@@ -34,9 +36,9 @@ def classification(network: Classifier, batch: Batch, attribute: str) -> dict[st
     return {attribute: cross_entropy(network(batch.images), batch.labels[:, COLUMNS[attribute]])}
 
 
-def segmentation_terms(network: Segmenter, batch: Batch) -> dict[str, Tensor]:
-    """The PSPNet's loss on masks that moved with their pictures."""
-    return {"segmentation": segmentation.loss(network.pspnet(batch.images), batch.beside["mask"])}
+def segmentation(network: Segmenter, batch: Batch) -> dict[str, Tensor]:
+    """The PSPNet's terms on masks that moved with their pictures."""
+    return losses_of_masks(network.maps(batch.images), batch.beside["mask"])
 
 
 def cross_entropy(logits: Tensor, labels: Tensor) -> Tensor:
@@ -48,10 +50,8 @@ def cross_entropy(logits: Tensor, labels: Tensor) -> Tensor:
 def term_weights(config: MultiGuidedConfig) -> dict[str, float]:
     """Factor of each term in the total (eq. 4, 5); 0 for those that are logged and not learnt."""
     if config.learning == "segmenter":
-        return {"segmentation": 1.0}
+        return {"bce": 1.0, "dice": 1.0}
     if config.learning != "extractor":
         return {config.learning.removeprefix("classifier_"): 1.0}
     weights = {"identity": 1.0, "triplet": config.triplet_weight, "center": config.center_weight}
     return weights | (dict.fromkeys(("color", "type"), config.attribute_weight) if config.extractor == "agn" else {})
-
-
