@@ -26,7 +26,7 @@ class Segmenter(nn.Module):
     the image's side.
 
     Args:
-        encoder: a ResNet by name, such as ``resnet18`` or ``resnet50``.
+        encoder: a ResNet by name, such as ``resnet18`` or ``resnet50``; one of timm's with ``tu-`` before its name.
         depth: how many of its five halvings are run; from the fourth on convolutions are dilated instead.
         channels: of the map that the pyramid is joined into.
         dropout: of whole channels of that map.
@@ -37,13 +37,15 @@ class Segmenter(nn.Module):
 
     def __init__(self, encoder: str = "resnet18", *, depth: int = 3, channels: int = 64, dropout: float = 0.1) -> None:
         super().__init__()
-        if not encoder.startswith("resnet") or depth not in UNUSED:
-            raise ValueError(f"encoder = {encoder!r}, depth = {depth}: allowed are resnet18 to resnet152 and 3 to 5")
+        if "resnet" not in encoder or depth not in UNUSED:
+            raise ValueError(
+                f"encoder = {encoder!r}, depth = {depth}: allowed are ResNets, such as resnet18, and 3 to 5"
+            )
         model = smp.PSPNet(
             encoder, encoder_weights=None, encoder_depth=depth, psp_out_channels=channels, psp_dropout=dropout,
             upsampling=STRIDE, output_stride=STRIDE,
         )  # fmt: skip
-        for stage in UNUSED[depth]:
+        for stage in () if encoder.startswith("tu-") else UNUSED[depth]:
             setattr(model.encoder, stage, nn.Identity())
         self.encoder, self.decoder, self.head = model.encoder, model.decoder, model.segmentation_head
         self.to(memory_format=torch.channels_last)
