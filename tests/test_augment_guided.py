@@ -1,5 +1,7 @@
 """The multi-guided augmentation on pixels: what must change changes, nothing else does, each sample by itself."""
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 import torch
@@ -9,6 +11,8 @@ from test_augment import pictures
 
 from reidlib.augment import MEAN, Guided, median_side, normalise, parts, pixels
 from reidlib.augment.guided import AREA, RATIO, erased_boxes
+from reidlib.method import batches
+from reidlib.papers import mlsl
 from reidlib.sampler import generator
 
 OFF = {"pad": 0.0, "shrink": 0.0, "substitute": 0.0, "erase": 0.0}
@@ -259,6 +263,19 @@ def test_boxes_are_drawn_over_their_whole_range():
     assert share.min() < 0.03 and share.max() > 0.39 and ratio.min() < 0.35 and ratio.max() > 3.1
     assert abs(share.mean() - 0.2) < 0.02
     assert x.min() == 0 and y.min() == 0 and (x + w).max() == 100 and (y + h).max() == 100
+
+
+def test_a_batch_holds_the_masks_as_its_images_show_them():
+    config, count = mlsl.MLSLConfig(profile="smoke", learning="feature", batch=8), 20
+    known = beside(count, 16)
+    images = known["mask"].unsqueeze(3).expand(-1, -1, -1, 3).contiguous()
+    labels = torch.arange(count)[:, None] % 5
+    method = replace(mlsl.METHOD, augment=lambda config: Guided(**{**OFF, "pad": 0.2, "flip": True}).with_masks)
+    feed = batches(method, config, lambda places: images[places], torch.arange(count), labels.repeat(1, 3), known)
+    for step in range(3):
+        batch = feed(step)
+        assert batch.images.shape[0] == len(batch.labels) == len(batch.beside["mask"]) == len(batch.beside["size"])
+        assert torch.equal(pixels(batch.images)[..., 0], batch.beside["mask"])
 
 
 # --- the rest
