@@ -119,7 +119,9 @@ def test_refusals(options, error, words):
 
 def test_weights_of_another_trunk_are_refused(tmp_path):
     (tmp_path / "w.pth").write_bytes(b"")
-    with pytest.raises(ValueError, match="'small' has no ImageNet weights for weights = .* googlenet, .*vgg_cnn_m_1024"):
+    with pytest.raises(
+        ValueError, match="'small' has no ImageNet weights for weights = .* googlenet, .*vgg_cnn_m_1024"
+    ):
         backbones.build("small", weights=str(tmp_path / "w.pth"))
 
 
