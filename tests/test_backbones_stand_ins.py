@@ -123,6 +123,8 @@ def test_dense_links_are_kept(name, blocks, growth):
         assert {after - before for before, after in zip(channels, channels[1:], strict=False)} <= growth
         assert channels == sorted(set(channels)), "channels grow"
     assert found[-1] == (built(name).dim, side(name)), "all that a block found is in the feature"
+    with torch.no_grad():
+        assert built(name).maps(torch.randn(1, 3, 64, 64)).min() == 0, "normalised and rectified once more at the end"
     assert not concatenations("small") and not concatenations("resnet50")
 
 
