@@ -21,7 +21,10 @@ def convolutions(network):
 @pytest.mark.parametrize(
     "name, dim, size",
     [("small", 128, 64), ("small", 128, 32), ("digits", 2, 28), ("mobilenet_v1", 1024, 64),
-     ("vgg_cnn_m_1024", 4096, 64), ("vgg_cnn_m_1024", 4096, 41), ("googlenet", 1024, 64), ("googlenet", 1024, 32)],
+     ("vgg_cnn_m_1024", 4096, 64), ("vgg_cnn_m_1024", 4096, 41), ("googlenet", 1024, 64), ("googlenet", 1024, 32),
+     ("resnet50", 2048, 64), ("resnet50", 2048, 16), ("resnet50_ibn", 2048, 33), ("densenet161", 2208, 64),
+     ("densenet161", 2208, 29), ("hrnet_w18", 2048, 64), ("small_ibn", 128, 64), ("small_dense", 128, 64),
+     ("small_hr", 128, 64), ("small_ibn", 128, 16), ("small_dense", 128, 17), ("small_hr", 128, 19)],
 )  # fmt: skip
 def test_images_become_features(name, dim, size):
     trunk = backbones.build(name, image_size=size).eval()

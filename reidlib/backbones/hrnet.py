@@ -19,7 +19,7 @@ def hrnet_w18(*, pretrained: bool = False, weights: str | None = None) -> Trunk:
     of its normalisation is batch normalisation, as the paper says.
 
     Args:
-        pretrained: start from timm's ImageNet weights, which it downloads.
+        pretrained: start from the authors' own ImageNet weights (timm's tag ``ms_in1k``), which timm downloads.
         weights: a local file with timm's names, which are the authors'; its classifier may be there and is left out.
 
     Raises:
@@ -27,7 +27,7 @@ def hrnet_w18(*, pretrained: bool = False, weights: str | None = None) -> Trunk:
         FileNotFoundError: ``weights`` is no file.
     """
     download = pretrained and not weights
-    model = timm.create_model("hrnet_w18", pretrained=download, num_classes=0, global_pool="")
+    model = timm.create_model("hrnet_w18.ms_in1k", pretrained=download, num_classes=0, global_pool="")
     if weights:
         load_weights(model, weights, ignored=(HEAD,))
     return Trunk(model, DIM)
