@@ -15,7 +15,8 @@ from reidlib.papers.multiguided.configuration import ATTRIBUTES, MultiGuidedConf
 from reidlib.segmentation import Segmenter
 
 BRANCHES = ("f_id", "f_color", "f_type")  # of AGN
-PSPNETS = {"resnet18": (3, 64), "resnet50": (5, 512)}  # stages of the encoder that are run, channels of the map
+# Stages of the encoder that are run, and channels of the map, by encoder.
+PSPNETS = {"tu-test_resnet": (3, 64), "resnet18": (3, 64), "resnet50": (5, 512)}
 CENTER_RATE = 0.5  # of the centres' own updates (Wen et al. 2016)
 
 
