@@ -1,6 +1,7 @@
 """The segmenter: its shapes, its losses and its score against plain formulas, and that it learns from pixels."""
 
 import math
+import socket
 
 import numpy as np
 import pandas as pd
@@ -53,7 +54,7 @@ def test_the_light_one_has_no_parameter_that_it_does_not_use(light):
     light.train()
     light.maps(torch.randn(4, 3, 32, 32)).sum().backward()
     assert all(p.grad is not None for p in light.parameters())
-    assert sum(p.numel() for p in light.parameters()) < 1_000_000
+    assert sum(p.numel() for p in light.parameters()) < 100_000
     assert list(dict(light.named_children())) == ["encoder", "decoder", "head"]
 
 
@@ -142,7 +143,7 @@ def test_it_learns_to_tell_a_bright_vehicle_from_its_background():
     torch.manual_seed(0)
     network = Segmenter(channels=16)
     optimizer = torch.optim.AdamW(network.parameters(), lr=3e-3)
-    before = None
+    before = 0.0
     for _ in range(25):
         found = losses(network.maps(images[:32]), masks[:32])
         before = before or found["bce"].item()
@@ -152,11 +153,14 @@ def test_it_learns_to_tell_a_bright_vehicle_from_its_background():
     network.eval()
     with torch.no_grad():
         held = iou(network.maps(images[32:]), masks[32:]).mean()
-    assert float(found["bce"]) < before / 2 and held > 0.6
+    assert found["bce"].item() < before / 2 and held > 0.6
 
 
 def test_nothing_is_downloaded(monkeypatch):
-    asked = []
-    monkeypatch.setattr(segmentation.smp.encoders, "hf_hub_download", lambda *args, **options: asked.append(args))
-    Segmenter(channels=16)
-    assert not asked
+    def refuse(*_):
+        raise OSError("no network here")
+
+    monkeypatch.setattr(socket.socket, "connect", refuse)
+    torch.manual_seed(0)
+    kernels = [next(Segmenter(encoder).parameters()) for encoder in (segmentation.LIGHT, "resnet18", "resnet18")]
+    assert not torch.equal(kernels[1], kernels[2]), "random weights"
