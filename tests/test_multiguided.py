@@ -343,10 +343,11 @@ def dataset(color=True, kind=True, mask=True, track=True, simulated=True):
 @pytest.mark.parametrize("known, run, said", [
     ({"color": False}, {"learning": "classifier_color"}, "lacks the column 'color'"),
     ({"kind": False}, {"learning": "extractor", "extractor": "agn"}, "= 'agn': the dataset lacks the column 'type'"),
-    ({"kind": False}, {"members": ["res50"]}, "lacks the column 'type' for the training images"),
+    ({"kind": False}, {"members": ["res50"]}, "lacks the column 'type' for training images"),
     ({"color": False}, {"members": ["agn"], "constraint": False}, "leave out agn"),
     ({"mask": False}, {"members": ["dense161bs"], "constraint": False}, "lacks the column 'mask'"),
     ({"mask": False}, {"learning": "extractor", "extractor": "dense161bs", "masks": "given"}, "leave dense161bs out"),
+    ({}, {"learning": "extractor", "extractor": "dense161bs", "masks": "given"}, "lacks the column 'mask'"),
     ({"mask": False}, {"learning": "segmenter"}, "learning = 'segmenter': the dataset lacks the column 'mask'"),
     ({"track": False}, {"members": ["res50"], "constraint": False}, "'both': the dataset lacks the column 'track_id'"),
     ({"simulated": False}, {"members": ["res50"], "constraint": False}, "simulated = True: it has no simulated"),
@@ -448,7 +449,7 @@ def test_the_whole_system_leaves_a_whole_record(whole):
     for shown in whole.exhibits["reranked"]:
         assert len(shown["before"]) == len(shown["after"]) == 10 and 0 <= shown["ap_after"] <= 1
     for curve in whole.exhibits["thresholds"].values():
-        assert len(curve) == 9 and curve["0"] == whole.exhibits["thresholds"]["queries"]["0"]
+        assert len(curve) == 10 and curve["0"] == whole.exhibits["thresholds"]["queries"]["0"]
     assert whole.cost["iterations"] == 0 and whole.history["iteration"] == []
 
 

@@ -31,7 +31,7 @@ def test_rows_keep_their_meaning_around_another_configuration():
     assert whole.learning == "ensemble" and whole.members == EXTRACTORS and whole.constraint and whole.width == 64
     assert runs["Res50 without erasing"][0].shrink == 0.5 and runs["Res50 without erasing"][0].erase == 0
     assert [config.seed for config in runs["PSPNet"]] == [3, 4]
-    assert [config.seed for config in runs["theta 0.2"]] == [3, 4][: multiguided.SWEPT_SEEDS]
+    assert [config.seed for config in runs["theta 0.4"]] == [3, 4][: multiguided.SWEPT_SEEDS]
 
 
 def test_table_2_adds_one_extractor_a_row_in_the_papers_order():

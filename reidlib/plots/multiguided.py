@@ -60,23 +60,24 @@ def pulls() -> Figure:
 
 @styled
 def thresholds(curves: Sequence[Mapping[str, Mapping[str, float]]], chosen: Mapping[str, float]) -> Figure:
-    """mAP on training vehicles against θ, one panel a use of it: thin lines are seeds, the dotted one is the default.
+    """mAP on training vehicles against θ, by use of it: thin lines are seeds, the dotted one is the θ in use.
 
     Args:
-        curves: the ``thresholds`` exhibit of records, one a seed: by ``queries`` or ``tracks``, θ → mAP.
+        curves: the ``thresholds`` exhibit of records, one a seed: by ``queries``, ``tracks`` or ``both``, θ → mAP.
         chosen: the θ in use, by the same names.
     """
     if not curves:
         return blank(NO_RUNS)
-    made, axes = panels(2, 3.0, sharey=True)
-    titles = {"queries": "queries nearer than θ are grouped", "tracks": "images nearer than θ bring their track"}
+    made, axes = panels(3, 2.9, sharey=True)
+    titles = {"queries": "grouping queries", "tracks": "inserting tracks", "both": "both, with one θ"}
     for index, (axis, (name, title)) in enumerate(zip(axes, titles.items(), strict=True)):
         values = [float(theta) for theta in curves[0][name]]
         lines = np.array([[100 * curve[name][theta] for theta in curves[0][name]] for curve in curves])
         for line in lines:
             axis.plot(values, line, color=COLORS[index], lw=0.7, alpha=0.35)
         axis.plot(values, lines.mean(0), color=COLORS[index], ls=DASHES[index], marker="o", ms=4)
-        axis.axvline(chosen[name], color=SOFT, ls=":", lw=1.2)
+        if name in chosen:
+            axis.axvline(chosen[name], color=SOFT, ls=":", lw=1.2)
         axis.set(xlabel="θ, in mean distances", title=title)
     axes[0].set_ylabel("mAP on training vehicles, %")
     return made

@@ -51,14 +51,17 @@ class MultiGuidedConfig(Config):
                   "identities_dense": 4, "images": 2, "iterations": 8, "iterations_classifier": 8,
                   "iterations_segmenter": 6, "device": "cpu"},
         "quick": {"preset": "small_simulated", "image_size": 64, "width": 256, "shrink_above": 48, "identities": 16,
-                  "identities_dense": 16, "iterations": 240, "iterations_classifier": 120,
-                  "iterations_segmenter": 100, "device": "cpu"},
+                  "identities_dense": 16, "iterations": 300, "iterations_classifier": 200,
+                  "iterations_segmenter": 150, "device": "cpu"},
         "paper": {"preset": "veri_simulated", "image_size": 320, "trunks": "exact", "pretrained": True,
                   "encoder": "resnet50", "iterations": 107_400, "iterations_classifier": 20_000,
                   "iterations_segmenter": 20_000, "rate": 3.5e-4, "rate_classifier": 3.5e-4,
                   "rate_segmenter": 3.5e-4},
     }  # fmt: skip
 
+    weights: str | None = Field(
+        None, description="local file of IBN-Net's weights of ResNet-50-IBN, which res50 and agn start from"
+    )
     learning: Kind = Field(
         "ensemble", description="one feature extractor, a classifier of colours or types, the PSPNet that segments "
         "vehicles, or the whole system: an ensemble of extractors with its post-processing"
@@ -106,9 +109,11 @@ class MultiGuidedConfig(Config):
     groups: Literal["both", "queries", "tracks", "none"] = Field(
         "both", description="group re-ranking: near queries share a feature, near images bring their tracks"
     )
-    theta_query: float = Field(0.4, ge=0, le=100, description="queries nearer than this are grouped, in mean distances")
+    theta_query: float = Field(
+        0.25, ge=0, le=100, description="queries nearer than this are grouped, in mean distances"
+    )
     theta_gallery: float = Field(
-        0.4, ge=0, le=100, description="images nearer than this bring their track, in mean distances"
+        0.25, ge=0, le=100, description="images nearer than this bring their track, in mean distances"
     )
     reciprocal: bool = Field(False, description="k-reciprocal encoding instead of Euclidean distance")
     k1: int = Field(20, ge=1, le=10**4, description="neighbours of the k-reciprocal encoding")
@@ -118,11 +123,11 @@ class MultiGuidedConfig(Config):
     identities_dense: int = Field(24, ge=2, le=4096, description="identities a batch of the DenseNets")
     images: int = Field(4, ge=2, le=256, description="images of each identity in a batch")
     iterations: int = Field(
-        240, ge=1, le=10**7, description="steps of an extractor; DenseNets with fewer identities take more, so that "
+        300, ge=1, le=10**7, description="steps of an extractor; DenseNets with fewer identities take more, so that "
         "all see as many images"
     )  # fmt: skip
-    iterations_classifier: int = Field(120, ge=1, le=10**7, description="steps of a classifier")
-    iterations_segmenter: int = Field(100, ge=1, le=10**7, description="steps of the PSPNet")
+    iterations_classifier: int = Field(200, ge=1, le=10**7, description="steps of a classifier")
+    iterations_segmenter: int = Field(150, ge=1, le=10**7, description="steps of the PSPNet")
     rate: float = Field(2e-3, gt=0, le=10, description="highest learning rate of an extractor")
     rate_classifier: float = Field(2e-3, gt=0, le=10, description="highest learning rate of a classifier")
     rate_segmenter: float = Field(3e-3, gt=0, le=10, description="highest learning rate of the PSPNet")

@@ -56,6 +56,7 @@ class Facts:
         identities: number of vehicles.
         colors, types: names that stand for the codes 0, 1, ….
         masked: whether real training images of more vehicles than are held out have masks.
+        all_masked: whether all training images have masks.
         tracked: whether some gallery image has a track.
         simulated: number of simulated images.
     """
@@ -65,6 +66,7 @@ class Facts:
     colors: tuple[str, ...]
     types: tuple[str, ...]
     masked: bool
+    all_masked: bool
     tracked: bool
     simulated: int
 
@@ -87,6 +89,7 @@ def _facts(dataset: str, root: str | None, preset: str, seed: int, simulated: bo
         colors=names["color"],
         types=names["type"],
         masked=masked > 2,
+        all_masked=bool(rows["mask"].notna().all()),
         tracked=bool(manifest.rows("gallery")["track_id"].notna().any()),
         simulated=int(is_simulated(rows).sum()),
     )
@@ -107,11 +110,11 @@ def data(config: Config) -> dict[str, Any]:
 
 def _check(config: MultiGuidedConfig, found: Facts) -> None:
     """Refuse a run that needs what is not there, before anything is computed."""
-    lacking = dict.fromkeys(column for column in _needed(config) if not _there(column, found))
-    for column in lacking:
+    if lacking := [column for column in _needed(config) if not _there(config, column, found)]:
+        column = lacking[0]
         raise ConfigError(
             f"{found.name} is refused for {_described(config)}: the dataset lacks the column {column!r} "
-            f"{'in its gallery' if column == 'track_id' else 'for the training images that it would learn from'}; "
+            f"{'in its gallery' if column == 'track_id' else 'for training images that it would learn from'}; "
             f"{REMEDIES[column]}"
         )
     if config.simulated and not found.simulated:
@@ -143,9 +146,11 @@ def _needed(config: MultiGuidedConfig) -> tuple[str, ...]:
     return ("mask",) if config.learning == "segmenter" else (config.learning.removeprefix("classifier_"),)
 
 
-def _there(column: str, found: Facts) -> bool:
+def _there(config: MultiGuidedConfig, column: str, found: Facts) -> bool:
+    """Whether a column says enough: a PSPNet needs some masks, background substitution by given masks needs all."""
+    masked = found.all_masked if config.learning == "extractor" and config.masks == "given" else found.masked
     known = {"color": len(found.colors) > 1, "type": len(found.types) > 1}
-    return {**known, "mask": found.masked, "track_id": found.tracked}[column]
+    return {**known, "mask": masked, "track_id": found.tracked}[column]
 
 
 def _described(config: MultiGuidedConfig) -> str:

@@ -66,7 +66,7 @@ def measures(config: MultiGuidedConfig, trained: Trained) -> dict[str, dict[str,
         plain = protocols.evaluate("aicity2020", features.features, features.table)
         return {"plain": outcome.score_fields(plain)}
     found = {}
-    if config.learning == "extractor" and trained.dataset.read_mask:
+    if config.learning == "extractor" and _tested(trained)["mask"].notna().all():
         found["other backgrounds"] = outcome.score_fields(_among_other_backgrounds(trained))
     return found | _accuracies(config, trained)
 
@@ -82,9 +82,10 @@ def exhibits(config: MultiGuidedConfig, trained: Trained) -> dict[str, Any] | No
     rows = rows[~is_simulated(rows)].reset_index(drop=True)
     vehicles = np.random.default_rng(0).permutation(np.sort(rows["vehicle_id"].unique()))[:TUNED]
     rows = rows[rows["vehicle_id"].isin(vehicles)].reset_index(drop=True)
+    known = rows["track_id"].notna().any()
     curves = {
         name: {f"{theta:g}": round(mAP, 4) for theta, mAP in curve.items()}
-        for name, curve in thresholds(trained.embed(rows).features, rows).items()
+        for name, curve in (thresholds(trained.embed(rows).features, rows) if known else {}).items()
     }
     return {"reranked": _before_and_after(config, trained), "thresholds": curves}
 

@@ -16,7 +16,7 @@ from reidlib.metrics import Distances
 from reidlib.papers.multiguided.configuration import ATTRIBUTES, MultiGuidedConfig
 from reidlib.protocols import Reranking
 
-THETAS = (0.0, 0.1, 0.2, 0.3, 0.4, 0.5, 0.6, 0.7, 0.8)  # that :func:`thresholds` tries, in mean distances
+THETAS = (0.0, 0.1, 0.2, 0.25, 0.3, 0.4, 0.5, 0.6, 0.7, 0.8)  # that :func:`thresholds` tries, in mean distances
 
 
 def reranking(config: MultiGuidedConfig, attributes: pd.DataFrame | None) -> Reranking | None:
@@ -68,7 +68,7 @@ def _plain(query: Tensor, gallery: Tensor) -> Distances:
 
 
 def thresholds(features: Tensor, rows: pd.DataFrame, thetas: Sequence[float] = THETAS) -> dict[str, dict[float, float]]:
-    """mAP over the first 100 for each θ, once as the queries' and once as the tracks': what θ is chosen by.
+    """mAP over the first 100 for each θ, as the queries', as the tracks' and as that of both: what θ is chosen by.
 
     Args:
         features: signatures ``[N, D]`` of *training* images.
@@ -76,21 +76,19 @@ def thresholds(features: Tensor, rows: pd.DataFrame, thetas: Sequence[float] = T
         thetas: in mean distances.
 
     Returns:
-        ``{"queries": {θ: mAP}, "tracks": {θ: mAP}}``, fractions of 1.
+        ``{"queries": {θ: mAP}, "tracks": {θ: mAP}, "both": {θ: mAP}}``, fractions of 1.
     """
     first = ~rows.duplicated(["vehicle_id", "camera_id"]).to_numpy()
     table = pd.concat([rows[first].assign(split="query"), rows.assign(split="gallery")], ignore_index=True)
     both = torch.cat([features[torch.as_tensor(np.flatnonzero(first))], features])
     found: dict[str, dict[float, float]] = {}
-    for groups, name in (("queries", "theta_query"), ("tracks", "theta_gallery")):
+    for groups in ("queries", "tracks", "both"):
         settings = MultiGuidedConfig(constraint=False, groups=groups)
-        found[groups] = {
-            theta: protocols.evaluate(
-                "aicity2020", both, table,
-                distance=reranking(settings.model_copy(update={name: theta}), None),
-            ).mAP
-            for theta in thetas
-        }  # fmt: skip
+        found[groups] = {}
+        for theta in thetas:
+            tried = settings.model_copy(update={"theta_query": theta, "theta_gallery": theta})
+            scores = protocols.evaluate("aicity2020", both, table, distance=reranking(tried, None))
+            found[groups][theta] = scores.mAP
     return found
 
 
