@@ -20,7 +20,7 @@ from reidlib.papers.multiguided.data import label_codes, usable
 STEPS = {
     "other background": {"extractor": "dense161bs", "substitute": 1.0, "shrink": 0.0, "erase": 0.0, "pad": 0.0},
     "shrunk": {"extractor": "res50", "shrink": 1.0, "erase": 0.0, "pad": 0.0},
-    "padded and cropped": {"extractor": "res50", "shrink": 0.0, "erase": 0.0},
+    "cropped": {"extractor": "res50", "shrink": 0.0, "erase": 0.0},
     "erased": {"extractor": "res50", "shrink": 0.0, "erase": 1.0, "pad": 0.0},
 }
 
