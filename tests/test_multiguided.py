@@ -11,7 +11,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from torch import nn
 
-from reidlib import datasets, outcome, runs
+from reidlib import datasets, outcome, pool, runs
+from reidlib.__main__ import main
 from reidlib.config import ConfigError, configure
 from reidlib.datasets.simulated import is_simulated
 from reidlib.manifest import COLUMNS, Dataset, Manifest
@@ -376,6 +377,24 @@ def test_what_needs_nothing_that_is_lacking_runs(known, run, monkeypatch):
     found = EXPERIMENT.data(MultiGuidedConfig(**{"identities": 4, "identities_dense": 4, **run}))
     assert found["identities"] == 6 - 2 * (run.get("simulated") is False)
     assert found["colors"] == ([] if known.get("color") is False else ["c0", "c1"])
+    data_of._facts.cache_clear()
+
+
+def test_the_command_line_stops_at_what_is_refused_and_leaves_out_other_rows(monkeypatch, capsys):
+    monkeypatch.setattr(datasets, "load", lambda config: dataset(mask=False))
+    carried_out = []
+    monkeypatch.setattr(pool, "run_all", lambda configs, experiment, plan: carried_out.extend(configs))
+    data_of._facts.cache_clear()
+    arguments = ["run", "multiguided", "--identities", "4", "--identities_dense", "4"]
+    assert main(arguments) == 2 and not carried_out
+    said = capsys.readouterr().err
+    assert "lacks the column 'mask'" in said and "leave dense161bs out of members" in said
+    assert main([*arguments, "--scope", "all", "--committed", "false"]) == 0
+    said = capsys.readouterr().err
+    assert "left out: given configuration: made up" in said and "left out: PSPNet" in said
+    assert {config.learning for config in carried_out} == {"ensemble", "extractor", "classifier_color",
+                                                           "classifier_type"}  # fmt: skip
+    assert not any("dense161bs" in config.members for config in carried_out if config.learning == "ensemble")
     data_of._facts.cache_clear()
 
 

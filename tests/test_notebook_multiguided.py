@@ -64,7 +64,6 @@ def test_ai_city_runs_without_masks_and_names_what_they_would_be_for(tmp_path):
 
 @pytest.mark.parametrize("name, value, said", [
     ("members", '["res50", "resnet"]', "each one of res50, agn, dense161bs, dense161, hrnet"),
-    ("dataset", "vehicle1m", "the system needs vehicles seen by cameras"),
     ("preset", "smoke", "it has no simulated training images"),
 ])  # fmt: skip
 def test_a_wrong_parameter_stops_it_before_anything_is_computed(name, value, said, tmp_path):
