@@ -43,7 +43,7 @@ def test_table_2_adds_one_extractor_a_row_in_the_papers_order():
 
 
 def test_rows_share_the_parts_that_they_start_from():
-    """All five seeds' rows rest on thirteen trainings a seed, and one more that is done once."""
+    """All five seeds' rows rest on fourteen trainings a seed, and one more that is done once."""
     runs = layout.configurations(multiguided.rows("all"), MultiGuidedConfig(), [0])
     waiting, trained = [configs[0] for configs in runs.values()], set()
     while waiting:
@@ -51,7 +51,7 @@ def test_rows_share_the_parts_that_they_start_from():
         waiting += starts_from(config)
         if config.learning != "ensemble":
             trained.add(config.fingerprint())
-    assert len(trained) == 14
+    assert len(trained) == 15
 
 
 def test_printed_numbers_stand_in_their_tables():
@@ -103,8 +103,17 @@ def test_a_single_thing_is_left_out_of_an_ingredients_row():
         if name != "Res50 alone":
             # What only the thing left out reads goes with it.
             assert set(changed) <= {"shrink", "shrink_above", "erase", "simulated", "center_weight", "center_on",
-                                    "triplet_weight", "margin"}  # fmt: skip
-            assert len(set(changed) - {"shrink_above", "margin"}) == 1, name
+                                    "triplet_weight", "margin", "iterations"}  # fmt: skip
+            assert len(set(changed) - {"shrink_above", "margin", "iterations"}) == 1, name
+
+
+def test_real_images_alone_are_also_seen_for_as_many_epochs():
+    for profile, share in (("quick", 0.5), ("paper", 36_935 / 229_085)):
+        base = MultiGuidedConfig(profile=profile, device="cpu")
+        runs = layout.configurations(multiguided.rows("all", profile), base, [0])
+        (less,), (same,) = runs[multiguided.FEWER_STEPS], runs["Res50 without simulated images"]
+        assert same.iterations == base.iterations and less.iterations == round(share * base.iterations)
+        assert not less.simulated and not same.simulated
 
 
 def test_an_ensembles_parts_are_rows_around_it():
