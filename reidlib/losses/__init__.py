@@ -1,8 +1,8 @@
 """Losses as pure functions of tensors; each names its paper and equation.
 
-:mod:`~reidlib.losses.pairs` holds MLSL's contrastive loss, :mod:`~reidlib.losses.sets` DRDL's triplet and coupled
-clusters losses, :mod:`~reidlib.losses.ranking` the coarse-to-fine ranking loss. The last two compare squared distances
-with a margin: :mod:`~reidlib.losses.hinge`.
+:mod:`~reidlib.losses.pairs` holds MLSL's contrastive loss, :mod:`~reidlib.losses.smoothing` AGNet's loss of pairs,
+:mod:`~reidlib.losses.sets` DRDL's triplet and coupled clusters losses, :mod:`~reidlib.losses.ranking` the
+coarse-to-fine ranking loss. The last two compare squared distances with a margin: :mod:`~reidlib.losses.hinge`.
 """
 
 from reidlib.losses.hinge import hinge, squared_distances
@@ -17,6 +17,7 @@ from reidlib.losses.sets import (
     set_triplets,
     triplet,
 )
+from reidlib.losses.smoothing import attribute_smoothing, pair_weights, share_attributes
 
 __all__ = [
     "CENTERS",
@@ -24,6 +25,7 @@ __all__ = [
     "NORMALISATIONS",
     "REDUCTIONS",
     "Relations",
+    "attribute_smoothing",
     "center_gradients",
     "coarse_to_fine",
     "contrastive",
@@ -34,10 +36,12 @@ __all__ = [
     "masked_mean",
     "nearest",
     "pair_distance",
+    "pair_weights",
     "ranking",
     "reduce_distance",
     "relations",
     "set_triplets",
+    "share_attributes",
     "squared_distances",
     "triplet",
 ]
