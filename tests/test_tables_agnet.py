@@ -2,6 +2,7 @@
 
 from itertools import pairwise
 
+import pandas as pd
 import pytest
 
 from reidlib.papers import agnet as method
@@ -25,19 +26,21 @@ def test_every_row_is_a_valid_configuration_of_its_own(profile):
     same = {"given configuration", "AGNet-ASL-All", "θ 0.3", "β 0.5", "α of eq. 6 0.1", "α of eq. 5 0.5", "ω 0"}
     assert len({prints[name] for name in same}) == 1
     assert prints["β 0"] == prints["AGNet-CE-All"]
-    if profile == "quick":
-        rate = next(f"rate {rate:g}" for rate in agnet.RATES if rate == base.rate)
-        assert prints.pop(rate) not in prints.values(), "tuning is never a run of a table of results"
-    assert len(set(prints.values())) == len(prints) - (len(same) - 1) - 1 - (STR_SWEPT := agnet.STR.name in prints) * (
-        f"ω {agnet.STR_WEIGHT:g}" in prints
-    ), STR_SWEPT
+    assert prints[f"ω {agnet.STR_WEIGHT:g}"] == prints["AGNet-ASL-All+STR"]
+    twice = len(same) - 1 + 2
+    assert len(set(prints.values())) == len(prints) - twice
 
 
 def test_tuning_never_sees_a_test_vehicle_and_is_of_the_scale_that_it_tunes():
     tuned = [*agnet.RATE_ROWS, agnet.HELD_ROW]
     assert all(row.changes["held_out"] == agnet.HELD_OUT and row.own for row in tuned)
     assert all(row.changes["held_out"] == 0 for table in agnet.tables("paper") for row in table.rows if row.changes)
-    assert agnet.STR_WEIGHT in agnet.WEIGHTS and AGNetConfig().rate in agnet.RATES
+    base, used = AGNetConfig(), ("optimizer", "schedule", "rate")
+    quick = {name: getattr(base, name) for name in used}
+    for row, name in ((agnet.ALONE, "Only-ID"), (agnet.CE, "AGNet-CE")):
+        rivals = [each.changes for each in agnet.RATE_ROWS if each.name.startswith(name)]
+        assert {**row, **agnet.TUNED, **quick} in rivals, "what quick uses is one of those it was chosen from"
+    assert agnet.STR_WEIGHT in agnet.WEIGHTS
 
 
 def test_only_other_test_features_cost_no_training():
@@ -130,3 +133,19 @@ def test_sweeps_hold_the_default_and_lie_in_order():
     for values, name in ((agnet.THETAS, "theta"), (agnet.BETAS, "beta"), (agnet.ALPHAS, "alpha_smooth"),
                          (agnet.FUSIONS, "alpha_feature"), (agnet.WEIGHTS, "str_weight")):  # fmt: skip
         assert getattr(defaults, name) in values and all(a < b for a, b in pairwise(values))
+
+
+@pytest.mark.parametrize("alike", ["both", "either"])
+def test_kinds_of_pairs_are_counted_as_they_are_drawn(alike):
+    labels = [("a", "red", "van"), ("b", "red", "van"), ("c", "red", "bus"), ("d", None, "bus"), ("e", "blue", "van")]
+    rows = pd.DataFrame(
+        [one for one in labels for _ in range(2)], columns=["vehicle_id", "color", "type"], dtype="string"
+    )
+    shares = []
+    for v, c, t in labels:
+        others = [(c == oc, t == ot) for o, oc, ot in labels if o != v]
+        shares.append(sum((x and y) if alike == "both" else (x or y) for x, y in others) / len(others))
+    hard = 12 * sum(shares) / len(shares)
+    found = agnet.pair_kinds(AGNetConfig(pairs=16, positive=0.25, theta=0.4, alike=alike), rows)
+    assert [text.split(" of ")[0] for text in found.values()] == ["4.00", f"{hard:.2f}", f"{12 - hard:.2f}"]
+    assert [text.split("ε = ")[1] for text in found.values()] == ["0.6", "0.4", "0"]

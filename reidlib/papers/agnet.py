@@ -33,6 +33,8 @@ from reidlib.papers import agnet_measures
 from reidlib.papers.agnet_measures import kinds
 from reidlib.train import Schedule
 
+# What trains a trunk from scratch in some hundred steps; the paper's own training starts from ImageNet weights.
+SCRATCH = {"optimizer": "adamw", "schedule": "cosine", "rate": 2e-3}
 SIZES = ("small", "medium", "large", "largest")  # VehicleID's 800, 1600, 2400 and 3200 vehicles
 
 
@@ -43,8 +45,9 @@ class AGNetConfig(Config):
     """One run of AGNet. Defaults are the paper's method, AGNet-ASL-All; a profile sets the scale."""
 
     SCALES: ClassVar[Mapping[str, Mapping[str, Any]]] = {
-        "smoke": {"preset": "smoke", "image_size": 32, "width": 32, "iterations": 12, "pairs": 8, "device": "cpu"},
-        "quick": {"preset": "small", "image_size": 64, "width": 256, "iterations": 600, "rate": 0.05, "device": "cpu"},
+        "smoke": {"preset": "smoke", "image_size": 32, "width": 32, "iterations": 12, "pairs": 8, "device": "cpu",
+                  **SCRATCH},
+        "quick": {"preset": "small", "image_size": 64, "width": 256, "iterations": 600, "device": "cpu", **SCRATCH},
         "paper": {"preset": "veri", "image_size": 224, "backbone": "resnet50", "pretrained": True,
                   "iterations": 88_500},
     }  # fmt: skip
