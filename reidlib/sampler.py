@@ -214,6 +214,38 @@ class ModelSampler:
         return torch.from_numpy(self.order[image[np.argsort(vehicle, kind="stable")]])
 
 
+class IdentitySampler:
+    """P × K batches (multi-guided section 4.2): some images of each of some vehicles, so that each meets its own.
+
+    Vehicles of a batch differ, and each is as likely. A vehicle with fewer images than K gives all of them, and some
+    again: each as often as any other, or once more. A repeated image is its own positive; augmentation, drawn for
+    each place, tells the two apart.
+
+    Args:
+        vehicles: vehicle code of each image, ``[N]`` integers.
+        identities: P, vehicles a batch, at least 2: the paper's 64, or 24 for its largest trunk.
+        images: K, images a vehicle, at least 2.
+
+    Raises:
+        ValueError: a count below two, or fewer than P vehicles.
+    """
+
+    def __init__(self, vehicles: np.ndarray, *, identities: int = 64, images: int = 4) -> None:
+        _at_least(2, identities=identities, images=images)
+        self.order, self.start, self.size = _blocks(vehicles)
+        if identities > len(self.size):
+            raise ValueError(f"identities = {identities} is refused: allowed are 2 to {len(self.size)}, the vehicles")
+        self.identities, self.images = identities, images
+
+    def __call__(self, step: int, generator: torch.Generator) -> Tensor:
+        """Image indices ``[identities × images]``: those of a vehicle side by side."""
+        chosen = torch.randperm(len(self.size), generator=generator)[: self.identities].numpy()
+        size = self.size[chosen, None]
+        pool, begin = _shuffled(self.start[chosen], self.size[chosen], generator)
+        places = pool[begin[:, None] + np.arange(self.images) % size]  # [identities, images]
+        return torch.from_numpy(self.order[places.ravel()])
+
+
 def _at_least(least: int, **counts: int) -> None:
     for name, count in counts.items():
         if count < least:
