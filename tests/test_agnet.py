@@ -110,6 +110,21 @@ def test_each_variant_has_its_parts_alone():
     assert parts["full"] == {*parts["unmasked"], "mask", "guide"}
 
 
+def test_the_papers_own_network_takes_a_step_at_its_size():
+    config = AGNetConfig(profile="paper", pretrained=False, device="cpu", pairs=2)
+    made = agnet.build(config, {"identities": 576, "colors": 10, "types": 9})
+    sizes = {name: tuple(part.weight.shape) for name, part in made.named_children() if hasattr(part, "weight")}
+    assert sizes == {"identity": (576, 4096), "color": (10, 4096), "kind": (9, 4096), "verification": (2, 4096),
+                     "guide": (2048, 2048, 1, 1)}  # fmt: skip
+    batch = Batch(torch.randn(4, 3, 224, 224), torch.tensor([(0, 0, 0), (1, 1, 1), (0, 0, 0), (2, 1, 1)]))
+    assert made.trunk.maps(batch.images[:1]).shape == (1, 2048, 7, 7)
+    found = agnet.objective(config)(made, batch)
+    sum(agnet.term_weights(config)[name] * value for name, value in found.items()).backward()
+    slopes = [parameter.grad for parameter in made.parameters()]
+    assert all(slope is not None and slope.isfinite().all() for slope in slopes)
+    assert made.eval()(batch.images[:1]).shape == (1, 2 * 4096)
+
+
 # --- the objective
 
 
@@ -225,7 +240,8 @@ def test_the_rate_falls_after_two_thirds_and_the_papers_epochs_are_long():
     assert paper.iterations == 88_500 and abs(75 * 37_781 / 32 - 88_500) < 100
     longer = AGNetConfig(profile="paper", dataset="vehicleid").iterations
     assert longer == 185_000 and abs(75 * 78_956 / 32 - longer) < 100
-    plan = agnet.schedule(AGNetConfig(iterations=75, rate=0.1), 0)
+    assert (paper.optimizer, paper.schedule, paper.weight_decay, paper.pairs) == ("sgd", "steps", 5e-4, 16)
+    plan = agnet.schedule(paper.but(iterations=75), 0)
     assert [plan(step) for step in (0, 49, 50, 74)] == pytest.approx([0.1, 0.1, 0.01, 0.01])
 
 
