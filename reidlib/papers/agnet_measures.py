@@ -15,9 +15,9 @@ from reidlib.manifest import Dataset, Test, codes
 from reidlib.outcome import Trained
 
 WEIGHTS = (0.0, 0.2, 0.5, 1.0, 2.0, 4.0, 8.0)  # ω that held-out training vehicles may choose from
-DEPTHS, STRIPS = {"veri": 11, "vehicleid": 5}, 6  # Fig. 8
+DEPTHS, STRIPS = {"veri": 11, "vehicleid": 5}, 4  # Fig. 8
 NEAREST = 5  # neighbours of an image
-SEEN, MAP_POINTS, MASKED, PICTURES, CHANNELS = 2000, 600, 256, 6, 128  # at most so many are looked at, or kept
+SEEN, MAP_POINTS, MASKED, PICTURES, CHANNELS = 2000, 400, 256, 5, 128  # at most so many are looked at, or kept
 
 
 def kinds(rows: pd.DataFrame) -> pd.Series:
