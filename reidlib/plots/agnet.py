@@ -59,7 +59,7 @@ def embedding_map(points: Mapping[str, Sequence], purities: Mapping[str, Mapping
 
     Images whose label is unknown are left out of that panel; a paint's name is shown in its own colour.
     """
-    made, axes = panels(3, 3.5)
+    made, axes = panels(3, 3.9)
     x, y = np.asarray(points["x"], dtype=float), np.asarray(points["y"], dtype=float)
     for axis, (title, label) in zip(axes, (("identity", "vehicle"), ("color", "color"), ("type", "type")), strict=True):
         _labelled(axis, x, y, points[label], names=label != "vehicle")
