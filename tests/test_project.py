@@ -23,7 +23,7 @@ PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
 EVERYWHERE = {"config", "provenance"}
 STAGES = {
     "manifest", "render", "datasets", "images", "augment", "sampler", "losses", "backbones", "train", "embed",
-    "metrics", "protocols", "joint_bayesian", "rerank", "beside", "segmentation",
+    "metrics", "protocols", "joint_bayesian", "rerank", "beside", "segmentation", "neighbours",
 }  # fmt: skip
 RUNS = {"records", "runs", "pool"}
 PAPERS = STAGES | RUNS | {"outcome"}
@@ -48,6 +48,7 @@ LAYERS = {
     "protocols": {"manifest", "metrics"},
     "joint_bayesian": {"metrics"},
     "rerank": {"metrics"},
+    "neighbours": set(),
     "records": set(),
     "runs": {"records", "train"},
     "pool": {"records", "runs"},
