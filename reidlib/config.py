@@ -81,7 +81,9 @@ class Config(Strict):
         "rendered", "digits", "veri776", "vehicleid", "veriwild", "vehicle1m", "compcars", "aicity2020"
     ] = Field("rendered", description="which data")
     data_root: str | None = Field(None, description="folder of a dataset on disk; by default REIDLIB_DATA")
-    preset: Literal["smoke", "small", "veri"] = Field("small", description="size of the embedded vehicles")
+    preset: Literal["smoke", "small", "veri", "smoke_simulated", "small_simulated", "veri_simulated"] = Field(
+        "small", description="size of the embedded vehicles; and whether clean ones join them in training"
+    )
     data_seed: int = Field(0, ge=0, lt=2**31, description="seed of the embedded vehicles")
     digits_train: int = Field(0, ge=0, le=60000, description="only the first so many training digits; 0: all")
     digits_test: int = Field(0, ge=0, le=10000, description="only the first so many test digits; 0: all")

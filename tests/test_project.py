@@ -23,7 +23,7 @@ PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
 EVERYWHERE = {"config", "provenance"}
 STAGES = {
     "manifest", "render", "datasets", "images", "augment", "sampler", "losses", "backbones", "train", "embed",
-    "metrics", "protocols", "joint_bayesian", "rerank", "neighbours",
+    "metrics", "protocols", "joint_bayesian", "rerank", "beside", "segmentation", "neighbours",
 }  # fmt: skip
 RUNS = {"records", "runs", "pool"}
 PAPERS = STAGES | RUNS | {"outcome"}
@@ -36,12 +36,14 @@ LAYERS = {
     "datasets": {"manifest", "render"},
     "export": {"manifest", "datasets", "render"},
     "images": {"manifest"},
+    "beside": {"manifest", "images"},
     "augment": set(),
     "sampler": set(),
     "losses": set(),
     "backbones": set(),
     "train": set(),
     "embed": {"images", "augment"},
+    "segmentation": {"images", "augment"},
     "metrics": set(),
     "protocols": {"manifest", "metrics"},
     "joint_bayesian": {"metrics"},
