@@ -23,7 +23,7 @@ PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
 EVERYWHERE = {"config", "provenance"}
 STAGES = {
     "manifest", "render", "datasets", "images", "augment", "sampler", "losses", "backbones", "train", "embed",
-    "metrics", "protocols", "joint_bayesian", "rerank",
+    "metrics", "protocols", "joint_bayesian", "rerank", "parallel",
 }  # fmt: skip
 RUNS = {"records", "runs", "pool"}
 PAPERS = STAGES | RUNS | {"outcome"}
@@ -40,15 +40,16 @@ LAYERS = {
     "sampler": set(),
     "losses": set(),
     "backbones": set(),
-    "train": set(),
+    "parallel": set(),
+    "train": {"parallel"},
     "embed": {"images", "augment"},
     "metrics": set(),
     "protocols": {"manifest", "metrics"},
     "joint_bayesian": {"metrics"},
     "rerank": {"metrics"},
     "records": set(),
-    "runs": {"records", "train"},
-    "pool": {"records", "runs"},
+    "runs": {"records", "train", "parallel"},
+    "pool": {"records", "runs", "parallel"},
     "check": {"manifest", "datasets"},
     "verify": {"records", "runs", "datasets"},
     "outcome": STAGES,
