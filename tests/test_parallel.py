@@ -1,4 +1,7 @@
-"""Several processes for one run: the same numbers as one, one record, and one end for all."""
+"""Several processes for one run: the same numbers as one, one record, and one end for all.
+
+What takes long to import is imported where it is used, since each process that a test starts imports this file.
+"""
 
 import os
 import signal
@@ -10,54 +13,61 @@ from dataclasses import replace
 from functools import partial
 from pathlib import Path
 
-import nbformat
-import papermill
 import pytest
 import torch
 import torch.nn.functional as F
 from test_runs import TOY, toy
 from torch import nn
 
-from reidlib import method, parallel, pool, provenance, records
-from reidlib.backbones import Trunk, small
+from reidlib import parallel, pool, provenance, records
 from reidlib.config import Plan
-from reidlib.papers import c2f_rank, mlsl
 from reidlib.parallel import shares
 
 HERE, ROOT = Path(__file__).parent, provenance.PACKAGE.parent
 STEPS = 20
 LENGTH = {"profile": "smoke", "init": "scratch", "image_size": 32}
-MLSL = mlsl.MLSLConfig(**LENGTH, iterations1=STEPS // 2, iterations2=STEPS // 2)
-C2F = c2f_rank.C2FConfig(**LENGTH, iterations2=STEPS, rate2=1e-3)
 
 
 # --- what the processes run; named, so that they can be sent there ---------------------------------------------------
 
 
+def case(name):
+    """A paper's module, and a run of twenty steps."""
+    if name == "mlsl":
+        from reidlib.papers import mlsl as paper
+
+        return paper, paper.MLSLConfig(**LENGTH, iterations1=STEPS // 2, iterations2=STEPS // 2)
+    from reidlib.papers import c2f_rank as paper
+
+    return paper, paper.C2FConfig(**LENGTH, iterations2=STEPS, rate2=1e-3)
+
+
 def plain_trunk(config):
     """Convolutions and dropout, no batch normalisation; as wide as the small trunk, so that heads fit."""
+    from reidlib.backbones import Trunk
+
     with torch.random.fork_rng():
         torch.manual_seed(config.seed)
         layers = [nn.Conv2d(3, 16, 3, 2, 1), nn.ReLU(), nn.Conv2d(16, 32, 3, 2, 1), nn.ReLU(), nn.Dropout(0.25)]
         return Trunk(nn.Sequential(*layers, nn.Conv2d(32, 128, 3, 2, 1)), 128)
 
 
-def build(paper, config, data, starts=()):
+def build(name, config, data, starts=()):
     """The paper's network on that trunk; leaves word of the process."""
-    network = paper.build(config, data, starts)
+    network = case(name)[0].build(config, data, starts)
     network.trunk = plain_trunk(config)
     Path(os.environ["REIDLIB_CACHE"], f"{os.getpid()}.pid").touch()
     return network
 
 
-def draw(paper, config, labels):
-    """The paper's batches; the first time, a process that is not the main one dies in the middle."""
-    drawn, mark = paper.draw(config, labels), Path(os.environ["REIDLIB_CACHE"], "died")
+def draw(name, config, labels):
+    """The paper's batches; MLSL's first time, a process that is not the main one dies in the middle."""
+    drawn, mark = case(name)[0].draw(config, labels), Path(os.environ["REIDLIB_CACHE"], "died")
 
     def batch(step, generator):
         with Path(os.environ["REIDLIB_CACHE"], f"steps-{int(parallel.is_main())}").open("a") as file:
             file.write(f"{step}\n")
-        if step == STEPS // 2 and not parallel.is_main() and not mark.exists() and paper is mlsl:
+        if step == STEPS // 2 and not parallel.is_main() and not mark.exists() and name == "mlsl":
             mark.touch()
             os.kill(os.getpid(), signal.SIGKILL)
         return drawn(step, generator)
@@ -65,22 +75,22 @@ def draw(paper, config, labels):
     return batch
 
 
-def keeping(compute, config, space):
+def keeping(name, compute, config, space):
     """A run that also keeps its loss curve, of which a record has four digits."""
     found = compute(config, space)
     if parallel.is_main():
         values = torch.load(space.checkpoint)["values"]
-        torch.save(values, Path(os.environ["REIDLIB_CACHE"], f"{type(config).__name__}.pt"))
+        torch.save(values, Path(os.environ["REIDLIB_CACHE"], f"{name}.pt"))
     return found
 
 
-def experiment(paper):
-    changed = method.experiment(replace(paper.METHOD, build=partial(build, paper), draw=partial(draw, paper)))
-    return replace(changed, compute=partial(keeping, changed.compute))
+def run(name, processes):
+    from reidlib import method
 
-
-def run(config, paper, processes):
-    (record,) = pool.run_all([config], experiment(paper), Plan(processes=processes, committed=False, workers=1))
+    paper, config = case(name)
+    changed = method.experiment(replace(paper.METHOD, build=partial(build, name), draw=partial(draw, name)))
+    experiment = replace(changed, compute=partial(keeping, name, changed.compute))
+    (record,) = pool.run_all([config], experiment, Plan(processes=processes, committed=False, workers=1))
     return record
 
 
@@ -99,6 +109,8 @@ def exact(folder, progress=None):
 
 
 def mining_network():
+    from reidlib.backbones import small
+
     torch.manual_seed(3)
     network = nn.Module()
     network.trunk = small()
@@ -140,23 +152,25 @@ NOTEBOOK = """
 import os, sys
 os.environ["REIDLIB_CACHE"] = alone
 sys.path.insert(0, tests)
-import test_parallel as given
-from reidlib.papers import c2f_rank, mlsl
-for config, paper in ((given.MLSL, mlsl), (given.C2F, c2f_rank)):
-    given.run(config, paper, 1)
+import test_parallel
+for name in ("mlsl", "c2f_rank"):
+    test_parallel.run(name, 1)
 ####
 os.environ["REIDLIB_CACHE"] = together
 try:
-    given.run(given.MLSL, mlsl, 2)
+    test_parallel.run("mlsl", 2)
 except RuntimeError as error:
     print(error)
 ####
-for config, paper in ((given.MLSL, mlsl), (given.C2F, c2f_rank)):
-    print(given.run(config, paper, 2).device["processes"])
+for name in ("mlsl", "c2f_rank"):
+    print(test_parallel.run(name, 2).device["processes"])
 """
 
 
 def test_two_processes_started_in_a_notebook_have_the_loss_curve_of_one_also_after_one_died(tmp_path):
+    import nbformat
+    import papermill
+
     cells = [nbformat.v4.new_code_cell('alone = together = tests = ""', metadata={"tags": ["parameters"]})]
     cells += [nbformat.v4.new_code_cell(text.strip()) for text in NOTEBOOK.split("####")]
     kernel = {"kernelspec": {"name": "python3", "language": "python", "display_name": "Python 3"}}
@@ -164,16 +178,15 @@ def test_two_processes_started_in_a_notebook_have_the_loss_curve_of_one_also_aft
     folders = {name: tmp_path / name for name in ("alone", "together")}
     for folder in folders.values():
         folder.mkdir()
-    done = papermill.execute_notebook(
-        tmp_path / "given.ipynb", tmp_path / "out.ipynb", {**{n: str(f) for n, f in folders.items()}, "tests": str(HERE)},
-        cwd=ROOT, progress_bar=False,
-    )  # fmt: skip
+    given = {**{name: str(folder) for name, folder in folders.items()}, "tests": str(HERE)}
+    source, output = tmp_path / "given.ipynb", tmp_path / "out.ipynb"
+    done = papermill.execute_notebook(source, output, given, cwd=ROOT, progress_bar=False, start_timeout=300)
     *_, failed, resumed = ["".join(out.get("text", "") for out in cell.outputs if out.name == "stdout")
                            for cell in done.cells]  # fmt: skip
     assert "a run on 2 processes was stopped: process 1 was ended by SIGKILL" in failed
     assert resumed.split() == ["2", "2"]
-    for config in (MLSL, C2F):
-        curve, wanted = (torch.load(folder / f"{type(config).__name__}.pt") for folder in reversed(folders.values()))
+    for name in ("mlsl", "c2f_rank"):
+        curve, wanted = (torch.load(folder / f"{name}.pt") for folder in reversed(folders.values()))
         assert len(curve) == STEPS and curve[:, 0].std() > 1e-3, "it learns"
         torch.testing.assert_close(curve, wanted, rtol=1e-4, atol=1e-4)
     steps = [int(step) for step in (folders["together"] / "steps-0").read_text().split()]
@@ -194,7 +207,7 @@ def assert_gone(numbers, seconds=20):
 
 def waiting(config, space):
     Path(os.environ["REIDLIB_CACHE"], f"{os.getpid()}.pid").touch()
-    time.sleep(120)
+    time.sleep(600)
 
 
 def test_when_the_process_that_started_them_is_killed_none_is_left(tmp_path):
@@ -207,7 +220,7 @@ def test_when_the_process_that_started_them_is_killed_none_is_left(tmp_path):
     (tmp_path / "killed.py").write_text(textwrap.dedent(script))
     environment = {**os.environ, "PYTHONPATH": str(ROOT), "REIDLIB_CACHE": str(tmp_path)}
     process = subprocess.Popen([sys.executable, str(tmp_path / "killed.py")], env=environment, start_new_session=True)
-    until = time.monotonic() + 120
+    until = time.monotonic() + 300
     while len(list(tmp_path.glob("*.pid"))) < 2:
         assert time.monotonic() < until and process.poll() is None
         time.sleep(0.1)
@@ -220,10 +233,11 @@ def test_when_the_process_that_started_them_is_killed_none_is_left(tmp_path):
 
 
 def test_torchrun_computes_and_writes_each_record_once(tmp_path):
-    command = [sys.executable, "-m", "torch.distributed.run", "--standalone", "--nproc-per-node", "2", "-m", "reidlib",
-               "run", "mlsl", "--profile", "smoke", "--committed", "false", "--iterations1", "4", "--iterations2", "4"]  # fmt: skip
+    run = ["--profile", "smoke", "--committed", "false", "--iterations1", "4", "--iterations2", "4"]
+    several = [sys.executable, "-m", "torch.distributed.run", "--standalone", "--nproc-per-node", "2"]
+    command = [*several, "-m", "reidlib", "run", "mlsl", *run]
     environment = {**os.environ, "PYTHONPATH": str(ROOT), "REIDLIB_CACHE": str(tmp_path)}
-    done = subprocess.run(command, env=environment, cwd=ROOT, capture_output=True, text=True, timeout=200)
+    done = subprocess.run(command, env=environment, cwd=ROOT, capture_output=True, text=True, timeout=600)
     assert done.returncode == 0, done.stderr
     assert done.stdout.count("given configuration") == 1, "the main process prints, the others are silent"
     found = list(records.read_all(tmp_path / "records" / "mlsl"))
@@ -244,6 +258,8 @@ def test_a_share_of_dropout_is_that_of_the_whole_batch():
 
 
 def test_alone_nothing_is_changed():
+    from reidlib.backbones import small
+
     network = nn.Module()
     network.trunk = small()
     before = network.trunk.forward
@@ -253,6 +269,8 @@ def test_alone_nothing_is_changed():
 
 
 def test_a_batch_without_an_image_for_each_process_is_refused(monkeypatch):
+    from reidlib.backbones import small
+
     monkeypatch.setattr(shares, "processes", lambda: 3)
     network = nn.Module()
     network.trunk = small()

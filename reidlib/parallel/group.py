@@ -21,7 +21,7 @@ from typing import Any
 import torch
 import torch.distributed as dist
 
-from reidlib.parallel.shares import processes
+from reidlib.parallel.shares import is_main, processes
 
 PATIENCE = timedelta(days=7)  # others wait while the main process tests; a process that died is noticed at once
 
@@ -61,9 +61,9 @@ def carry_out(work: Callable[[], Any], device: str) -> Any:
 def summon(function: Callable[..., Any] | None, *arguments: Any) -> None:
     """Have all other processes of the group call a function, if there are others; None lets them go.
 
-    The main process then calls it too, since they train together.
+    The main process then calls it too, since they train together. In the others this does nothing.
     """
-    if processes() > 1:
+    if processes() > 1 and is_main():
         dist.broadcast_object_list([(function, arguments)])
 
 
@@ -155,7 +155,7 @@ def _reason(folder: Path) -> str:
     for kind in ("killed", "failed"):
         if notes := sorted(folder.glob(f"{kind}-*"), key=lambda path: path.stat().st_mtime_ns):
             return notes[0].read_text()
-    return "a process could not be started"
+    return "a process ended without a word: by hand, or for want of memory"
 
 
 @contextmanager
@@ -172,7 +172,10 @@ def _scratch() -> Iterator[Path]:
 
 @contextmanager
 def _own_signals() -> Iterator[None]:
-    """Take back the signals that the launcher takes for good."""
+    """Take back the signals that the launcher takes for good; outside the main thread it takes none."""
+    if threading.current_thread() is not threading.main_thread():
+        yield
+        return
     names = ("SIGINT", "SIGTERM", "SIGHUP", "SIGQUIT")
     before = {name: signal.getsignal(getattr(signal, name)) for name in names if hasattr(signal, name)}
     try:
