@@ -193,9 +193,9 @@ def _shown(counter: Any, progress: Callable[[int], None]) -> Iterator[None]:
     def tell() -> None:
         nonlocal told
         while not done.wait(0.5):
-            steps = counter.value - told
-            told += steps
-            progress(steps)
+            if steps := counter.value - told:
+                told += steps
+                progress(steps)
 
     watch = threading.Thread(target=tell, daemon=True)
     watch.start()
