@@ -23,7 +23,7 @@ PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
 EVERYWHERE = {"config", "provenance"}
 STAGES = {
     "manifest", "render", "datasets", "images", "augment", "sampler", "losses", "backbones", "train", "embed",
-    "metrics", "protocols", "joint_bayesian", "rerank", "parallel",
+    "metrics", "protocols", "joint_bayesian", "rerank", "beside", "segmentation", "neighbours", "parallel",
 }  # fmt: skip
 RUNS = {"records", "runs", "pool"}
 PAPERS = STAGES | RUNS | {"outcome"}
@@ -36,6 +36,7 @@ LAYERS = {
     "datasets": {"manifest", "render"},
     "export": {"manifest", "datasets", "render"},
     "images": {"manifest"},
+    "beside": {"manifest", "images"},
     "augment": set(),
     "sampler": set(),
     "losses": set(),
@@ -43,10 +44,12 @@ LAYERS = {
     "parallel": set(),
     "train": {"parallel"},
     "embed": {"images", "augment"},
+    "segmentation": {"images", "augment"},
     "metrics": set(),
     "protocols": {"manifest", "metrics"},
     "joint_bayesian": {"metrics"},
     "rerank": {"metrics"},
+    "neighbours": set(),
     "records": set(),
     "runs": {"records", "train", "parallel"},
     "pool": {"records", "runs", "parallel"},
