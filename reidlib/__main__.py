@@ -5,6 +5,7 @@ from __future__ import annotations
 import argparse
 import sys
 from collections.abc import Iterable, Sequence
+from functools import partial
 from pathlib import Path
 from typing import Any, Literal, get_args, get_origin
 
@@ -99,6 +100,14 @@ def _run(given: argparse.Namespace) -> int:
     config_type, experiment, paper = _paper(given.paper)
     values = {name: value for name, value in vars(given).items() if name not in ("command", "paper")}
     config, plan = configure(config_type, values)
+    from reidlib import parallel
+
+    show = partial(_show, config, plan, experiment, paper)
+    return parallel.carry_out(show, config.device_present()) or 0 if parallel.launched() else show()
+
+
+def _show(config: Config, plan: Plan, experiment: Any, paper: Any) -> int:
+    """Compute what is missing and print the table; where several processes share each batch, in the main one."""
     from reidlib.pool import run_all
     from reidlib.tables import layout
 

@@ -23,7 +23,7 @@ PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
 EVERYWHERE = {"config", "provenance"}
 STAGES = {
     "manifest", "render", "datasets", "images", "augment", "sampler", "losses", "backbones", "train", "embed",
-    "metrics", "protocols", "joint_bayesian", "rerank", "beside", "segmentation", "neighbours",
+    "metrics", "protocols", "joint_bayesian", "rerank", "beside", "segmentation", "neighbours", "parallel",
 }  # fmt: skip
 RUNS = {"records", "runs", "pool"}
 PAPERS = STAGES | RUNS | {"outcome"}
@@ -41,7 +41,8 @@ LAYERS = {
     "sampler": set(),
     "losses": set(),
     "backbones": set(),
-    "train": set(),
+    "parallel": set(),
+    "train": {"parallel"},
     "embed": {"images", "augment"},
     "segmentation": {"images", "augment"},
     "metrics": set(),
@@ -50,8 +51,8 @@ LAYERS = {
     "rerank": {"metrics"},
     "neighbours": set(),
     "records": set(),
-    "runs": {"records", "train"},
-    "pool": {"records", "runs"},
+    "runs": {"records", "train", "parallel"},
+    "pool": {"records", "runs", "parallel"},
     "check": {"manifest", "datasets"},
     "verify": {"records", "runs", "datasets"},
     "outcome": STAGES,
