@@ -13,6 +13,7 @@ from pydantic.fields import FieldInfo
 from reidlib.config import Config, ConfigError, Plan, allowed, configure, options
 
 PAPERS = ("mlsl", "drdl", "c2f_rank")
+RUNS = (*PAPERS, "compared")  # what can be run: the papers, and all their methods on equal terms
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -37,7 +38,7 @@ def _parser(arguments: Sequence[str]) -> argparse.ArgumentParser:
     commands = parser.add_subparsers(required=True, metavar="run | data | verify | report")
     run = commands.add_parser("run", help="compute the records of a configuration, or of all tables")
     papers = run.add_subparsers(required=True, metavar="paper", dest="paper")
-    for paper in PAPERS:
+    for paper in RUNS:
         options_of = papers.add_parser(paper, help=f"options: run {paper} --help")
         if paper in arguments:
             _add_fields(options_of, _paper(paper)[0])
@@ -56,8 +57,9 @@ def _parser(arguments: Sequence[str]) -> argparse.ArgumentParser:
 
 def _paper(name: str) -> tuple[type[Config], Any, Any]:
     """A paper's configuration class, experiment and tables."""
-    from reidlib.papers import c2f_rank, drdl, mlsl
+    from reidlib.papers import c2f_rank, compared, drdl, mlsl
     from reidlib.tables import c2f_rank as c2f_rank_tables
+    from reidlib.tables import compared as compared_tables
     from reidlib.tables import drdl as drdl_tables
     from reidlib.tables import mlsl as mlsl_tables
 
@@ -65,6 +67,7 @@ def _paper(name: str) -> tuple[type[Config], Any, Any]:
         "mlsl": (mlsl.MLSLConfig, mlsl.EXPERIMENT, mlsl_tables),
         "drdl": (drdl.DRDLConfig, drdl.EXPERIMENT, drdl_tables),
         "c2f_rank": (c2f_rank.C2FConfig, c2f_rank.EXPERIMENT, c2f_rank_tables),
+        "compared": (compared.ComparedConfig, compared.EXPERIMENT, compared_tables),
     }[name]
 
 
@@ -178,7 +181,7 @@ def _refuse_unless(fine: bool, name: str, value: Any, allowed_values: Iterable[s
 def _verify(given: argparse.Namespace) -> int:
     from reidlib.verify import verify
 
-    experiments = {paper: _paper(paper)[:2] for paper in PAPERS}
+    experiments = {paper: _paper(paper)[:2] for paper in RUNS}
     return verify(experiments, own=given.own, force=given.replay, workers=given.workers)
 
 
