@@ -1,4 +1,4 @@
-"""The command line: ``python -m reidlib run | data | verify | report``."""
+"""The command line: ``python -m reidlib run | data | verify | report | site``."""
 
 from __future__ import annotations
 
@@ -35,7 +35,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
 def _parser(arguments: Sequence[str]) -> argparse.ArgumentParser:
     """All commands; a paper's own options only where they are asked for, since reading them takes seconds."""
     parser = argparse.ArgumentParser("python -m reidlib", description="Vehicle re-identification papers, reproduced.")
-    commands = parser.add_subparsers(required=True, metavar="run | data | verify | report")
+    commands = parser.add_subparsers(required=True, metavar="run | data | verify | report | site")
     run = commands.add_parser("run", help="compute the records of a configuration, or of all tables")
     papers = run.add_subparsers(required=True, metavar="paper", dest="paper")
     for paper in RUNS:
@@ -52,6 +52,9 @@ def _parser(arguments: Sequence[str]) -> argparse.ArgumentParser:
     report.add_argument("notebook", type=Path)
     report.add_argument("--out", type=Path, help="the page (default: beside the notebook)")
     report.set_defaults(command=_report)
+    site = commands.add_parser("site", help="write the results as a site: overview, papers, errata, ledger of claims")
+    site.add_argument("--out", type=Path, default=Path("results"), help="its folder (default: %(default)s)")
+    site.set_defaults(command=_site)
     return parser
 
 
@@ -190,6 +193,14 @@ def _report(given: argparse.Namespace) -> int:
 
     page = render(given.notebook, given.out or given.notebook.with_suffix(".html"))
     print(f"wrote {page}")
+    return 0
+
+
+def _site(given: argparse.Namespace) -> int:
+    from reidlib.site import build
+
+    files = build(given.out, {name: _paper(name) for name in RUNS})
+    print(f"wrote {len(files)} files; open {given.out / 'index.html'}")
     return 0
 
 
