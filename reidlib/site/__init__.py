@@ -31,18 +31,23 @@ def build(out: Path, entries: Mapping[str, Entry]) -> list[Path]:
     """
     if out.resolve() != records.COMMITTED:
         _copy_records(out, entries)
-    papers = [gather(name, entry, out) for name, entry in entries.items()]
+    made = texts(out, entries)
+    for name, text in made.items():
+        write_atomically(out / name, text)
+    return [out / name for name in made]
+
+
+def texts(folder: Path, entries: Mapping[str, Entry]) -> dict[str, str]:
+    """Every file of the site by its name, made from the records in ``folder/<paper>/records``."""
+    papers = [gather(name, entry, folder) for name, entry in entries.items()]
     found = errata.read()
-    texts = {
+    return {
         "style.css": (PAGE / "style.css").read_text(encoding="utf-8"),
         "claims.csv": ledger.to_csv(papers),
         "index.html": pages.overview(papers, found),
         "errata.html": pages.errata_page(papers, found),
         **{f"{paper.name}/index.html": pages.paper(paper, papers, found) for paper in papers},
     }
-    for name, text in texts.items():
-        write_atomically(out / name, text)
-    return [out / name for name in texts]
 
 
 def _copy_records(out: Path, entries: Mapping[str, Entry]) -> None:

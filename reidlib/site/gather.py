@@ -154,7 +154,7 @@ def facts(found: Iterable[Record]) -> dict[str, list[str]]:
 
 
 def _data(record: Record) -> str:
-    counts = "; ".join(f"{split} {n['images']:,} images of {n['vehicles']:,}" + _cameras(n)
+    counts = "; ".join(f"{split} {n['images']:,} images of {n['vehicles']:,} identities" + _cameras(n)
                        for split, n in record.data["counts"].items())  # fmt: skip
     return f"{record.data['name']}: {counts}. {record.data['note']}"
 

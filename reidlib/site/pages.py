@@ -11,7 +11,6 @@ from typing import Any
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
 from markupsafe import Markup, escape
 
-from reidlib.claims import MARKS, tally
 from reidlib.site import parts
 from reidlib.site.errata import KINDS, Erratum
 from reidlib.site.gather import PROFILE, SEEDS, Paper, facts
@@ -31,7 +30,7 @@ def _templates() -> Environment:
 
 
 def _render(template: str, **values: Any) -> str:
-    shared = {"parts": parts, "marks": MARKS, "meanings": parts.MEANINGS, "profile": PROFILE, "seeds": len(SEEDS)}
+    shared = {"parts": parts, "meanings": parts.MEANINGS, "profile": PROFILE, "seeds": len(SEEDS)}
     return _templates().get_template(template).render(**shared, **values)
 
 
@@ -48,7 +47,7 @@ def overview(papers: Sequence[Paper], errata: Sequence[Erratum]) -> str:
     together = next((paper for paper in papers if paper.name == COMPARED), None)
     return _render(
         "index.html.j2", title="Vehicle re-identification papers, reproduced", up="", papers=real, together=together,
-        count=_word(len(real)), said=tally(every), every=every, errata=_counted(real, errata),
+        count=_word(len(real)), every=every, errata=_counted(real, errata),
         runs=sum(len(paper.records) for paper in papers), hours=_hours(papers),
         facts=facts(record for paper in papers for record in paper.records),
     )  # fmt: skip
@@ -59,7 +58,7 @@ def paper(shown: Paper, papers: Sequence[Paper], errata: Sequence[Erratum]) -> s
     return _render(
         "paper.html.j2", title=shown.short, up="../", paper=shown, papers=papers, facts=facts(shown.records),
         errata=[one for one in errata if one.paper == shown.name], hours=_hours([shown]),
-        principal=list(shown.found), is_paper=shown.name != COMPARED,
+        drawn=parts.distinct(shown), is_paper=shown.name != COMPARED,
     )  # fmt: skip
 
 

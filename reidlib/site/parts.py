@@ -50,9 +50,10 @@ def table(paper: Paper, number: int, page: str = "") -> Markup:
     return boxed(made, paper.tables[number].number)
 
 
-def boxed(made: str, name: str) -> Markup:
-    """A table in a box that scrolls on its own, reachable by keyboard."""
-    return Markup(f'<div class="scroll" role="region" tabindex="0" aria-label="{html.escape(name)}">{made}</div>')
+def boxed(made: str, name: str, long: bool = False) -> Markup:
+    """A table in a box that scrolls sideways on its own, reachable by keyboard; a long one's head stays in sight."""
+    style = "scroll long" if long else "scroll"
+    return Markup(f'<div class="{style}" role="region" tabindex="0" aria-label="{html.escape(name)}">{made}</div>')
 
 
 def record_list(paper: Paper) -> Markup:
@@ -66,7 +67,8 @@ def record_list(paper: Paper) -> Markup:
             numbers = (f"{spent.steps:,}", f"{spent.seconds:.0f}", f"{spent.speed:,.0f}", f"{spent.parameters:,}",
                        f"{spent.flops / 1e6:,.0f} M")  # fmt: skip
             cells = "".join(f'<td class="number">{number}</td>' for number in numbers)
-            cells += f"<td>{' '.join(_seed(record, row) for record in found)}{_state(found)}</td>"
+            seeds = " ".join(_seed(record, row) for record in found)
+            cells += f'<td class="seeds">{seeds}{_state(found)}</td>'
         else:
             cells = '<td colspan="5"></td><td>none</td>'
         lines.append(f'<tr id="row-{place}"><th scope="row">{html.escape(row)}</th>{cells}</tr>')
@@ -75,10 +77,14 @@ def record_list(paper: Paper) -> Markup:
         both = " and ".join(f'<a href="{links[name]}">{html.escape(name)}</a>' for name in row.minus)
         lines.append(f'<tr id="{_pair(row.name)}"><th scope="row">{html.escape(row.name)}</th>'
                      f'<td colspan="6">of the records of {both}, paired by seed</td></tr>')  # fmt: skip
-    caption = "<strong>Cost and records.</strong> Medians over the seeds; training alone, the last stage's where there "
-    caption += "are several."
-    return boxed(f'<table class="records"><caption>{caption}</caption><thead><tr>{head}</tr></thead>'
-                 f"<tbody>{''.join(lines)}</tbody></table>", "Cost and records")  # fmt: skip
+    caption = "Medians over the seeds; of the training alone, where there are several stages of the last one."
+    return boxed(_framed("records", caption, head, f"<tbody>{''.join(lines)}</tbody>"), "Cost and records", long=True)
+
+
+def _framed(style: str, caption: str, head: str, body: str) -> str:
+    """A table around its parts; its caption stays in sight when the table scrolls sideways."""
+    return (f'<table class="{style}"><caption><span class="stay">{caption}</span></caption>'
+            f"<thead><tr>{head}</tr></thead>{body}</table>")  # fmt: skip
 
 
 def _seed(record: Record, row: str) -> str:
@@ -111,17 +117,16 @@ def badge(word: str, before: str = "") -> Markup:
 def verdicts(paper: Paper, found: Sequence[Verdict], caption: str, page: str = "") -> Markup:
     """Verdicts by statement, a line for each measure and pair of rows, its interval drawn beside the numbers."""
     links, scale = anchors(paper, page), _scale(found)
-    heads = ("measure", "compared", "verdict", "difference, points", "95% interval", "", "seeds")
+    heads = ("measure and rows", "verdict", "difference, points", "95% interval", "", "seeds")
     head = "".join(f'<th scope="col">{name}</th>' if name else _axis(scale) for name in heads)
     bodies = []
     for (statement, source), group in groupby(
         found, key=lambda verdict: (verdict.claim.statement, verdict.claim.source)
     ):
         lines = "".join(_lines(verdict, links, scale) for verdict in group)
-        title = f'{html.escape(statement)} <span class="source">{html.escape(source)}</span>'
+        title = f'<span class="stay">{html.escape(statement)} <span class="source">{html.escape(source)}</span></span>'
         bodies.append(f'<tbody><tr><th scope="rowgroup" colspan="{len(heads)}">{title}</th></tr>{lines}</tbody>')
-    return boxed(f'<table class="verdict-list"><caption>{caption}</caption><thead><tr>{head}</tr></thead>'
-                 f"{''.join(bodies)}</table>", caption)  # fmt: skip
+    return boxed(_framed("verdict-list", caption, head, "".join(bodies)), "Verdicts", long=True)
 
 
 def _scale(found: Sequence[Verdict]) -> float:
@@ -138,21 +143,19 @@ def _axis(scale: float) -> str:
 
 
 def _lines(verdict: Verdict, links: Mapping[str, str], scale: float) -> str:
-    """A verdict's lines: one a pair; the word of all together stands in the first."""
-    lines = []
+    """A verdict's lines: one a pair; the word on all together stands in the first."""
+    lines, measure = [], layout.title(verdict.claim.metric)
     for place, pair in enumerate(verdict.differences):
-        several, first = len(verdict.differences) > 1, place == 0
-        span = f' rowspan="{len(verdict.differences)}"' if several else ""
-        lead = f'<th scope="row"{span}>{layout.title(verdict.claim.metric)}</th>' if first else ""
-        word = f"<td{span}>{badge(verdict.verdict)}{_old(verdict)}</td>" if first else ""
+        span = f' rowspan="{len(verdict.differences)}"' if len(verdict.differences) > 1 else ""
+        word = f"<td{span}>{badge(verdict.verdict)}{_old(verdict)}</td>" if place == 0 else ""
         known, href = np.isfinite(pair.mean), links.get(pair.better, "#records")
         mean = f'<a href="{href}">{_signed(pair.mean)}</a>' if known else "–"
         limits = f"{_signed(pair.low)} to {_signed(pair.high)}" if known else "–"
         seeds = f"{len(pair.seeds)}" if known else f"{len(pair.seeds)} of {MIN_SEEDS}"
         drawn = interval_line(pair, verdict.margin, scale) if known else ""
-        rows = f"<td>{_compared(verdict.claim, pair, links)}</td>{word}"
+        lead = f'<th scope="row">{measure} <span class="pair">{_compared(verdict.claim, pair, links)}</span></th>'
         numbers = f'<td class="number">{mean}</td><td class="number">{limits}</td><td class="drawn">{drawn}</td>'
-        lines.append(f'<tr>{lead}{rows}{numbers}<td class="number">{seeds}</td></tr>')
+        lines.append(f'<tr>{lead}{word}{numbers}<td class="number">{seeds}</td></tr>')
     return "".join(lines)
 
 
@@ -212,6 +215,16 @@ def scores(paper: Paper, column: str, caption: str, rows: Sequence[str], page: s
         f'<div class="axis" aria-hidden="true"><span class="name">{title}, percent</span>'
         f'<span class="ticks">{marks}</span></div><figcaption>{html.escape(caption)}</figcaption></figure>'
     )
+
+
+def distinct(paper: Paper) -> list[str]:
+    """Rows to draw together: those on the first row's data, and of several names for the same runs only one."""
+    shown: dict[tuple[str, ...], str] = {}
+    first = next((found[0].data["digest"] for found in paper.found.values() if found), None)
+    for row, found in sorted(paper.found.items(), key=lambda item: item[0].startswith("given")):
+        if found and found[0].data["digest"] == first:
+            shown.setdefault(tuple(record.key for record in found), row)
+    return [row for row in paper.found if row in shown.values()]
 
 
 def _bounds(values: Sequence[float]) -> tuple[float, float]:

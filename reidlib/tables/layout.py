@@ -145,7 +145,8 @@ def to_html(
     behind = {row.name: results.get(row.name, []) if fits and row.changes is not None else [] for row in table.rows}
     notes = {row.name: _note(row, behind[row.name], command) if fits else "" for row in table.rows}
     noted = any(notes.values())
-    head = "".join(f'<th scope="col">{name}</th>' for name in ("row", *heads, "seeds", *(["note"] if noted else [])))
+    head = "".join(f'<th scope="col">{name}</th>' for name in ("row", *heads, "seeds"))
+    head += '<th scope="col" class="note">note</th>' if noted else ""
     lines = []
     for row in table.rows:
         records, link = behind[row.name], (links or {}).get(row.name)
@@ -171,7 +172,7 @@ def _caption(table: Table, below: bool) -> str:
     """A table's number and title, what it needs, and how to read it."""
     needs = f" Needs {html.escape(table.needs)}." if table.needs else ""
     reading = ' In each cell ours, and below it <span class="printed">the printed</span>.' if below else ""
-    return f"<strong>{table.number}.</strong> {html.escape(table.title)}.{needs}{reading}"
+    return f'<span class="stay"><strong>{table.number}.</strong> {html.escape(table.title)}.{needs}{reading}</span>'
 
 
 def _foot(table: Table, command: str, columns: int) -> str:
