@@ -39,7 +39,8 @@ class Entrant:
     Attributes:
         method: the paper's.
         config: its configuration class.
-        lengths: fields that count the steps of a stage, the last stage first, and the stage's share of the images.
+        lengths: fields that count the steps of a stage, the last stage first, and the stage's share of the images. Each
+            member of an ensemble has them all to itself.
         changes: fields that say which of the paper's variants it is.
         drops: fields of the schedule in steps, as a share of the last stage's.
         differs: what is not as in the paper, beside the length of training, in words for a reader.
@@ -71,7 +72,7 @@ class ComparedConfig(Config):
     SCALES: ClassVar[Mapping[str, Mapping[str, Any]]] = {
         "smoke": {"preset": "smoke", "image_size": 32, "images": 480, "device": "cpu"},
         "quick": {"preset": "small", "image_size": 64, "images": 48_000, "device": "cpu"},
-        "paper": {"preset": "veri", "image_size": 224, "backbone": "mobilenet_v1", "images": 4_800_000},
+        "paper": {"preset": "veri", "image_size": 224, "images": 4_800_000},
     }
 
     # One run is both a method's scale and its batches': these follow from the profile, so it counts here.
@@ -122,14 +123,15 @@ def _whole(entrant: Entrant, config: ComparedConfig) -> Config:
     fields = {**{name: getattr(config, name) for name in GIVEN}, **entrant.changes}
     first = entrant.config(**fields)
     steps = {}
-    for run, (name, share) in zip(_line(entrant.method, first), entrant.lengths.items(), strict=True):
+    learning = [run for run in _line(entrant.method, first) if entrant.method.steps(run)]
+    for run, (name, share) in zip(learning, entrant.lengths.items(), strict=True):
         steps[name] = max(1, round(config.images * share / entrant.method.batch_size(run)))
     last = steps[next(iter(entrant.lengths))]
     return first.but(**steps, **{name: max(1, round(last * share)) for name, share in entrant.drops.items()})
 
 
 def _line(paper: Method, config: Config) -> list[Config]:
-    """A run, the first of those that it starts from, and so on."""
+    """A run, the first of those that it starts from (members of an ensemble are as long as each other), and so on."""
     starts = paper.starts_from(config)
     return [config, *(_line(paper, starts[0]) if starts else ())]
 
