@@ -64,7 +64,8 @@ LAYERS = {
     "notebook": {"manifest", "images", "records"},
     "explore": PAPERS | PAGES | {"papers"},
     "report": PAGES | {"records"},
-    "__main__": PAPERS | PAGES | {"papers", "verify", "check", "export", "explore", "report"},
+    "site": PAGES | RUNS | {"report"},
+    "__main__": PAPERS | PAGES | {"papers", "verify", "check", "export", "explore", "report", "site"},
 }
 NO_TORCH = ("reidlib.config", "reidlib.provenance", "reidlib.manifest", "reidlib.runs")
 
