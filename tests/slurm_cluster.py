@@ -35,7 +35,7 @@ SchedulerParameters=sched_interval=2,batch_sched_delay=0,sched_min_interval=0
 ReturnToService=2
 MinJobAge=300
 GresTypes=gpu
-NodeName={host} NodeAddr=127.0.0.1 CPUs=2 Gres=gpu:2 State=UNKNOWN
+NodeName={host} NodeAddr=127.0.0.1 CPUs=2 RealMemory={memory} Gres=gpu:2 State=UNKNOWN
 PartitionName=all Nodes=ALL Default=YES MaxTime=INFINITE State=UP
 """
 
@@ -48,13 +48,20 @@ def cluster(folder):
         (folder / name).mkdir()
     for gpu in ("gpu0", "gpu1"):
         (folder / gpu).touch()
+    memory = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES") // 2**20 * 9 // 10
     ports = {"controller_port": free_port(), "node_port": free_port()}
-    (folder / "slurm.conf").write_text(CONFIGURATION.format(folder=folder, host=host, **ports))
+    (folder / "slurm.conf").write_text(CONFIGURATION.format(folder=folder, host=host, memory=memory, **ports))
     (folder / "gres.conf").write_text(f"NodeName={host} Name=gpu File={folder}/gpu[0-1]\n")
     (folder / "cgroup.conf").write_text("CgroupAutomount=no\n")
     (folder / "munge.key").write_bytes(os.urandom(1024))
     (folder / "munge.key").chmod(0o600)
-    environment = {**os.environ, "SLURM_CONF": str(folder / "slurm.conf")}
+    # A job's step forgets SLURM_CONF with all other variables of its allocation, so srun is told where it lies.
+    (folder / "bin").mkdir()
+    srun = folder / "bin" / "srun"
+    srun.write_text(f'#!/bin/sh\nSLURM_CONF={folder}/slurm.conf exec {program("srun")} "$@"\n')
+    srun.chmod(0o755)
+    path = f"{folder}/bin{os.pathsep}{os.environ['PATH']}"
+    environment = {**os.environ, "SLURM_CONF": str(folder / "slurm.conf"), "PATH": path}
     munge = [f"--{name}-file={folder}/munge.{end}" for name, end in (("key", "key"), ("pid", "pid"), ("log", "log"),
                                                                     ("seed", "seed"))]  # fmt: skip
     with ExitStack() as stack:

@@ -25,7 +25,14 @@ from reidlib.tables.layout import Row
 RUNS = getattr(command_line, "RUNS", command_line.PAPERS)
 PER = {"smoke": "seed", "quick": "seed", "paper": "configuration"}  # what a job is, by profile
 TABLES = {"scope": "all", "seeds": [0, 1, 2, 3, 4]}  # what is run where nothing else is said
-OWN = ("paper", "only", "changes", "weights", "stamp")  # a job's parameters that are no field of a configuration
+OWN = (
+    "paper",
+    "title",
+    "only",
+    "changes",
+    "weights",
+    "stamp",
+)  # a job's own, no fields of a configuration
 
 
 @dataclass(frozen=True)
@@ -200,7 +207,7 @@ def _named(found: Mapping[str, Job]) -> dict[str, Job]:
             job,
             name=names[key],
             after=tuple(dict.fromkeys(names[start] for start in job.after)),
-            parameters={**job.parameters, "weights": key in waited},
+            parameters={**job.parameters, "title": job.name, "weights": key in waited},
         )
         for key, job in found.items()
     }
@@ -229,7 +236,7 @@ def read(parameters: Mapping[str, Any]) -> tuple[Job, Experiment, Any, Plan]:
         rows = tables.rows(plan.scope, base.profile, base.dataset)
     else:
         configure(config_type, {"profile": base.profile, **changes})
-        rows = (Row(layout.options(changes).strip() or "the profile's configuration", changes),)
+        rows = (Row(own.get("title") or layout.options(changes).strip() or "the profile's configuration", changes),)
     shown = {
         row: [config for config in configs if config.seed in only]
         for row, configs in layout.configurations(rows, base, plan.seeds).items()

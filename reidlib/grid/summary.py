@@ -31,7 +31,7 @@ def command(plan: Mapping[str, Any], name: str, notebook: str) -> str:
 
 
 def failures(plan: Mapping[str, Any], notebook: str, since: float) -> str:
-    """The end of a workflow in which something failed.
+    """The end of a workflow in which something failed, or that was stopped.
 
     Args:
         plan: of the workflow.
@@ -75,7 +75,9 @@ def reason(plan: Mapping[str, Any], name: str) -> str:
 def results(plan: Mapping[str, Any]) -> str:
     """The end of a workflow in which all went well: the pages, or the scores of a grid without pages."""
     if plan["pages"]:
-        return "\n".join(f"wrote {path}" for path in [*(p["page"] for p in plan["pages"].values()), plan["site"]] if path)
+        return "\n".join(
+            f"wrote {path}" for path in [*(p["page"] for p in plan["pages"].values()), plan["site"]] if path
+        )
     return "\n".join(_table(plan))
 
 
@@ -86,5 +88,5 @@ def _table(plan: Mapping[str, Any]) -> Iterator[str]:
     width = max((len(line["row"]) for line in lines), default=0)
     yield f"{'':{width}}  seed  " + "  ".join(f"{column:>8}" for column in columns) + "   (percent)"
     for line in lines:
-        shown = [f"{100 * line['scores'][c]:>8.1f}" if c in line["scores"] else f"{'–':>8}" for c in columns]
+        shown = [f"{line['scores'][c]:>8.1f}" if c in line["scores"] else f"{'–':>8}" for c in columns]
         yield f"{line['row']:{width}}  {line['seed']:4d}  " + "  ".join(shown)
