@@ -12,7 +12,7 @@ from pydantic.fields import FieldInfo
 
 from reidlib.config import Config, ConfigError, Plan, allowed, configure, options
 
-PAPERS = ("mlsl", "drdl", "c2f_rank")
+PAPERS = ("mlsl", "drdl", "c2f_rank", "agnet")
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -56,7 +56,8 @@ def _parser(arguments: Sequence[str]) -> argparse.ArgumentParser:
 
 def _paper(name: str) -> tuple[type[Config], Any, Any]:
     """A paper's configuration class, experiment and tables."""
-    from reidlib.papers import c2f_rank, drdl, mlsl
+    from reidlib.papers import agnet, c2f_rank, drdl, mlsl
+    from reidlib.tables import agnet as agnet_tables
     from reidlib.tables import c2f_rank as c2f_rank_tables
     from reidlib.tables import drdl as drdl_tables
     from reidlib.tables import mlsl as mlsl_tables
@@ -65,6 +66,7 @@ def _paper(name: str) -> tuple[type[Config], Any, Any]:
         "mlsl": (mlsl.MLSLConfig, mlsl.EXPERIMENT, mlsl_tables),
         "drdl": (drdl.DRDLConfig, drdl.EXPERIMENT, drdl_tables),
         "c2f_rank": (c2f_rank.C2FConfig, c2f_rank.EXPERIMENT, c2f_rank_tables),
+        "agnet": (agnet.AGNetConfig, agnet.EXPERIMENT, agnet_tables),
     }[name]
 
 

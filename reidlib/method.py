@@ -45,8 +45,9 @@ class Batch:
     beside: Mapping[str, Tensor] = field(default_factory=dict)
 
 
-Augmentation = Callable[[Tensor, Mapping[str, Tensor], torch.Generator], Tensor]
-"""``(images uint8 [N, S, S, 3], what is known beside them, generator of the draws) → float32 [N, 3, S, S]``."""
+Augmentation = Callable[[Tensor, Mapping[str, Tensor], torch.Generator], Tensor | tuple[Tensor, Mapping[str, Tensor]]]
+"""``(images uint8 [N, S, S, 3], what is known beside them, generator of the draws) → float32 [N, 3, S, S]``; or that
+and what is known beside the augmented images, where they have moved and it with them (masks)."""
 
 
 @dataclass(frozen=True)
@@ -229,7 +230,9 @@ def batches(
         chosen = draw(step, generator).flatten()
         pixels = source(places[chosen])
         known = {name: values[chosen].to(pixels.device) for name, values in (beside or {}).items()}
-        return Batch(augment(pixels, known, generator), labels[chosen].to(pixels.device), known)
+        images = augment(pixels, known, generator)
+        images, known = images if isinstance(images, tuple) else (images, known)
+        return Batch(images, labels[chosen].to(pixels.device), known)
 
     return batch
 

@@ -23,7 +23,7 @@ PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
 EVERYWHERE = {"config", "provenance"}
 STAGES = {
     "manifest", "render", "datasets", "images", "augment", "sampler", "losses", "backbones", "train", "embed",
-    "metrics", "protocols", "joint_bayesian", "rerank",
+    "metrics", "protocols", "joint_bayesian", "rerank", "beside", "segmentation", "neighbours",
 }  # fmt: skip
 RUNS = {"records", "runs", "pool"}
 PAPERS = STAGES | RUNS | {"outcome"}
@@ -36,16 +36,19 @@ LAYERS = {
     "datasets": {"manifest", "render"},
     "export": {"manifest", "datasets", "render"},
     "images": {"manifest"},
+    "beside": {"manifest", "images"},
     "augment": set(),
     "sampler": set(),
     "losses": set(),
     "backbones": set(),
     "train": set(),
     "embed": {"images", "augment"},
+    "segmentation": {"images", "augment"},
     "metrics": set(),
     "protocols": {"manifest", "metrics"},
     "joint_bayesian": {"metrics"},
     "rerank": {"metrics"},
+    "neighbours": set(),
     "records": set(),
     "runs": {"records", "train"},
     "pool": {"records", "runs"},
