@@ -7,7 +7,8 @@ Each explorer shows controls and one picture (:mod:`reidlib.explore.live`). What
 from reidlib.explore.ablations import ablations
 from reidlib.explore.clusters import clusters
 from reidlib.explore.embedding import embedding
-from reidlib.explore.pairs import Judge, Pair, Term, mlsl_pair, pairs
+from reidlib.explore.judging import Judge, Pair, Term, mlsl_pair
+from reidlib.explore.pairs import pairs
 from reidlib.explore.ranking import ranking
 from reidlib.explore.retrieval import retrieval
 from reidlib.explore.run import Run

@@ -5,13 +5,13 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-import ipywidgets as widgets
 import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
 from reidlib.claims import MIN_SEEDS, interval, score
-from reidlib.explore.live import Panel, Picture, choice, say
+from reidlib.explore.kit import Kit
+from reidlib.explore.live import Panel, Picture, say
 from reidlib.plots.style import BLUE, COLORS, DASHES, GREEN, GREY, INK, MARKERS, SOFT, VERMILION, WIDTH, styled
 from reidlib.records import Record
 
@@ -71,15 +71,16 @@ class _Browser:
     def __init__(self, tables: Mapping[str, Rows]) -> None:
         self.tables = tables
         title = max(tables, key=lambda one: len(tables[one]))  # the one with most to see
+        kit = Kit()
         controls = {
-            "table": choice("table", list(tables), title, width="52em"),
-            "metric": choice("metric", ["–"]),
-            "against": choice("compared with", ["–"], width="22em"),
-            "seeds": widgets.SelectMultiple(description="seeds", rows=5, layout={"width": "12em"}),
-            "last": widgets.IntSlider(value=20, min=5, max=50, step=5, description="ranks", layout={"width": "18em"}),
+            "table": kit.choice("table", list(tables), title, width="52em"),
+            "metric": kit.choice("metric", ["–"]),
+            "against": kit.choice("compared", ["–"], width="22em"),
+            "seeds": kit.several("seeds", "those that count; Ctrl or Shift with a click chooses several"),
+            "last": kit.steps("ranks", 20, 50, "the last rank of the curves", 5),
         }
         rows = [["table"], ["metric", "against", "seeds", "last"]]
-        self.panel = Panel("ablations", controls, self.draw, rows, {"table": self._open})
+        self.panel = Panel("ablations", kit, controls, self.draw, rows, {"table": self._open})
         self.panel.quiet = True
         self._open(title)
         self.panel.quiet = False

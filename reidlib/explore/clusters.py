@@ -10,7 +10,8 @@ from matplotlib.figure import Figure
 from torch import Tensor
 
 from reidlib import losses
-from reidlib.explore.live import Panel, Picture, button, choice, slider
+from reidlib.explore.kit import Kit
+from reidlib.explore.live import Panel, Picture
 from reidlib.papers.drdl import DRDLConfig
 from reidlib.plots.drdl import CLUSTER, OTHERS
 from reidlib.plots.style import GREEN, GREY, INK, SOFT, VERMILION, WIDTH, styled
@@ -77,14 +78,15 @@ class _Playground:
 
     def __init__(self, margin: float) -> None:
         self.points = torch.tensor([*CLUSTER, *OTHERS], dtype=torch.float64)
+        kit = Kit()
         controls = {
-            "kind": choice("loss", list(LOSSES), width="26em"),
-            "margin": slider("margin", margin, max(1.0, 2 * margin), 0.01, "α of the loss"),
-            "point": choice("image", NAMES, width="11em"),
-            "x": slider("its x", float(self.points[0, 0]), REACH, 0.01, "of the image chosen", -0.5),
-            "y": slider("its y", float(self.points[0, 1]), REACH, 0.01, "of the image chosen", -0.5),
-            "step": button("one step down", "move every image along its arrow"),
-            "reset": button("start again", "every image where it was"),
+            "kind": kit.choice("loss", list(LOSSES), width="26em"),
+            "margin": kit.slider("margin", margin, max(1.0, 2 * margin), 0.01, "α of the loss"),
+            "point": kit.choice("image", NAMES, width="11em"),
+            "x": kit.slider("its x", float(self.points[0, 0]), REACH, 0.01, "of the image chosen", -0.5),
+            "y": kit.slider("its y", float(self.points[0, 1]), REACH, 0.01, "of the image chosen", -0.5),
+            "step": kit.button("one step down", "move every image along its arrow"),
+            "reset": kit.button("start again", "every image where it was"),
         }
         links = {
             "point": self._choose,
@@ -93,7 +95,7 @@ class _Playground:
         }
         rows = [["kind", "margin", "step", "reset"], ["point", "x", "y"]]
         presses = {"step": self._step, "reset": self._reset}
-        self.panel = Panel("clusters", controls, self.draw, rows, links, presses)
+        self.panel = Panel("clusters", kit, controls, self.draw, rows, links, presses)
 
     def draw(self, kind: str, margin: float, point: str, **others: Any) -> Picture:
         """The images, the active pairs and where the loss moves them."""

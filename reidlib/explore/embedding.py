@@ -14,7 +14,8 @@ from sklearn.manifold import TSNE
 from torch import Tensor
 
 from reidlib.explore import opening
-from reidlib.explore.live import Panel, Picture, button, choice, number, say
+from reidlib.explore.kit import Kit
+from reidlib.explore.live import Panel, Picture, say
 from reidlib.explore.mosaic import Cell, Line, mosaic
 from reidlib.explore.run import Run, described, known
 from reidlib.plots.style import COLORS, FAINT, INK, MARKERS, SOFT, WIDTH, styled
@@ -34,7 +35,7 @@ def embedding(run: Run) -> None:
     if "map" not in run.record.exhibits and run.weights is None and not run.record.exhibits.get("retrieval"):
         say("No map: neither the run's weights nor a map or retrieval lists in its record are here.")
         return
-    opening.show(run, lambda: _Map(run).panel, lambda *offer: _kept(run, *offer))
+    opening.show(run, lambda: _Map(run).panel, lambda offer: _kept(run, offer))
 
 
 def flat(features: Tensor) -> np.ndarray:
@@ -66,16 +67,17 @@ class _Map:
         self.draws = np.random.default_rng(SEED)
         counts = [count for count in COUNTS if count < len(self.rows)] or [min(COUNTS[0], len(self.rows))]
         start = int(spread(self.rows, counts[0])[0])
+        kit = Kit()
         controls = {
-            "color": choice("coloured by", self.names, "type" if "type" in self.names else None),
-            "count": choice("points", counts),
-            "image": number("image", start, len(self.rows) - 1, "number of the image"),
-            "next": button("next image", "the next point"),
-            "random": button("at random", "any point"),
+            "color": kit.choice("coloured by", self.names, "type" if "type" in self.names else None),
+            "count": kit.choice("points", counts),
+            "image": kit.number("image", start, len(self.rows) - 1, "number of the image"),
+            "next": kit.button("next image", "the next point"),
+            "random": kit.button("at random", "any point"),
         }
         presses = {"next": lambda: self._step(1), "random": lambda: self._step(0)}
-        self.panel = Panel("embedding", controls, self.draw, [["color", "count"], ["image", "next", "random"]], None,
-                           presses)  # fmt: skip
+        rows = [["color", "count"], ["image", "next", "random"]]
+        self.panel = Panel("embedding", kit, controls, self.draw, rows, None, presses)
 
     def draw(self, color: str, count: int, image: int) -> Picture:
         """The map, and one image with its neighbours."""
@@ -165,14 +167,15 @@ def scatter(
     return made
 
 
-def _kept(run: Run, offer: opening.Offer, presses: Mapping[str, Any]) -> Panel:
+def _kept(run: Run, offer: opening.Offer) -> Panel:
     """What a record alone can show: the map that it keeps, or how far its queries' nearest images are."""
     exhibits = run.record.exhibits
     known_map = exhibits.get("map")
     options = sorted(set(known_map) - {"x", "y", "image"}) if known_map else ["vehicle", "camera"]
-    controls = {"color": choice("coloured by", options), **offer}
+    controls = {"color": offer.kit.choice("coloured by", options), **offer.controls}
     draw = (lambda color: _kept_map(known_map, color)) if known_map else (lambda color: _ladder(exhibits, color))
-    return Panel("embedding", controls, draw, [["color"], list(offer)], presses=presses)
+    rows = [["color"], list(offer.controls)]
+    return Panel("embedding", offer.kit, controls, draw, rows, presses=offer.presses)
 
 
 def _kept_map(kept: Mapping[str, Any], color: str) -> Picture:

@@ -27,6 +27,7 @@ from matplotlib.figure import Figure
 from PIL import Image
 
 from reidlib import plots
+from reidlib.explore.kit import Kit
 
 DPI = 110  # of a picture that is redrawn while someone waits: that of the page it is shown on
 KEYS = "Tab goes from control to control; arrow keys move a slider or a list; Enter or Space presses a button."
@@ -48,7 +49,7 @@ class Picture:
     def kept(self) -> HTML:
         """As it stays in a notebook: of few colours, and so small."""
         if isinstance(self.drawn, Figure):
-            return HTML(plots.markup(self.drawn, self.text, self.text))
+            return HTML(plots.markup(self.drawn, self.text, self.text, DPI))
         few = Image.fromarray(self.drawn).quantize(256, Image.Quantize.MEDIANCUT, dither=Image.Dither.NONE)
         return self._on_page(few, optimize=True)
 
@@ -73,6 +74,7 @@ class Panel:
 
     Args:
         name: of the explorer; with the cell, which panel it replaces.
+        kit: what the controls were made with.
         controls: by the name that ``draw`` knows them by; buttons among them are passed on to nobody.
         draw: ``(**values of the controls) → Picture``.
         rows: the controls' names, a list a line.
@@ -83,6 +85,7 @@ class Panel:
     def __init__(
         self,
         name: str,
+        kit: Kit,
         controls: Mapping[str, widgets.Widget],
         draw: Callable[..., Picture],
         rows: Sequence[Sequence[str]],
@@ -93,9 +96,9 @@ class Panel:
         self.links, self.presses = dict(links or {}), dict(presses or {})
         self.quiet, self.open, self.picture = False, True, None
         self.afterwards: Callable[[], None] = lambda: None  # once, when it ends
-        self.closer = button("close", "remove these controls; the picture stays")
-        lines = [_line([self.controls[one] for one in row]) for row in rows]
-        self.box = widgets.VBox([*lines, _line([widgets.HTML(f"<small>{KEYS}</small>"), self.closer])])
+        self.closer = kit.button("close", "remove these controls; the picture stays")
+        lines = [kit.line([self.controls[one] for one in row]) for row in rows]
+        self.box = kit.column([*lines, kit.line([kit.note(KEYS), self.closer])])
         self.outer = widgets.VBox([self.box])
         for one, control in self.controls.items():
             if _has_value(control):
@@ -176,32 +179,6 @@ class Panel:
             return _alert(error)
 
 
-def button(text: str, tip: str, width: str = "auto") -> widgets.Button:
-    """A button with a hint."""
-    return widgets.Button(description=text, tooltip=tip, layout={"width": width})
-
-
-def slider(text: str, value: float, largest: float, step: float, tip: str, least: float = 0.0) -> widgets.FloatSlider:
-    """A slider of real numbers."""
-    look = {"description": text, "tooltip": tip, "readout_format": ".2f", "layout": {"width": "19em"}}
-    return widgets.FloatSlider(
-        value=value, min=least, max=largest, step=step, style={"description_width": "9em"}, **look
-    )
-
-
-def choice(text: str, options: Sequence[Any], value: Any = None, width: str = "16em") -> widgets.Dropdown:
-    """A list to choose one of; the first by default."""
-    first = options[0][1] if isinstance(options[0], tuple) else options[0]
-    chosen = first if value is None else value
-    return widgets.Dropdown(options=list(options), value=chosen, description=text, layout={"width": width})
-
-
-def number(text: str, value: int, largest: int, tip: str, least: int = 0) -> widgets.BoundedIntText:
-    """A whole number to type."""
-    look = {"description": text, "tooltip": tip, "layout": {"width": "12em"}}
-    return widgets.BoundedIntText(value=value, min=least, max=largest, **look)
-
-
 def say(text: str) -> None:
     """A sentence in place of a panel."""
     display(HTML(f"<p>{html.escape(text)}</p>"))
@@ -219,10 +196,6 @@ def _pixels(made: Figure) -> np.ndarray:
     canvas = FigureCanvasAgg(made)
     canvas.draw()
     return np.ascontiguousarray(np.asarray(canvas.buffer_rgba())[:, :, :3])
-
-
-def _line(children: Sequence[widgets.Widget]) -> widgets.HBox:
-    return widgets.HBox(list(children), layout={"flex_flow": "row wrap"})
 
 
 def _has_value(control: widgets.Widget) -> bool:

@@ -9,32 +9,47 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable, Mapping
+from dataclasses import dataclass
 
 import ipywidgets as widgets
 
-from reidlib.explore.live import Panel, button
+from reidlib.explore.kit import Kit
+from reidlib.explore.live import Panel
 from reidlib.explore.run import Run
 
 PATIENCE = 4.0  # seconds that a notebook waits for features unasked
-Made = Callable[[], Panel]
-Offer = Mapping[str, widgets.Widget]
 
 
-def show(run: Run, full: Made, kept: Callable[[Offer, Mapping[str, Callable[[], None]]], Panel]) -> None:
+@dataclass(frozen=True)
+class Offer:
+    """What an explorer on a record alone has beside its own controls.
+
+    Attributes:
+        kit: which its own are to be made with.
+        controls: a button that opens more, and how far that is.
+        presses: what the button does.
+    """
+
+    kit: Kit
+    controls: Mapping[str, widgets.Widget]
+    presses: Mapping[str, Callable[[], None]]
+
+
+def show(run: Run, full: Callable[[], Panel], kept: Callable[[Offer], Panel]) -> None:
     """Show an explorer.
 
     Args:
         run: whose.
         full: the explorer on the run's features.
-        kept: the explorer on the record alone, given the controls that offer more and what they do.
+        kept: the explorer on the record alone.
     """
     if run.weights is not None and run.wait <= PATIENCE:
         full().show()
         return
-    tip = "computes what is missing; interrupt the kernel to stop, and press again to go on"
-    bar = widgets.IntProgress(0, 0, max(1, run.steps), layout={"width": "16em"})
-    offer = {"train": button(_words(run), tip), "done": bar}
-    panel = kept(offer, {"train": lambda: _train(run, bar)})
+    kit = Kit()
+    bar = kit.bar(max(1, run.steps))
+    press = kit.button(_words(run), "computes what is missing; interrupt the kernel to stop, press again to go on")
+    panel = kept(Offer(kit, {"train": press, "done": bar}, {"train": lambda: _train(run, bar)}))
 
     def upgrade() -> None:
         panel.become(full())

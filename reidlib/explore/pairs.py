@@ -1,36 +1,25 @@
-"""The pair inspector: two images, what the network says of them, and which term of the loss pulls or pushes them.
-
-A paper says by a :data:`Judge` what its loss makes of a pair; the rest is the same for all of them. With x_a, x_b the
-features and v a term's value times its weight, the force that a step of descent puts on x_a along the line to x_b is
-
-    f = ∂v/∂x_a · (x_a − x_b) / ‖x_a − x_b‖,
-
-above 0 where it pulls the two together, below 0 where it pushes them apart.
-"""
+"""The pair inspector: two images, what the network says of them, and which term of the loss pulls or pushes them."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from collections.abc import Mapping
 from typing import Any
 
-import ipywidgets as widgets
 import numpy as np
 import pandas as pd
 import torch
-import torch.nn.functional as F
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.ticker import MaxNLocator
-from torch import Tensor, nn
+from torch import Tensor
 
-from reidlib import losses
 from reidlib.augment import normalise
 from reidlib.explore import opening
-from reidlib.explore.live import Panel, Picture, button, choice, number
+from reidlib.explore.judging import Judge, Pair, forces
+from reidlib.explore.kit import Kit
+from reidlib.explore.live import Panel, Picture
 from reidlib.explore.mosaic import Cell, Line, mosaic
 from reidlib.explore.run import Run, described, known
-from reidlib.papers import mlsl
 from reidlib.plots.style import BLUE, GREEN, GREY, INK, SOFT, VERMILION, WIDTH, styled
 
 LARGEST = 10  # components shown
@@ -44,83 +33,14 @@ PARTNERS = (
 SIDES = ("test images", "training images")
 
 
-@dataclass(frozen=True)
-class Term:
-    """What one term of a loss makes of a pair.
-
-    Attributes:
-        value: a scalar with its graph, unweighted.
-        weight: its factor in the total.
-        says: the network's output on how much the pair differs, 0 to 1; None for a term without one.
-        differs: the label Y, 0 where the pair shares the attribute and 1 where not; None where there is none.
-    """
-
-    value: Tensor
-    weight: float = 1.0
-    says: float | None = None
-    differs: float | None = None
-
-
-@dataclass(frozen=True)
-class Pair:
-    """What a network makes of a pair.
-
-    Attributes:
-        features: ``[2, D]``, part of the graph of every term.
-        terms: by name, in the order in which they are shown.
-    """
-
-    features: Tensor
-    terms: Mapping[str, Term]
-
-
-Judge = Callable[[nn.Module, Any, Tensor, Tensor, bool], Pair]
-"""``(network, config, images [2, 3, S, S], labels [2, L], training) → Pair``; ``training``: both are training images,
-so that the first label is a class of the identity classifier. The network is in evaluation mode."""
-
-
-def mlsl_pair(network: mlsl.MLSL, config: mlsl.MLSLConfig, images: Tensor, labels: Tensor, training: bool) -> Pair:
-    """MLSL's judge: the sigmoidal units' terms, and of training images the classification's (eq. 5–7)."""
-    features = network(images).float()
-    weights, terms = mlsl.term_weights(config), {}
-    if config.learning in ("joint", "similarity"):
-        columns = [mlsl.ATTRIBUTES.index(name) for name in config.attributes()]
-        differs, sure = losses.differs(labels[:1, columns], labels[1:, columns])
-        if config.mapping == "sigmoid":
-            output, margin = network.units(features[:1], features[1:]), config.margin
-        else:
-            vector = losses.pair_distance(features[:1], features[1:], config.distance)
-            output, margin = losses.reduce_distance(vector, config.distance), config.plain_margin
-        values = (losses.contrastive(output, differs, margin) * sure)[0]
-        for place, name in enumerate(config.attributes()):
-            says = float(output[0, place].detach()) if config.mapping == "sigmoid" else None
-            label = float(differs[0, place]) if sure[0, place] else None
-            terms[name] = Term(values[place], weights[name], says, label)
-    if training and "identity" in weights:
-        each = F.cross_entropy(network.identity(features), labels[:, 0], reduction="none")
-        terms["classification"] = Term(each.sum(), weights["identity"])
-    return Pair(features, terms)
-
-
-def forces(pair: Pair) -> dict[str, float]:
-    """By term, how strongly it pulls (above 0) or pushes (below 0) the first image's features; 0 for equal features."""
-    apart = (pair.features[0] - pair.features[1]).detach()
-    along = apart / apart.norm().clamp_min(1e-12)
-    found = {}
-    for name, term in pair.terms.items():
-        slope = torch.autograd.grad(term.weight * term.value, pair.features, retain_graph=True, allow_unused=True)[0]
-        found[name] = 0.0 if slope is None else float(slope[0] @ along)
-    return found
-
-
 def pairs(run: Run, judge: Judge) -> None:
     """Look at two images as a paper's loss does.
 
     Args:
         run: whose network.
-        judge: what the paper's loss makes of a pair, such as :func:`mlsl_pair`.
+        judge: what the paper's loss makes of a pair, such as :func:`~reidlib.explore.mlsl_pair`.
     """
-    opening.show(run, lambda: _Inspector(run, judge).panel, lambda *offer: _kept(run, *offer))
+    opening.show(run, lambda: _Inspector(run, judge).panel, lambda offer: _kept(run, offer))
 
 
 class _Inspector:
@@ -131,17 +51,18 @@ class _Inspector:
         self.sides: dict[str, tuple[pd.DataFrame, Tensor, Tensor]] = {}
         rows, *_ = self._side(SIDES[0])
         first = int(rows.index[rows["vehicle_id"].duplicated(keep=False)][0])
+        kit = Kit()
         controls = {
-            "side": choice("of the", SIDES),
-            "first": number("first", first, len(rows) - 1, "number of the first image"),
-            "partner": choice("second is", PARTNERS, PARTNERS[1], width="26em"),
-            "second": number("second", 0, len(rows) - 1, "number of the second image"),
-            "random": button("another first", "any image, with a partner of the same kind"),
+            "side": kit.choice("of the", SIDES),
+            "first": kit.number("first", first, len(rows) - 1, "number of the first image"),
+            "partner": kit.choice("second is", PARTNERS, PARTNERS[1], width="26em"),
+            "second": kit.number("second", 0, len(rows) - 1, "number of the second image"),
+            "random": kit.button("another first", "any image, with a partner of the same kind"),
         }
         links = {"side": self._turn, "first": lambda value: self._pair(), "partner": lambda value: self._pair(),
                  "second": self._by_hand}  # fmt: skip
-        self.panel = Panel("pairs", controls, self.draw, [["side", "first", "random"], ["partner", "second"]], links,
-                           {"random": self._another})  # fmt: skip
+        rows = [["side", "first", "random"], ["partner", "second"]]
+        self.panel = Panel("pairs", kit, controls, self.draw, rows, links, {"random": self._another})
         self.panel.quiet = True
         self._pair()
         self.panel.quiet = False
@@ -270,7 +191,7 @@ def _forces(axis: Axes, found: Mapping[str, float]) -> None:
     axis.grid(axis="y", visible=False)
 
 
-def _kept(run: Run, offer: opening.Offer, presses: Mapping[str, Any]) -> Panel:
+def _kept(run: Run, offer: opening.Offer) -> Panel:
     """Pairs that a record keeps: a query and one of its nearest images."""
     lists = run.record.exhibits.get("retrieval", [])
 
@@ -293,7 +214,9 @@ def _kept(run: Run, offer: opening.Offer, presses: Mapping[str, Any]) -> Panel:
         return Picture(mosaic([Line("a query and what it found", cells)], 5, 1), text)
 
     controls = {
-        "query": widgets.IntSlider(value=1, min=1, max=max(1, len(lists)), description="query"),
-        "rank": widgets.IntSlider(value=1, min=1, max=10, description="rank"), **offer,
-    }  # fmt: skip
-    return Panel("pairs", controls, draw, [["query", "rank"], list(offer)], presses=presses)
+        "query": offer.kit.steps("query", 1, max(1, len(lists)), "of those kept, from the worst to the best"),
+        "rank": offer.kit.steps("rank", 1, 10, "of the gallery image"),
+        **offer.controls,
+    }
+    rows = [["query", "rank"], list(offer.controls)]
+    return Panel("pairs", offer.kit, controls, draw, rows, presses=offer.presses)

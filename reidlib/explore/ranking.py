@@ -12,7 +12,8 @@ from matplotlib.figure import Figure
 from torch import Tensor
 
 from reidlib import losses
-from reidlib.explore.live import Panel, Picture, button, slider
+from reidlib.explore.kit import Kit
+from reidlib.explore.live import Panel, Picture
 from reidlib.papers.c2f_rank import C2FConfig
 from reidlib.plots.c2f_rank import DEGREES, MODELS, NAMES, VEHICLES, circle
 from reidlib.plots.style import GREY, INK, MARKERS, SOFT, VERMILION, WIDTH, styled
@@ -61,17 +62,18 @@ class _Playground:
 
     def __init__(self, config: C2FConfig) -> None:
         self.weights = {name: getattr(config, factor) for name, factor in FACTORS.items()}
+        kit = Kit()
         controls = {
-            **{name: slider(OWNED[name], DEGREES[i], 180, 1, "degrees round the circle", -180)
+            **{name: kit.slider(OWNED[name], DEGREES[i], 180, 1, "degrees round the circle", -180)
                for i, name in enumerate(NAMES)},
-            "coarse": slider("margin M_c", config.margin_coarse, 1, 0.01, "of the coarse ranking"),
-            "fine": slider("margin M_f", config.margin_fine, 1, 0.01, "of the fine ranking"),
-            "step": button("one step down", "turn the images against the gradient of the weighted sum"),
-            "reset": button("start again", "every image where it was"),
+            "coarse": kit.slider("margin M_c", config.margin_coarse, 1, 0.01, "of the coarse ranking"),
+            "fine": kit.slider("margin M_f", config.margin_fine, 1, 0.01, "of the fine ranking"),
+            "step": kit.button("one step down", "turn the images against the gradient of the weighted sum"),
+            "reset": kit.button("start again", "every image where it was"),
         }  # fmt: skip
         rows = [list(NAMES[:2]), list(NAMES[2:]), ["coarse", "fine", "step", "reset"]]
         presses = {"step": self._step, "reset": self._reset}
-        self.panel = Panel("ranking", controls, self.draw, rows, None, presses)
+        self.panel = Panel("ranking", kit, controls, self.draw, rows, None, presses)
 
     def draw(self, coarse: float, fine: float, **degrees: float) -> Picture:
         """A circle for each term: active tuples, and the way down for each image."""

@@ -11,7 +11,8 @@ import pandas as pd
 
 from reidlib import protocols
 from reidlib.explore import opening
-from reidlib.explore.live import Panel, Picture, button, choice, number, say, slider
+from reidlib.explore.kit import Kit
+from reidlib.explore.live import Panel, Picture, say
 from reidlib.explore.mosaic import Cell, Line, mosaic
 from reidlib.explore.run import Run, described, known, percent
 from reidlib.explore.searching import PLAIN, Attributes, Found, Search, Settings
@@ -42,7 +43,7 @@ def retrieval(run: Run, *, attributes: Attributes | None = None, before: protoco
     if run.test is None:
         say("This run is tested on pairs, or not at all: it retrieves nothing.")
         return
-    opening.show(run, lambda: _Explorer(run, attributes, before).panel, lambda *offer: _kept(run, *offer))
+    opening.show(run, lambda: _Explorer(run, attributes, before).panel, lambda offer: _kept(run, offer))
 
 
 class _Explorer:
@@ -55,8 +56,10 @@ class _Explorer:
         self.run, self.search = run, Search(tested, looks, before)
         self.columns = known(self.search.queries, "color", "type", "camera_id")
         self.listed = self._order(ORDERS[0])
-        start = len(self.listed) // 4  # a failure, and not a hopeless one
-        self.panel = Panel("retrieval", self._controls(start), self.draw, self._rows(), self._links(), self._presses())
+        self.kit = Kit()
+        controls = self._controls(len(self.listed) // 4)  # begins with a failure, and not a hopeless one
+        rows = [["order", *self.columns], ["place", "number", "worst", "random"], [*SLIDERS, "reciprocal", "reset"]]
+        self.panel = Panel("retrieval", self.kit, controls, self.draw, rows, self._links(), self._presses())
         self._allow()
 
     def draw(self, place: int, type_penalty: float, color_penalty: float, group: float, reciprocal: bool,
@@ -122,30 +125,20 @@ class _Explorer:
         return f" (the record's {percent(recorded)}: of another machine, or of another distance)"
 
     def _controls(self, start: int) -> dict[str, widgets.Widget]:
-        queries = self.search.queries
+        queries, kit, count = self.search.queries, self.kit, len(self.listed)
         names = {"color": "colour", "type": "type", "camera_id": "camera"}
-        filters = {
-            column: choice(names[column], [ANY, *sorted(queries[column].dropna().astype(str).unique())], width="14em")
-            for column in self.columns
-        }
-        count = len(self.listed)
+        values = {column: sorted(queries[column].dropna().astype(str).unique()) for column in self.columns}
         return {
-            "order": choice("order", ORDERS, width="16em"), **filters,
-            "place": widgets.IntSlider(
-                value=start + 1, min=1, max=count, description="query, in order", style={"description_width": "9em"},
-                layout={"width": "32em"},
-            ),
-            "number": number("by number", int(self.listed[start]), len(queries) - 1, "number of the query in the test"),
-            "worst": button("worst", "the query with the lowest AP of those listed"),
-            "random": button("at random", "any of those listed"),
-            **{name: slider(text, 0, most, 0.01, tip) for name, (text, most, tip) in SLIDERS.items()},
-            "reciprocal": widgets.Checkbox(description="k-reciprocal", indent=False, layout={"width": "9em"}),
-            "reset": button("plain ranking", "all re-ranking off"),
-        }  # fmt: skip
-
-    def _rows(self) -> list[list[str]]:
-        return [["order", *self.columns], ["place", "number", "worst", "random"],
-                [*SLIDERS, "reciprocal", "reset"]]  # fmt: skip
+            "order": kit.choice("order", ORDERS),
+            **{column: kit.choice(names[column], [ANY, *values[column]], width="14em") for column in self.columns},
+            "place": kit.steps("query, in order", start + 1, count, "the queries listed, in their order", width="32em"),
+            "number": kit.number("by number", int(self.listed[start]), len(queries) - 1, "of the query in the test"),
+            "worst": kit.button("worst", "the query with the lowest AP of those listed"),
+            "random": kit.button("at random", "any of those listed"),
+            **{name: kit.slider(text, 0, most, 0.01, tip) for name, (text, most, tip) in SLIDERS.items()},
+            "reciprocal": kit.switch("k-reciprocal", "distances by k-reciprocal encoding (Zhong et al. 2017)"),
+            "reset": kit.button("plain ranking", "all re-ranking off"),
+        }
 
     def _links(self) -> dict[str, Any]:
         listing = {name: lambda value: self._list() for name in ("order", *self.columns)}
@@ -207,7 +200,7 @@ class _Explorer:
             self.panel.controls[name].disabled = not self.search.possible(name)
 
 
-def _kept(run: Run, offer: opening.Offer, presses: Mapping[str, Any]) -> Panel:
+def _kept(run: Run, offer: opening.Offer) -> Panel:
     """The explorer on the lists that a record keeps."""
     lists = run.record.exhibits.get("retrieval", [])
 
@@ -228,8 +221,10 @@ def _kept(run: Run, offer: opening.Offer, presses: Mapping[str, Any]) -> Panel:
         )
         return Picture(mosaic([Line("query; then its nearest gallery images", cells)], SHOWN + 1, 2), text)
 
-    slide = widgets.IntSlider(value=1 + len(lists) // 2, min=1, max=max(1, len(lists)), description="query")
-    return Panel("retrieval", {"place": slide, **offer}, draw, [["place"], list(offer)], presses=presses)
+    middle, count = 1 + len(lists) // 2, max(1, len(lists))
+    place = offer.kit.steps("query", min(middle, count), count, "of those kept, from the worst to the best")
+    rows = [["place"], list(offer.controls)]
+    return Panel("retrieval", offer.kit, {"place": place, **offer.controls}, draw, rows, presses=offer.presses)
 
 
 def _camera(row: pd.Series) -> str:
