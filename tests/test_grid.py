@@ -77,6 +77,16 @@ def test_lists_of_values_make_a_grid_and_single_values_do_not():
     assert all(job.configs[0].alpha == 0.2 for job in leaves)
 
 
+def test_settings_may_come_as_text_as_a_command_line_gives_them():
+    text = {"papers": "mlsl,drdl", "profile": "smoke", "seeds": "0", "committed": "false", "device": "cpu"}
+    found = jobs.jobs(jobs.order(text))
+    assert set(found) == {"mlsl/seed0", "drdl/seed0"}
+    assert all(job.parameters["committed"] is False and job.parameters["seeds"] == [0] for job in found.values())
+    texts = jobs.jobs(jobs.order({"papers": "mlsl", "profile": "smoke", "dropout": ["0.1", "0.9"], "seeds": ["1"]}))
+    values = jobs.jobs(jobs.order({"papers": "mlsl", "profile": "smoke", "dropout": [0.1, 0.9], "seeds": [1]}))
+    assert [names(job) for job in texts.values()] == [names(job) for job in values.values()]
+
+
 def test_a_field_that_takes_a_list_is_an_axis_only_as_a_list_of_lists():
     one = jobs.order({"papers": "mlsl", "labels": ["id", "color"]})
     assert not one.axes and one.given["labels"] == ["id", "color"]

@@ -103,7 +103,7 @@ def order(settings: Mapping[str, Any]) -> Order:
     for name, values, allowed in (("papers", papers, RUNS), ("per", [per] if per else [], ("seed", "configuration"))):
         if wrong := [value for value in values if value not in allowed]:
             raise ConfigError(f"{name} = {wrong[0]!r} is refused: allowed is {', '.join(allowed)}")
-    if isinstance(given.get("seeds"), int):
+    if str(given.get("seeds")).isdigit():
         given["seeds"] = [given["seeds"]]
     axes = {name: value for name, value in given.items() if _several(name, value, papers)}
     rest = {name: value for name, value in given.items() if name not in axes}
