@@ -46,6 +46,9 @@ def test_masks_show_each_image_and_each_variant():
     assert len(made.axes) == 4 * 3
     (line, *_), _ = made.axes[8].get_lines()[:2], None
     assert list(line.get_ydata()) == [1.5, 0.5]
+    even = {**one, "weights": [1.0, 1.0]}
+    grid = plots.masks({"printed": [one], "spatial": [even]}, lambda name: np.zeros((8, 8, 3), np.uint8)).axes
+    assert [grid[place].get_visible() for place in (5, 7)] == [True, False]
     with pytest.raises(ValueError, match="no masks to draw"):
         plots.masks({"none": []}, None)
 
