@@ -5,6 +5,7 @@ from __future__ import annotations
 import argparse
 import sys
 from collections.abc import Iterable, Sequence
+from functools import partial
 from pathlib import Path
 from typing import Any, Literal, get_args, get_origin
 
@@ -12,7 +13,7 @@ from pydantic.fields import FieldInfo
 
 from reidlib.config import Config, ConfigError, Plan, allowed, configure, options
 
-PAPERS = ("mlsl", "drdl", "c2f_rank")
+PAPERS = ("mlsl", "drdl", "c2f_rank", "agnet", "multiguided")
 RUNS = (*PAPERS, "compared")  # what can be run: the papers, and all their methods on equal terms
 
 
@@ -60,16 +61,20 @@ def _parser(arguments: Sequence[str]) -> argparse.ArgumentParser:
 
 def _paper(name: str) -> tuple[type[Config], Any, Any]:
     """A paper's configuration class, experiment and tables."""
-    from reidlib.papers import c2f_rank, compared, drdl, mlsl
+    from reidlib.papers import agnet, c2f_rank, compared, drdl, mlsl, multiguided
+    from reidlib.tables import agnet as agnet_tables
     from reidlib.tables import c2f_rank as c2f_rank_tables
     from reidlib.tables import compared as compared_tables
     from reidlib.tables import drdl as drdl_tables
     from reidlib.tables import mlsl as mlsl_tables
+    from reidlib.tables import multiguided as multiguided_tables
 
     return {
         "mlsl": (mlsl.MLSLConfig, mlsl.EXPERIMENT, mlsl_tables),
         "drdl": (drdl.DRDLConfig, drdl.EXPERIMENT, drdl_tables),
         "c2f_rank": (c2f_rank.C2FConfig, c2f_rank.EXPERIMENT, c2f_rank_tables),
+        "agnet": (agnet.AGNetConfig, agnet.EXPERIMENT, agnet_tables),
+        "multiguided": (multiguided.MultiGuidedConfig, multiguided.EXPERIMENT, multiguided_tables),
         "compared": (compared.ComparedConfig, compared.EXPERIMENT, compared_tables),
     }[name]
 
@@ -101,13 +106,25 @@ def _run(given: argparse.Namespace) -> int:
     config_type, experiment, paper = _paper(given.paper)
     values = {name: value for name, value in vars(given).items() if name not in ("command", "paper")}
     config, plan = configure(config_type, values)
+    from reidlib import parallel
+
+    show = partial(_show, config, plan, experiment, paper)
+    return parallel.carry_out(show, config.device_present()) or 0 if parallel.launched() else show()
+
+
+def _show(config: Config, plan: Plan, experiment: Any, paper: Any) -> int:
+    """Compute what is missing and print the table; where several processes share each batch, in the main one."""
     from reidlib.pool import run_all
     from reidlib.tables import layout
 
+    experiment.data(config)  # refuses a given configuration that the data cannot serve; other rows are left out
     rows = paper.rows(plan.scope, config.profile, config.dataset)
-    wanted = layout.configurations(rows, config, plan.seeds)
+    wanted, refused = layout.able(layout.configurations(rows, config, plan.seeds), experiment)
+    for name, why in refused.items():
+        print(f"left out: {name}: {why}", file=sys.stderr)
     run_all([c for configs in wanted.values() for c in configs], experiment, plan)
-    found = layout.collect(rows, config, plan.seeds, experiment, committed=plan.committed)
+    found = layout.collect([row for row in rows if row.name not in refused], config, plan.seeds, experiment,
+                           committed=plan.committed)  # fmt: skip
     print(layout.to_text(found, paper.COLUMNS))
     return 0
 

@@ -25,7 +25,9 @@ Profile = Literal["smoke", "quick", "paper"]
 # Trunks whose ImageNet weights timm or torchvision downloads.
 DOWNLOADS = ("mobilenet_v1", "googlenet", "resnet50", "densenet161", "hrnet_w18")
 LOADS = (*DOWNLOADS, "vgg_cnn_m_1024", "resnet50_ibn")  # trunks that read a local file of weights
-SMALLEST = {"vgg_cnn_m_1024": 41}  # pixels a side below which a trunk's last map would be empty
+# Pixels a side below which a trunk's last map would be empty, or of one pixel where it is normalised by instance.
+SMALLEST = {"vgg_cnn_m_1024": 41, "resnet50_ibn": 17, "densenet161": 29}
+MULTIPLES = {"hrnet_w18": 32}  # the side must be so divisible for a trunk's branches to fit each other
 
 
 class ConfigError(ValueError):
@@ -33,7 +35,7 @@ class ConfigError(ValueError):
 
 
 def check_trunk(backbone: str, *, pretrained: bool, weights: str | None, image_size: int) -> None:
-    """Refuse, with a ValueError, weights for a trunk that has none and images too small for it."""
+    """Refuse, with a ValueError, weights for a trunk that has none and images of a size that it cannot take."""
     for name, asked, able in (("pretrained", pretrained, DOWNLOADS), ("weights", weights, LOADS)):
         if asked and backbone not in able:
             raise ValueError(
@@ -41,6 +43,8 @@ def check_trunk(backbone: str, *, pretrained: bool, weights: str | None, image_s
             )
     if image_size < SMALLEST.get(backbone, 1):
         raise ValueError(f"image_size = {image_size} is refused: {backbone} needs a number >= {SMALLEST[backbone]}")
+    if image_size % MULTIPLES.get(backbone, 1):
+        raise ValueError(f"image_size = {image_size} is refused: {backbone} needs a multiple of {MULTIPLES[backbone]}")
 
 
 def _json_list(value: Any) -> Any:
@@ -77,7 +81,9 @@ class Config(Strict):
         "rendered", "digits", "veri776", "vehicleid", "veriwild", "vehicle1m", "compcars", "aicity2020"
     ] = Field("rendered", description="which data")
     data_root: str | None = Field(None, description="folder of a dataset on disk; by default REIDLIB_DATA")
-    preset: Literal["smoke", "small", "veri"] = Field("small", description="size of the embedded vehicles")
+    preset: Literal["smoke", "small", "veri", "smoke_simulated", "small_simulated", "veri_simulated"] = Field(
+        "small", description="size of the embedded vehicles; and whether clean ones join them in training"
+    )
     data_seed: int = Field(0, ge=0, lt=2**31, description="seed of the embedded vehicles")
     digits_train: int = Field(0, ge=0, le=60000, description="only the first so many training digits; 0: all")
     digits_test: int = Field(0, ge=0, le=10000, description="only the first so many test digits; 0: all")
@@ -155,6 +161,9 @@ class Plan(Strict):
     scope: Literal["base", "all"] = Field("base", description="the given configuration and its control, or all tables")
     committed: bool = Field(True, description="also read the records that come with the suite")
     workers: int = Field(max(1, os.cpu_count() or 1), ge=1, le=256, description="processes, one thread each (CPU)")
+    processes: int = Field(
+        1, ge=1, le=256, description="that share each batch of a run, one a GPU; runs then follow each other"
+    )
 
     @property
     def shown(self) -> list[int]:

@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import errno
 import hashlib
+import math
 import os
 import signal
 import threading
@@ -28,7 +29,7 @@ from PIL import Image
 from torch import Tensor
 from tqdm import tqdm
 
-from reidlib.config import cache_dir
+from reidlib.config import ConfigError, cache_dir
 from reidlib.manifest import Dataset, Reader
 
 CHUNK = 128  # images that are decoded, written and marked together
@@ -43,10 +44,10 @@ class CorruptImages(ValueError):
 
 @dataclass(frozen=True)
 class ImageStore:
-    """All images of a dataset at one size.
+    """All images of a dataset at one size, or masks of some.
 
     Attributes:
-        pixels: uint8 ``[N, S, S, 3]``, mapped from disk.
+        pixels: uint8 ``[N, S, S, 3]``, of masks ``[N, S, S]``, mapped from disk.
         names: image name → place in ``pixels``.
     """
 
@@ -102,9 +103,50 @@ def open_store(dataset: Dataset, size: int, *, workers: int = 1, progress: bool 
         RuntimeError: a decoding process was killed; what is decoded is kept.
     """
     names = sorted(set(dataset.manifest.table["image"]))
-    text = "\n".join([dataset.manifest.origin, *names])
-    key = hashlib.sha256(text.encode()).hexdigest()[:24]
-    path = cache_dir() / "images" / f"{key}-{size}.npy"
+    key = cache_key(dataset.manifest.origin, *names)
+    return _open(f"{key}-{size}", dataset.read, names, (size, size, 3), workers, progress)
+
+
+def open_masks(
+    dataset: Dataset, rows: pd.DataFrame, size: int, *, workers: int = 1, progress: bool = False
+) -> ImageStore:
+    """Where the vehicles are seen on the images of some rows, decoded once as :func:`open_store` does.
+
+    Args:
+        dataset: manifest and reader of masks.
+        rows: of its manifest, such as those of the training images.
+        size: side of the stored squares, in pixels.
+        workers: processes that decode.
+        progress: show a bar with an estimate of the time left.
+
+    Returns:
+        A store whose ``pixels`` ``[N, S, S]`` are 255 on the vehicle and 0 elsewhere, in the order of image names.
+
+    Raises:
+        ConfigError: an image has no mask; the message names the column.
+        CorruptImages, OSError, RuntimeError: as for :func:`open_store`.
+    """
+    lacking = int(rows["mask"].isna().sum())
+    if lacking or dataset.read_mask is None:
+        raise ConfigError(
+            f"{dataset.manifest.name} lacks column mask: {lacking or len(rows):,} of {len(rows):,} images have no mask "
+            "of their vehicle; put PNG files into its folder mask, or leave out what learns from masks"
+        )
+    names = sorted(set(rows["image"]))
+    key = cache_key("masks", dataset.manifest.origin, *names)
+    return _open(f"{key}-{size}-masks", dataset.read_mask, names, (size, size), workers, progress)
+
+
+def cache_key(*parts: str) -> str:
+    """A short hash of what decides a cached file's content."""
+    return hashlib.sha256("\n".join(parts).encode()).hexdigest()[:24]
+
+
+def _open(
+    key: str, read: Reader, names: Sequence[str], shape: tuple[int, ...], workers: int, progress: bool
+) -> ImageStore:
+    """The store of that key, built first if it is not in the user's cache."""
+    path = cache_dir() / "images" / f"{key}.npy"
     if not path.exists():
         if workers > 1 and current_process().name != "MainProcess":
             # A started process runs an unguarded script anew, and would wait here for the one that waits for it.
@@ -112,12 +154,14 @@ def open_store(dataset: Dataset, size: int, *, workers: int = 1, progress: bool 
         path.parent.mkdir(parents=True, exist_ok=True)
         with FileLock(f"{path}.lock"):
             if not path.exists():
-                _build(path, dataset.read, names, size, workers, progress)
+                _build(path, read, names, shape, workers, progress)
     # Copy-on-write: torch wants a writable array, and no one can harm the file.
     return ImageStore(np.load(path, mmap_mode="c"), {name: place for place, name in enumerate(names)})
 
 
-def _build(path: Path, read: Reader, names: Sequence[str], size: int, workers: int, progress: bool) -> None:
+def _build(
+    path: Path, read: Reader, names: Sequence[str], shape: tuple[int, ...], workers: int, progress: bool
+) -> None:
     """Decode all images into ``path``, resuming a build that was stopped."""
     array, marks = path.with_suffix(".partial"), path.with_suffix(".chunks")
     chunks = [names[start : start + CHUNK] for start in range(0, len(names), CHUNK)]
@@ -125,16 +169,16 @@ def _build(path: Path, read: Reader, names: Sequence[str], size: int, workers: i
         # The marks are made last, so that an array without them, or with too few, is one whose making was stopped.
         if not array.exists() or not marks.exists() or marks.stat().st_size != len(chunks):
             marks.unlink(missing_ok=True)
-            _allocate(array, (len(names), size, size, 3))
+            _allocate(array, (len(names), *shape))
             marks.write_bytes(bytes(len(chunks)))
-        work = _Work(read, array, marks, size, np.load(array, mmap_mode="r").offset)
+        work = _Work(read, array, marks, shape, np.load(array, mmap_mode="r").offset)
         corrupt = _fill(work, chunks, workers, progress)
     except OSError as error:
         if error.errno not in FULL:
             raise
         for file in (array, marks):
             file.unlink(missing_ok=True)
-        needed = f"{len(names) * size * size * 3 / 1e9:.2f} GB of decoded images in {path.parent}"
+        needed = f"{len(names) * math.prod(shape) / 1e9:.2f} GB of decoded images in {path.parent}"
         advice = "make room, or name another folder by REIDLIB_CACHE"
         raise OSError(error.errno, f"no space for {needed}: {advice}") from error
     if corrupt:
@@ -180,14 +224,14 @@ class _Work:
         read: from an image's name to its pixels.
         array: the unfinished file.
         marks: one byte a chunk beside it: 1 where the chunk is in the array, 0 where it is not.
-        size: side of the stored squares.
+        shape: of one stored image ``(S, S, 3)`` or mask ``(S, S)``.
         offset: bytes in ``array`` before the first image.
     """
 
     read: Reader
     array: Path
     marks: Path
-    size: int
+    shape: tuple[int, ...]
     offset: int
 
     def chunk(self, job: tuple[int, Sequence[str]]) -> tuple[int, list[str]]:
@@ -206,17 +250,17 @@ class _Work:
         return len(names), problems
 
     def _decoded(self, names: Sequence[str]) -> tuple[np.ndarray, list[str]]:
-        """Images read and resized, uint8 ``[N, S, S, 3]``, and a line for each that cannot be read."""
-        images, problems = np.zeros((len(names), self.size, self.size, 3), np.uint8), []
+        """Images read and resized, uint8 ``[N, S, S, 3]`` or masks, and a line for each that cannot be read."""
+        images, problems = np.zeros((len(names), *self.shape), np.uint8), []
         for place, name in enumerate(names):
             try:
                 image = Image.fromarray(self.read(name))
-                images[place] = np.asarray(image.resize((self.size, self.size), Image.Resampling.BILINEAR))
+                images[place] = np.asarray(image.resize(self.shape[:2], Image.Resampling.BILINEAR))
             except (OSError, ValueError, SyntaxError) as error:
                 if isinstance(error, OSError) and error.errno in FULL:  # of a reader that keeps what it draws
                     raise
                 problems.append(f"{name}: {error}")
-        return images, problems
+        return images if len(self.shape) == 3 else np.where(images >= 128, np.uint8(255), np.uint8(0)), problems
 
 
 def _carried_out(work: _Work, jobs: list[tuple[int, Sequence[str]]], workers: int) -> Iterator[tuple[int, list[str]]]:

@@ -146,6 +146,8 @@ class Dataset:
         note: one sentence that says which data this is; it stands on every page made from it.
         read_mask: ``read_mask(image)`` returns a uint8 mask ``[H, W]``, 0 or 255; None where the dataset has none.
         camera_distances: metres between cameras, a square frame by camera name; None where the dataset has none.
+        read_size: ``read_size(image)`` returns (width, height) in pixels without decoding the image; None where only
+            its pixels tell.
     """
 
     manifest: Manifest
@@ -154,6 +156,7 @@ class Dataset:
     note: str
     read_mask: Reader | None = None
     camera_distances: pd.DataFrame | None = None
+    read_size: Callable[[str], tuple[int, int]] | None = None
 
 
 def codes(values: pd.Series) -> np.ndarray:

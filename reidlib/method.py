@@ -17,7 +17,7 @@ import pandas as pd
 import torch
 from torch import Tensor, nn
 
-from reidlib import datasets, outcome, runs, sampler
+from reidlib import datasets, outcome, parallel, runs, sampler
 from reidlib.augment import Augment
 from reidlib.config import Config
 from reidlib.images import ImageStore
@@ -45,8 +45,9 @@ class Batch:
     beside: Mapping[str, Tensor] = field(default_factory=dict)
 
 
-Augmentation = Callable[[Tensor, Mapping[str, Tensor], torch.Generator], Tensor]
-"""``(images uint8 [N, S, S, 3], what is known beside them, generator of the draws) → float32 [N, 3, S, S]``."""
+Augmentation = Callable[[Tensor, Mapping[str, Tensor], torch.Generator], Tensor | tuple[Tensor, Mapping[str, Tensor]]]
+"""``(images uint8 [N, S, S, 3], what is known beside them, generator of the draws) → float32 [N, 3, S, S]``; or that
+and what is known beside the augmented images, where they have moved and it with them (masks)."""
 
 
 @dataclass(frozen=True)
@@ -229,17 +230,24 @@ def batches(
         chosen = draw(step, generator).flatten()
         pixels = source(places[chosen])
         known = {name: values[chosen].to(pixels.device) for name, values in (beside or {}).items()}
-        return Batch(augment(pixels, known, generator), labels[chosen].to(pixels.device), known)
+        images = augment(pixels, known, generator)
+        images, known = images if isinstance(images, tuple) else (images, known)
+        return Batch(images, labels[chosen].to(pixels.device), known)
 
     return batch
 
 
 def compute(method: Method, config: Config, space: Workspace) -> tuple[dict[str, Any], Any]:
-    """Train and test one configuration: parts of its record, and the weights."""
+    """Train and test one configuration: parts of its record, and the weights.
+
+    Of several processes that train together only the main one tests; the others return nothing.
+    """
     config = config.canonical()
     dataset, store = datasets.load(config), outcome.prepare(config)
     network = method.build(config, method.data(method.learns_from(config)), space.starts)
     plan, log, seconds = _learn(method, config, network, space)
+    if not parallel.is_main():
+        return {}, None
     trained = Trained(config, network, dataset, store)
     images = (plan.iterations - log.resumed) * method.batch_size(config)  # of this sitting, as the seconds are
     column = method.identity(config)
@@ -269,10 +277,12 @@ def _learn(method: Method, config: Config, network: nn.Module, space: Workspace)
     source, places = store.resident(config.device), store.places(rows)
     feed = batches(method, config, source, places, method.labels(rows), beside)
     begun = time.perf_counter()
-    log = train(
-        network, method.objective(config), method.weights(config), feed, plan, **method.optimizer(config),
-        seed=config.seed, precision=config.precision, checkpoint=space.checkpoint, progress=space.progress,
-    )  # fmt: skip
+    with parallel.spread(network):
+        log = train(
+            network, method.objective(config), method.weights(config), feed, plan, **method.optimizer(config),
+            seed=config.seed, precision=config.precision, checkpoint=space.checkpoint, progress=space.progress,
+            watch=parallel.average if parallel.processes() > 1 else None,
+        )  # fmt: skip
     return plan, log, time.perf_counter() - begun
 
 

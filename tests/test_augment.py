@@ -41,6 +41,16 @@ def test_normalise_by_hand():
     assert found[0, :, 1, 0].tolist() == pytest.approx([-m / d for m, d in zip(MEAN, DEVIATION, strict=True)], abs=1e-6)
 
 
+@pytest.mark.parametrize("count", [1, 5])
+def test_normalise_is_one_product_and_one_sum_a_value_to_the_last_bit(count):
+    images = pictures(count, 20)
+    mean, deviation = (torch.tensor(values).view(1, 3, 1, 1) for values in (MEAN, DEVIATION))
+    found = normalise(images)
+    assert torch.equal(found, images.permute(0, 3, 1, 2).float() * (1 / deviation) + -mean / deviation)
+    assert torch.equal(normalise(images[:, :, 2:17]), found[..., 2:17]), "any strides, any shape"
+    assert found.is_contiguous(memory_format=torch.channels_last) and found.stride() == (1200, 1, 60, 3)
+
+
 @pytest.mark.parametrize("size", [16, 28, 32, 64])
 def test_with_everything_off_the_picture_stays(size):
     images = pictures(size=size)

@@ -21,7 +21,10 @@ def convolutions(network):
 @pytest.mark.parametrize(
     "name, dim, size",
     [("small", 128, 64), ("small", 128, 32), ("digits", 2, 28), ("mobilenet_v1", 1024, 64),
-     ("vgg_cnn_m_1024", 4096, 64), ("vgg_cnn_m_1024", 4096, 41), ("googlenet", 1024, 64), ("googlenet", 1024, 32)],
+     ("vgg_cnn_m_1024", 4096, 64), ("vgg_cnn_m_1024", 4096, 41), ("googlenet", 1024, 64), ("googlenet", 1024, 32),
+     ("resnet50", 2048, 64), ("resnet50", 2048, 16), ("resnet50_ibn", 2048, 33), ("densenet161", 2208, 64),
+     ("densenet161", 2208, 29), ("hrnet_w18", 2048, 64), ("small_ibn", 128, 64), ("small_dense", 128, 64),
+     ("small_hr", 128, 64), ("small_ibn", 128, 16), ("small_dense", 128, 17), ("small_hr", 128, 19)],
 )  # fmt: skip
 def test_images_become_features(name, dim, size):
     trunk = backbones.build(name, image_size=size).eval()
@@ -119,7 +122,9 @@ def test_refusals(options, error, words):
 
 def test_weights_of_another_trunk_are_refused(tmp_path):
     (tmp_path / "w.pth").write_bytes(b"")
-    with pytest.raises(ValueError, match="'small' has no ImageNet weights for weights = .* googlenet, vgg_cnn_m_1024"):
+    with pytest.raises(
+        ValueError, match="'small' has no ImageNet weights for weights = .* vgg_cnn_m_1024, resnet50_ibn"
+    ):
         backbones.build("small", weights=str(tmp_path / "w.pth"))
 
 

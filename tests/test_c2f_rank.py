@@ -172,13 +172,13 @@ def test_what_starts_from_what_and_learns_from_what():
 
 
 def test_only_the_trunk_is_taken_over_and_seeds_agree(tmp_path):
-    def built(models=4, start=None, **fields):
-        return c2f_rank.build(C2FConfig(device="cpu", **fields), {"models": models}, start)
+    def built(models=4, starts=(), **fields):
+        return c2f_rank.build(C2FConfig(device="cpu", **fields), {"models": models}, starts)
 
     initial = built(learning="initial", seed=7)
     torch.save({name: child.state_dict() for name, child in initial.named_children()}, tmp_path / "start.pt")
     for models in (4, 6):  # as many models or not: they are others
-        started = built(models, tmp_path / "start.pt")
+        started = built(models, [tmp_path / "start.pt"])
         for name, value in initial.trunk.state_dict().items():
             assert torch.equal(value, started.trunk.state_dict()[name]), name
         assert torch.equal(started.model.weight, built(models).model.weight)

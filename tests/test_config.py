@@ -101,6 +101,10 @@ def test_every_problem_is_named_at_once():
         ),
         ({"weights": "w.pth"}, ["'small' has no ImageNet weights for weights = 'w.pth'", "vgg_cnn_m_1024"]),
         ({"backbone": "vgg_cnn_m_1024", "image_size": 40}, ["image_size = 40 is refused", ">= 41"]),
+        (
+            {"backbone": "hrnet_w18", "image_size": 48},
+            ["image_size = 48 is refused", "hrnet_w18 needs a multiple of 32"],
+        ),
     ],
 )
 def test_what_no_run_could_mean_is_refused(given, words):

@@ -316,7 +316,7 @@ def test_joint_bayesian_takes_the_features_of_a_finished_run(network, monkeypatc
 
     dataset = rendered.load("smoke")
     rows, data = dataset.manifest.rows("train"), drdl.data(plain)
-    trained = drdl.build(plain.canonical(), data, runs.weights(plain, drdl.EXPERIMENT, committed=False))
+    trained = drdl.build(plain.canonical(), data, [runs.weights(plain, drdl.EXPERIMENT, committed=False)])
     features = embed(trained, outcome.prepare(plain), rows).features
     assert torch.equal(seen[0][0], features) and torch.equal(seen[0][1], drdl.label_codes(rows)[:, drdl.VEHICLE])
     fresh = drdl.build(plain.canonical(), data)

@@ -9,7 +9,7 @@ from hypothesis import assume, given
 from hypothesis import strategies as st
 from scipy.stats import chisquare
 
-from reidlib.sampler import ModelSampler, PairSampler, SetSampler, ShuffledSampler, generator
+from reidlib.sampler import IdentitySampler, ModelSampler, PairSampler, SetSampler, ShuffledSampler, generator
 
 # Vehicle codes with at least two vehicles, one of them with at least two images; in no order.
 TABLES = st.lists(st.integers(-3, 6), min_size=3, max_size=40).filter(
@@ -304,11 +304,77 @@ def test_data_without_the_three_kinds_of_pair_is_refused(vehicles, models, count
         ModelSampler(np.array(vehicles), np.array(models), count=count)
 
 
-@pytest.mark.parametrize("sampler", [SetSampler, lambda codes: ModelSampler(codes, codes % 9)])
-def test_set_and_model_batches_depend_on_their_generator_alone(sampler):
+@pytest.mark.parametrize("sampler", [SetSampler, lambda codes: ModelSampler(codes, codes % 9), IdentitySampler])
+def test_set_model_and_identity_batches_depend_on_their_generator_alone(sampler):
     codes = np.arange(700) // 7
     first, second = sampler(codes), sampler(codes)
     for step in range(5):
         second(step, generator("elsewhere", step))
     assert torch.equal(first(3, generator(1, 3)), second(8, generator(1, 3)))
     assert not torch.equal(first(3, generator(1, 3)), first(3, generator(1, 4)))
+
+
+@pytest.mark.parametrize("positive", [1, 3, 7])
+def test_pairs_of_any_share_of_one_vehicle(positive):
+    vehicles = np.repeat(np.arange(6), 4)
+    draws = PairSampler(vehicles, 8, positive)
+    for step in range(20):
+        first, second = draws(step, generator(0, step))
+        same = vehicles[first] == vehicles[second]
+        assert first.shape == second.shape == (8,) and (first != second).all()
+        assert same.tolist() == [True] * positive + [False] * (8 - positive)
+
+
+def test_half_of_the_pairs_said_in_words_or_by_default_are_the_same_draws():
+    vehicles = np.repeat(np.arange(6), 4)
+    found = [PairSampler(vehicles, 8, positive)(0, generator(1)) for positive in (None, 4)]
+    assert torch.equal(*found)
+    for positive in (0, 8):
+        with pytest.raises(ValueError, match=f"positive = {positive} of 8 pairs is refused"):
+            PairSampler(vehicles, 8, positive)
+
+
+def several(codes):
+    return len(set(codes)) > 1
+
+
+@given(st.lists(st.integers(-3, 6), min_size=2, max_size=40).filter(several), st.data(), st.integers(0, 1000))
+def test_identities_and_images_are_as_many_as_asked_for(codes, data, seed):
+    vehicles = np.array(codes)
+    identities = data.draw(st.integers(2, len(set(codes))))
+    images = data.draw(st.integers(2, 6))
+    batch = IdentitySampler(vehicles, identities=identities, images=images)(0, generator(seed)).numpy()
+    assert batch.shape == (identities * images,)
+    rows = batch.reshape(identities, images)
+    assert (vehicles[rows] == vehicles[rows[:, :1]]).all(), "side by side"
+    assert len(set(vehicles[rows[:, 0]])) == identities, "no vehicle twice"
+    for row in rows:
+        there = (vehicles == vehicles[row[0]]).sum()
+        times = np.unique(row, return_counts=True)[1]
+        assert len(times) == min(images, there), "an image comes again only where none is left"
+        assert times.max() - times.min() <= 1
+
+
+def test_vehicles_and_their_images_come_evenly():
+    vehicles = np.random.default_rng(1).permutation(np.repeat(np.arange(12), [1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12]))
+    sampler = IdentitySampler(vehicles, identities=3, images=2)
+    drawn = torch.stack([sampler(step, generator(step)) for step in range(6000)]).view(-1, 2).numpy()
+    assert chisquare(np.bincount(vehicles[drawn[:, 0]])).pvalue > 1e-3, "whatever the number of its images"
+    for vehicle in range(1, 12):
+        own = drawn[vehicles[drawn[:, 0]] == vehicle]
+        counts = [(own == image).sum() for image in np.flatnonzero(vehicles == vehicle)]
+        assert chisquare(counts).pvalue > 1e-3, "each image of a vehicle is as likely"
+
+
+@pytest.mark.parametrize(
+    "codes, options, words",
+    [
+        ([0, 0, 1, 1], {}, "identities = 64 is refused: allowed are 2 to 2, the vehicles"),
+        ([0, 0, 1, 1], {"identities": 1}, "identities = 1 is refused: .* >= 2"),
+        ([0, 0, 1, 1], {"identities": 2, "images": 1}, "images = 1 is refused: .* >= 2"),
+        ([], {"identities": 2}, "allowed are 2 to 0"),
+    ],
+)
+def test_impossible_identities_are_refused(codes, options, words):
+    with pytest.raises(ValueError, match=words):
+        IdentitySampler(np.array(codes, dtype=np.int64), **options)

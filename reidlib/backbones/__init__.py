@@ -1,6 +1,7 @@
 """Trunks: an image batch becomes one feature vector an image.
 
-Every trunk is a module with ``dim``, the width of its features, and maps ``[N, 3, S, S]`` to ``[N, dim]``. Images come
+Every trunk is a module with ``dim``, the width of its features, and maps ``[N, 3, S, S]`` to ``[N, dim]``. Those whose
+feature is the mean over a last map give the map too, ``maps``: ``[N, dim, s, s]``. Images come
 as :mod:`reidlib.augment` leaves them: RGB, less ImageNet's mean, divided by its deviation.
 """
 
@@ -12,13 +13,37 @@ from pathlib import Path
 import torch
 from torch import nn
 
+from reidlib.backbones.densenet import densenet161
 from reidlib.backbones.googlenet import GoogLeNet
+from reidlib.backbones.hrnet import hrnet_w18
+from reidlib.backbones.neck import BNNeck
+from reidlib.backbones.resnet import IBN, resnet50, resnet50_ibn
+from reidlib.backbones.stand_ins import small_dense, small_hr, small_ibn
 from reidlib.backbones.trunks import MobileNetV1, Trunk, digits, small
 from reidlib.backbones.vgg import VGGCNNM1024
 from reidlib.backbones.weights import load_weights
 from reidlib.config import check_trunk
 
-__all__ = ["GoogLeNet", "MobileNetV1", "Trunk", "VGGCNNM1024", "build", "digits", "flops", "load_weights", "small"]
+__all__ = [
+    "IBN",
+    "BNNeck",
+    "GoogLeNet",
+    "MobileNetV1",
+    "Trunk",
+    "VGGCNNM1024",
+    "build",
+    "densenet161",
+    "digits",
+    "flops",
+    "hrnet_w18",
+    "load_weights",
+    "resnet50",
+    "resnet50_ibn",
+    "small",
+    "small_dense",
+    "small_hr",
+    "small_ibn",
+]
 
 
 def build(
@@ -32,15 +57,20 @@ def build(
     """A trunk by name, channels last in memory (fastest on CPUs and GPUs alike).
 
     Args:
-        name: ``small``, ``digits``, ``mobilenet_v1``, ``vgg_cnn_m_1024`` or ``googlenet``.
+        name: ``small``, ``digits``, ``mobilenet_v1``, ``vgg_cnn_m_1024``, ``googlenet``, ``resnet50``,
+            ``resnet50_ibn``, ``densenet161``, ``hrnet_w18``, or one of the stand-ins ``small_ibn``, ``small_dense``
+            and ``small_hr``.
         pretrained: start from ImageNet weights, which timm or torchvision downloads.
-        weights: a local file of weights, used instead of a download: timm's names for ``mobilenet_v1``, torchvision's
-            for ``googlenet``, those of :class:`VGGCNNM1024`.
+        weights: a local file of weights, used instead of a download: timm's names for ``mobilenet_v1`` and
+            ``hrnet_w18``, torchvision's for ``googlenet``, ``resnet50`` and ``densenet161``, IBN-Net's for
+            ``resnet50_ibn``, those of :class:`VGGCNNM1024`.
         reduction: of ``digits`` alone.
-        image_size: side of the images in pixels, which settles the size of ``vgg_cnn_m_1024``; the others take any.
+        image_size: side of the images in pixels, which settles the size of ``vgg_cnn_m_1024``; the others take any that
+            :func:`reidlib.config.check_trunk` lets pass.
 
     Raises:
-        ValueError: unknown name, weights asked for a trunk that has none, weights that do not fit, or too small images.
+        ValueError: unknown name, weights asked for a trunk that has none, weights that do not fit, or images of a size
+            that the trunk cannot take.
         FileNotFoundError: ``weights`` is no file.
     """
     builders = {
@@ -49,6 +79,13 @@ def build(
         "mobilenet_v1": lambda: MobileNetV1(pretrained=pretrained, weights=weights),
         "vgg_cnn_m_1024": lambda: VGGCNNM1024(image_size, weights=weights),
         "googlenet": lambda: GoogLeNet(pretrained=pretrained, weights=weights),
+        "resnet50": lambda: resnet50(pretrained=pretrained, weights=weights),
+        "resnet50_ibn": lambda: resnet50_ibn(weights=weights),
+        "densenet161": lambda: densenet161(pretrained=pretrained, weights=weights),
+        "hrnet_w18": lambda: hrnet_w18(pretrained=pretrained, weights=weights),
+        "small_ibn": small_ibn,
+        "small_dense": small_dense,
+        "small_hr": small_hr,
     }
     if name not in builders:
         raise ValueError(f"backbone = {name!r} is refused: allowed are {', '.join(builders)}")

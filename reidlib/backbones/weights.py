@@ -14,14 +14,27 @@ def load_weights(module: nn.Module, path: str | Path, *, prefix: str = "", ignor
 
     Args:
         module: what to fill.
-        path: a state dict, by ``torch.save`` (also under a key ``state_dict`` or ``model``) or as ``.safetensors``.
-            Nothing but tensors is unpacked, so a file from elsewhere runs no code.
+        path: a file that :func:`read_weights` reads.
         prefix: only names that begin so count, without it: ``"fc7."`` fills one layer from a whole network's file.
         ignored: names that begin so belong to no part of ``module``, such as the classifier of a whole network.
 
     Raises:
         FileNotFoundError: there is no such file.
         ValueError: the file holds no state dict, or its names or shapes are not the module's; each is named.
+    """
+    fill(module, read_weights(path), source=f"weights = {str(path)!r}", prefix=prefix, ignored=ignored)
+
+
+def read_weights(path: str | Path) -> Mapping[str, Tensor]:
+    """The tensors in a local file, by name.
+
+    Args:
+        path: a state dict, by ``torch.save`` (also under a key ``state_dict`` or ``model``) or as ``.safetensors``.
+            Nothing but tensors is unpacked, so a file from elsewhere runs no code.
+
+    Raises:
+        FileNotFoundError: there is no such file.
+        ValueError: the file holds no state dict.
     """
     if not Path(path).is_file():
         raise FileNotFoundError(f"weights = {str(path)!r}: no such file")
@@ -31,7 +44,7 @@ def load_weights(module: nn.Module, path: str | Path, *, prefix: str = "", ignor
         raise ValueError(f"weights = {str(path)!r} cannot be read: allowed is a state dict of tensors") from error
     if not isinstance(found, Mapping) or not all(isinstance(value, Tensor) for value in found.values()):
         raise ValueError(f"weights = {str(path)!r} holds something else than tensors: allowed is a state dict")
-    fill(module, found, source=f"weights = {str(path)!r}", prefix=prefix, ignored=ignored)
+    return found
 
 
 def fill(

@@ -11,6 +11,7 @@ from reidlib.datasets import (
     compcars,
     digits,
     rendered,
+    simulated,
     vehicle1m,
     vehicleid,
     veri776,
@@ -48,7 +49,8 @@ def load(config: Config) -> Dataset:
 # Manifests are kept: a grid of runs asks for the same one again and again.
 @cache
 def _rendered(preset: str, seed: int) -> Dataset:
-    return rendered.load(preset, seed)
+    street = preset.removesuffix(simulated.SUFFIX)
+    return rendered.load(preset, seed) if street == preset else simulated.load(street, seed)
 
 
 @cache

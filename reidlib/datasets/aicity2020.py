@@ -18,6 +18,7 @@ from reidlib.datasets.files import (
     Benchmark,
     DatasetError,
     fields,
+    image_size,
     listed,
     masks,
     origin,
@@ -80,7 +81,8 @@ def load(root: Path, simulated: bool = True) -> Dataset:
         "AI City 2020", rows.reindex(columns=list(COLUMNS)), origin("AI City 2020", rows["image"], found)
     )
     masked = partial(read_mask_of, base) if rows["mask"].notna().any() else None
-    return Dataset(manifest, partial(read_image, base), (Test("", "aicity2020"),), _note(rows), masked)
+    tests, size = (Test("", "aicity2020"),), partial(image_size, base)
+    return Dataset(manifest, partial(read_image, base), tests, _note(rows), masked, read_size=size)
 
 
 def _places(root: Path) -> tuple[Path, str]:

@@ -238,6 +238,15 @@ def read_image(root: Path, name: str) -> np.ndarray:
     return _pixels(root / name, "RGB")
 
 
+def image_size(root: Path, name: str) -> tuple[int, int]:
+    """Width and height of one image file, from its header.
+
+    Raises:
+        DatasetError: it is no image, too large to be one of these, or may not be read.
+    """
+    return _opened(root / name, lambda picture: picture.size)
+
+
 def read_mask(root: Path, name: str, size: tuple[int, int]) -> np.ndarray:
     """A mask file as uint8 ``[H, W]``, 0 or 255; ``size`` is its image's (H, W).
 
@@ -257,7 +266,7 @@ def read_mask_of(root: Path, name: str) -> np.ndarray:
         DatasetError: as for :func:`read_mask`.
     """
     image = name.removeprefix(f"{MASKS}/").removesuffix(".png").removesuffix(".jpg") + ".jpg"
-    width, height = _opened(root / image, lambda picture: picture.size)
+    width, height = image_size(root, image)
     return read_mask(root, mask_name(image), (height, width))
 
 

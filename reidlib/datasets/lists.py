@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pandas as pd
 
-from reidlib.datasets.files import DatasetError, masks, origin, read_image, read_mask_of, refuse, sizes
+from reidlib.datasets.files import DatasetError, image_size, masks, origin, read_image, read_mask_of, refuse, sizes
 from reidlib.manifest import COLUMNS, Dataset, Manifest, Test
 
 
@@ -88,4 +88,4 @@ def dataset(root: Path, title: str, rows: pd.DataFrame, tests: Sequence[Test], n
     rows = rows.assign(mask=masks(root, rows["image"]))
     manifest = Manifest(title, rows.reindex(columns=list(COLUMNS)), origin(title, images, found))
     masked = partial(read_mask_of, root) if rows["mask"].notna().any() else None
-    return Dataset(manifest, partial(read_image, root), tuple(tests), note, masked)
+    return Dataset(manifest, partial(read_image, root), tuple(tests), note, masked, read_size=partial(image_size, root))

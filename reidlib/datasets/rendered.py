@@ -53,7 +53,8 @@ def load(preset: str | Preset = "small", seed: int = 0, paint_jitter: float = 0.
     source = partial(_read, chosen, seed, float(paint_jitter))
     masks = partial(_read_mask, chosen, seed, float(paint_jitter))
     note = RENDERED.format(name=chosen.name, seed=seed)
-    return Dataset(manifest, source, (Test("", "veri"),), note, masks, camera_distances(chosen, seed))
+    size = partial(_read_size, chosen, seed, float(paint_jitter))
+    return Dataset(manifest, source, (Test("", "veri"),), note, masks, camera_distances(chosen, seed), size)
 
 
 def camera_distances(preset: str | Preset = "small", seed: int = 0) -> pd.DataFrame:
@@ -129,6 +130,13 @@ def _numbers(preset: Preset, seed: int, paint_jitter: float) -> dict[str, int]:
     return {name: number for number, name in enumerate(_names(plan(preset, seed, paint_jitter)))}
 
 
+def _number(preset: Preset, seed: int, paint_jitter: float, image: str) -> int:
+    """One image's number in the plan."""
+    if (number := _numbers(preset, seed, paint_jitter).get(image)) is None:
+        raise KeyError(f"no image {image!r} in rendered preset {preset.name} with seed {seed}")
+    return number
+
+
 def _read(preset: Preset, seed: int, paint_jitter: float, image: str) -> np.ndarray:
     """The decoded JPEG, uint8 ``[H, W, 3]``."""
     return _decoded(preset, seed, paint_jitter, image, "image")
@@ -137,6 +145,12 @@ def _read(preset: Preset, seed: int, paint_jitter: float, image: str) -> np.ndar
 def _read_mask(preset: Preset, seed: int, paint_jitter: float, image: str) -> np.ndarray:
     """Where the vehicle is seen, uint8 ``[H, W]``, 0 or 255; by the image's or the mask's name."""
     return _decoded(preset, seed, paint_jitter, image.removesuffix(".png").removesuffix(".jpg") + ".jpg", "mask")
+
+
+def _read_size(preset: Preset, seed: int, paint_jitter: float, image: str) -> tuple[int, int]:
+    """A picture's width and height, known before it is drawn."""
+    height, width = plan(preset, seed, paint_jitter).size[_number(preset, seed, paint_jitter, image)]
+    return int(width), int(height)
 
 
 def _decoded(preset: Preset, seed: int, paint_jitter: float, image: str, kind: str) -> np.ndarray:
@@ -165,10 +179,7 @@ def _file(preset: Preset, seed: int, paint_jitter: float, image: str, kind: str)
 
 def _render(preset: Preset, seed: int, paint_jitter: float, image: str) -> None:
     """Draw one image and put its JPEG and mask into the cache."""
-    number = _numbers(preset, seed, paint_jitter).get(image)
-    if number is None:
-        raise KeyError(f"no image {image!r} in rendered preset {preset.name} with seed {seed}")
-    picture, mask = draw(plan(preset, seed, paint_jitter).scene(number))
+    picture, mask = draw(plan(preset, seed, paint_jitter).scene(_number(preset, seed, paint_jitter, image)))
     folder = _folder(preset, seed, paint_jitter)
     _write(folder / "image" / image, encode(picture, "JPEG", quality=QUALITY))
     _write(folder / "mask" / image.replace(".jpg", ".png"), encode(mask, "PNG"))

@@ -16,6 +16,7 @@ from reidlib.datasets.files import (
     Benchmark,
     DatasetError,
     fields,
+    image_size,
     listed,
     masks,
     origin,
@@ -78,7 +79,9 @@ def load(root: Path) -> Dataset:
     distances = _camera_distances(root / "camera_Dist.txt", rows["camera_id"])
     counts = rows["split"].value_counts()
     note = NOTE.format(vehicles=rows.loc[rows["split"] == "train", "vehicle_id"].nunique(), **counts)
-    return Dataset(manifest, partial(read_image, root), (Test("", "veri"),), note, masked, distances)
+    return Dataset(
+        manifest, partial(read_image, root), (Test("", "veri"),), note, masked, distances, partial(image_size, root)
+    )
 
 
 def _labels(path: Path) -> pd.DataFrame:

@@ -11,7 +11,6 @@ import tempfile
 import threading
 from collections.abc import Callable, Sequence
 from concurrent.futures import ProcessPoolExecutor
-from dataclasses import replace
 from functools import partial
 from multiprocessing import current_process, get_context, parent_process
 from pathlib import Path
@@ -20,9 +19,10 @@ import pandas as pd
 from tqdm import tqdm
 
 from reidlib.datasets import rendered
+from reidlib.datasets.simulated import simulated_preset
 from reidlib.export import aicity2020, compcars, vehicle1m, vehicleid, veri776, veriwild
 from reidlib.export.source import Source, rendered_source
-from reidlib.render import Preset, Share
+from reidlib.render import Preset
 
 __all__ = ["LAYOUTS", "Source", "export", "rendered_source", "simulated_preset"]
 
@@ -99,12 +99,6 @@ def export(
             ) from error
         raise
     return folder
-
-
-def simulated_preset(preset: str | Preset) -> Preset:
-    """The clean companion of a preset: as many training vehicles and images, nothing in the way, hardly a test side."""
-    chosen = rendered.PRESETS[preset] if isinstance(preset, str) else preset
-    return replace(chosen, name=f"{chosen.name}-clean", test=Share(2, 4, 4, 2), occlusion=0.0)
 
 
 def _empty(folder: Path) -> Path:

@@ -1,11 +1,13 @@
 """Losses as pure functions of tensors; each names its paper and equation.
 
-:mod:`~reidlib.losses.pairs` holds MLSL's contrastive loss, :mod:`~reidlib.losses.sets` DRDL's triplet and coupled
-clusters losses, :mod:`~reidlib.losses.ranking` the coarse-to-fine ranking loss. The last two compare squared distances
-with a margin: :mod:`~reidlib.losses.hinge`.
+:mod:`~reidlib.losses.pairs` holds MLSL's contrastive loss, :mod:`~reidlib.losses.smoothing` AGNet's loss of pairs,
+:mod:`~reidlib.losses.sets` DRDL's triplet and coupled clusters losses, :mod:`~reidlib.losses.ranking` the
+coarse-to-fine ranking loss, :mod:`~reidlib.losses.identity` the multi-guided system's triplet and centre losses. What
+compares distances with a margin is in :mod:`~reidlib.losses.hinge`.
 """
 
 from reidlib.losses.hinge import hinge, squared_distances
+from reidlib.losses.identity import batch_hard_triplet, center_loss
 from reidlib.losses.pairs import DISTANCES, contrastive, differs, masked_mean, pair_distance, reduce_distance
 from reidlib.losses.ranking import NORMALISATIONS, Relations, coarse_to_fine, nearest, ranking, relations
 from reidlib.losses.sets import (
@@ -17,6 +19,7 @@ from reidlib.losses.sets import (
     set_triplets,
     triplet,
 )
+from reidlib.losses.smoothing import attribute_smoothing, pair_weights, share_attributes
 
 __all__ = [
     "CENTERS",
@@ -24,7 +27,10 @@ __all__ = [
     "NORMALISATIONS",
     "REDUCTIONS",
     "Relations",
+    "attribute_smoothing",
+    "batch_hard_triplet",
     "center_gradients",
+    "center_loss",
     "coarse_to_fine",
     "contrastive",
     "coupled_clusters",
@@ -34,10 +40,12 @@ __all__ = [
     "masked_mean",
     "nearest",
     "pair_distance",
+    "pair_weights",
     "ranking",
     "reduce_distance",
     "relations",
     "set_triplets",
+    "share_attributes",
     "squared_distances",
     "triplet",
 ]

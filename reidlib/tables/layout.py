@@ -17,7 +17,7 @@ from typing import Any
 
 from reidlib import runs
 from reidlib.claims import interval, score
-from reidlib.config import Config
+from reidlib.config import Config, ConfigError
 from reidlib.records import Record
 from reidlib.runs import STALE, UNVERIFIED, Experiment
 
@@ -91,6 +91,20 @@ def configurations(rows: Iterable[Row], base: Config, seeds: Sequence[int]) -> d
     return {
         name: [base.but(**row.changes, seed=seed) for seed in list(seeds)[: row.seeds]] for name, row in named.items()
     }
+
+
+def able(
+    wanted: Mapping[str, Sequence[Config]], experiment: Experiment
+) -> tuple[dict[str, Sequence[Config]], dict[str, str]]:
+    """The runs that the data allow, by row, and why each other row is refused: its method needs what they lack."""
+    allowed, refused = {}, {}
+    for name, configs in wanted.items():
+        try:
+            experiment.data(configs[0])
+            allowed[name] = configs
+        except ConfigError as error:
+            refused[name] = str(error)
+    return allowed, refused
 
 
 def collect(

@@ -13,9 +13,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-# Per-channel mean and deviation of ImageNet, in 0..255: what pretrained trunks expect.
-MEAN = (123.675, 116.28, 103.53)
-DEVIATION = (58.395, 57.12, 57.375)
+from reidlib.augment.values import normalisation
 
 
 class Augment:
@@ -54,7 +52,7 @@ class Augment:
         source.copy_(images.permute(0, 3, 1, 2))
         grid = self._grid(affine.to(images.device), images.shape[1])
         output = F.grid_sample(source, grid, mode="bilinear", padding_mode="border", align_corners=False)
-        scale, shift = _normalisation(images.device)
+        scale, shift = normalisation(images.device)
         output.mul_(scale * gain.to(images.device)[:, None, None, None]).add_(shift)
         return torch.stack(output.unbind(1), -1).permute(0, 3, 1, 2)  # faster than contiguous(channels_last)
 
@@ -87,26 +85,7 @@ class Augment:
         return self._buffers[key]
 
 
-def normalise(images: Tensor) -> Tensor:
-    """Images as they are, for the evaluator: uint8 ``[N, S, S, 3]`` → float32 ``[N, 3, S, S]``, channels last."""
-    scale, shift = _normalisation(images.device)
-    return images.permute(0, 3, 1, 2).float().mul_(scale).add_(shift)
-
-
 @cache
 def _centres(size: int, device: torch.device) -> Tensor:
     """Pixel centres of a line of ``size`` pixels that reaches from −1 to 1, ``[size]``."""
     return (torch.arange(size, device=device) * 2 + 1) / size - 1
-
-
-def pixels(images: Tensor) -> Tensor:
-    """Normalised images back as pictures to look at: float32 ``[N, 3, S, S]`` → uint8 ``[N, S, S, 3]``."""
-    scale, shift = _normalisation(images.device)
-    return ((images - shift) / scale).round().clamp(0, 255).byte().permute(0, 2, 3, 1)
-
-
-@cache
-def _normalisation(device: torch.device) -> tuple[Tensor, Tensor]:
-    """Factor and offset ``[1, 3, 1, 1]`` that take 0..255 to zero mean and unit deviation."""
-    mean, deviation = (torch.tensor(v, device=device).view(1, 3, 1, 1) for v in (MEAN, DEVIATION))
-    return 1 / deviation, -mean / deviation

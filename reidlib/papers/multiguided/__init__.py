@@ -1,0 +1,14 @@
+"""Attribute-guided feature extraction and augmentation robust learning for vehicle re-identification.
+
+AI City Challenge 2020, track 2, team 44 (CVPR workshops 2020): the multi-guided system. Five extractors learn apart,
+guided by attributes, by simulated images and by augmentation against size and background; their features are joined,
+and an attribute constraint and group re-ranking refine what they find.
+
+Read in this order: :mod:`.configuration`, :mod:`.networks`, :mod:`.objectives`, :mod:`.data`, :mod:`.postprocessing`,
+:mod:`.evaluation`, :mod:`.experiment`.
+"""
+
+from reidlib.papers.multiguided.configuration import ATTRIBUTES, EXTRACTORS, TRUNKS, MultiGuidedConfig, starts_from
+from reidlib.papers.multiguided.experiment import EXPERIMENT, METHOD
+
+__all__ = ["ATTRIBUTES", "EXPERIMENT", "EXTRACTORS", "METHOD", "TRUNKS", "MultiGuidedConfig", "starts_from"]

@@ -1,0 +1,64 @@
+"""What a page shows of batches and augmentation, as a run makes them."""
+
+from __future__ import annotations
+
+import numpy as np
+import pandas as pd
+import torch
+from torch import Tensor
+
+from reidlib import sampler
+from reidlib.augment import pixels
+from reidlib.beside import masks, original_sizes
+from reidlib.images import ImageStore
+from reidlib.manifest import Dataset
+from reidlib.method import Training, batches
+from reidlib.papers.multiguided import experiment
+from reidlib.papers.multiguided.configuration import MultiGuidedConfig
+from reidlib.papers.multiguided.data import label_codes, usable
+
+STEPS = {
+    "other background": {"extractor": "dense161bs", "substitute": 1.0, "shrink": 0.0, "erase": 0.0, "pad": 0.0},
+    "shrunk": {"extractor": "res50", "shrink": 1.0, "erase": 0.0, "pad": 0.0},
+    "cropped": {"extractor": "res50", "shrink": 0.0, "erase": 0.0},
+    "erased": {"extractor": "res50", "shrink": 0.0, "erase": 1.0, "pad": 0.0},
+}
+
+
+def sample_batch(
+    config: MultiGuidedConfig, dataset: Dataset, store: ImageStore
+) -> tuple[list[np.ndarray], pd.DataFrame]:
+    """The first batch of Res50 to look at: its images as augmented, and their rows, by vehicle."""
+    config = config.member("res50").canonical()
+    rows = usable(config, dataset.manifest.rows("train"))
+    labels, beside = label_codes(rows), experiment.beside(config, Training(dataset, rows, store, ()))
+    draws = sampler.generator(config.seed, experiment.stream(config), 0)
+    chosen = rows.iloc[experiment.draw(config, labels)(0, draws).numpy()]
+    batch = batches(experiment.METHOD, config, store.resident("cpu"), store.places(rows), labels, beside)(0)
+    return list(pixels(batch.images).numpy()), chosen.reset_index(drop=True)
+
+
+def augmented(
+    config: MultiGuidedConfig, dataset: Dataset, store: ImageStore, rows: pd.DataFrame
+) -> dict[str, list[np.ndarray]]:
+    """Images before and after each step of the augmentation, each step by itself and done to every image.
+
+    Masks are the dataset's own; without any, there is no other background. What is not large is not shrunk.
+    """
+    images = torch.as_tensor(store.pixels[store.places(rows).numpy()])
+    known = {"size": original_sizes(dataset, rows)}
+    found = {"as they are": list(images.numpy())}
+    masked = dataset.read_mask is not None and rows["mask"].notna().all()
+    if masked:
+        known["mask"] = masks(dataset, rows, config.image_size)
+        found["mask"] = list(known["mask"].numpy())
+    for name, changes in STEPS.items():
+        if masked or changes["extractor"] != "dense161bs":
+            found[name] = _stepped(config.but(learning="extractor", **changes), images, known)
+    return found
+
+
+def _stepped(config: MultiGuidedConfig, images: Tensor, known: dict[str, Tensor]) -> list[np.ndarray]:
+    """Images after the augmentation of a configuration."""
+    draws = torch.Generator().manual_seed(3)
+    return list(pixels(experiment.augment(config)(images.clone(), known, draws)).numpy())
