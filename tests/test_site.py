@@ -3,6 +3,7 @@
 import csv
 import re
 import shutil
+from functools import cache
 from pathlib import Path
 
 import pytest
@@ -20,8 +21,14 @@ RESULTS = records.COMMITTED
 PAGES = ["index.html", "errata.html", *(f"{name}/index.html" for name in RUNS)]
 
 
+@cache
 def soup(path):
     return BeautifulSoup((RESULTS / path).read_text(encoding="utf-8"), "html.parser")
+
+
+@cache
+def ids_of(path):
+    return set(re.findall(r'\sid="([^"]+)"', path.read_text(encoding="utf-8")))
 
 
 # --- what is committed -----------------------------------------------------------------------------------------------
@@ -52,16 +59,11 @@ def test_every_claim_and_question_is_in_the_ledger():
 @pytest.mark.parametrize("page", PAGES)
 def test_links_lead_somewhere_and_nothing_is_fetched_from_outside(page):
     found = soup(page)
-    anchors = {}
     for link in found.find_all("a", href=True):
         target, _, anchor = link["href"].partition("#")
-        path = (RESULTS / page).parent / target if target else RESULTS / page
+        path = ((RESULTS / page).parent / target if target else RESULTS / page).resolve()
         assert not re.match(r"\w+:|//", link["href"]) and path.is_file(), link
-        if anchor:
-            ids = anchors.setdefault(
-                path, {tag["id"] for tag in BeautifulSoup(path.read_text(), "html.parser")(id=True)}
-            )
-            assert anchor in ids, link["href"]
+        assert not anchor or anchor in ids_of(path), link["href"]
     assert not found.find_all(["script", "iframe", "object"]) and "@import" not in str(found)
     for tag in found.find_all(src=True):
         assert tag["src"].startswith("data:"), tag
