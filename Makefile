@@ -6,18 +6,18 @@ READY := $(VENV)/.ready
 WORKERS ?= auto
 OUT := out
 
-NOTEBOOKS := $(wildcard notebooks/*.ipynb)
+NOTEBOOKS := $(wildcard notebooks/*.ipynb workflow/*.ipynb)
 # What nbstripout removes beyond outputs; a cell's tags stay, and so does the kernel's name, which papermill reads.
 STRIP := --extra-keys "metadata.language_info.version metadata.papermill cell.metadata.papermill"
 
 # Notebooks find this environment's kernel even where the user has another one of the same name.
 export JUPYTER_PREFER_ENV_PATH := 1
 
-.PHONY: help demo test lab quality format bench verify clean
+.PHONY: help demo report test test-slurm lab quality format bench verify clean
 .DEFAULT_GOAL := help
 
 help:  ## list the commands
-	@sed -n 's/^\([a-z]*\):.*##  *\(.*\)/make \1|\2/p' Makefile | awk -F '|' '{ printf "%-14s %s\n", $$1, $$2 }'
+	@sed -n 's/^\([a-z-]*\):.*##  *\(.*\)/make \1|\2/p' Makefile | awk -F '|' '{ printf "%-14s %s\n", $$1, $$2 }'
 
 demo: $(READY)  ## train and evaluate one paper here, then write its page
 	@mkdir -p $(OUT)
@@ -28,9 +28,23 @@ demo: $(READY)  ## train and evaluate one paper here, then write its page
 	@echo "3/3  rendering the page"
 	@$(PY) -m reidlib report $(OUT)/mlsl_ablation.ipynb
 
+# What is given goes to the workflow: make report PAPERS=mlsl,drdl PROFILE=paper SEEDS=[0,1,2]
+REPORT = $(if $(PAPERS),papers=$(PAPERS)) $(if $(PROFILE),profile=$(PROFILE)) $(if $(SEEDS),"seeds=$(SEEDS)") $(SETTINGS)
+report: $(READY)  ## compute what is missing and write every paper's page; PAPERS=mlsl for one
+	@$(PY) -m snakemake --profile workflow/profiles/local --config out=$(OUT) $(REPORT)
+
 test: export OMP_NUM_THREADS := 1
 test: $(READY)  ## run all tests, on every core
 	$(PY) -m pytest -q -n $(WORKERS) --dist worksteal
+
+test-slurm: export REIDLIB_TEST_SLURM := 1
+test-slurm: $(READY)  ## run the workflow on a real Slurm on this machine (root; installs Debian's slurm-wlm)
+	@PATH="$$PATH:/usr/sbin:/sbin"; command -v slurmctld >/dev/null && command -v munged >/dev/null || { \
+	  test "$$(id -u)" = 0 && command -v apt-get >/dev/null || { \
+	    echo "slurm-wlm and munge are missing: install them, or be root where there is apt-get" >&2; exit 1; }; \
+	  apt-get update -qq && DEBIAN_FRONTEND=noninteractive \
+	    apt-get install -y -qq --no-install-recommends slurm-wlm munge >/dev/null; }
+	$(PY) -m pytest -q tests/test_slurm.py
 
 lab: $(READY)  ## open the notebooks in JupyterLab
 	$(PY) -m jupyterlab --ServerApp.root_dir=. --LabApp.default_url=/lab/tree/notebooks
@@ -58,7 +72,7 @@ verify: $(READY)  ## replay the probes of the committed records and write what w
 	$(PY) -m reidlib verify
 
 clean:  ## remove what the tools leave behind (the environment and the user's cache stay)
-	rm -rf $(OUT) .pytest_cache .ruff_cache .hypothesis
+	rm -rf $(OUT) .snakemake .pytest_cache .ruff_cache .hypothesis
 
 # The stamp is written last, so an interrupted installation is taken up again.
 $(READY): pyproject.toml constraints.txt

@@ -1,10 +1,11 @@
-"""The command line: ``python -m reidlib run | data | verify | report``."""
+"""The command line: ``python -m reidlib run | data | verify | report | site``."""
 
 from __future__ import annotations
 
 import argparse
 import sys
 from collections.abc import Iterable, Sequence
+from functools import partial
 from pathlib import Path
 from typing import Any, Literal, get_args, get_origin
 
@@ -12,7 +13,8 @@ from pydantic.fields import FieldInfo
 
 from reidlib.config import Config, ConfigError, Plan, allowed, configure, options
 
-PAPERS = ("mlsl", "drdl", "c2f_rank", "multiguided")
+PAPERS = ("mlsl", "drdl", "c2f_rank", "agnet", "multiguided")
+RUNS = (*PAPERS, "compared")  # what can be run: the papers, and all their methods on equal terms
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -34,10 +36,10 @@ def main(arguments: Sequence[str] | None = None) -> int:
 def _parser(arguments: Sequence[str]) -> argparse.ArgumentParser:
     """All commands; a paper's own options only where they are asked for, since reading them takes seconds."""
     parser = argparse.ArgumentParser("python -m reidlib", description="Vehicle re-identification papers, reproduced.")
-    commands = parser.add_subparsers(required=True, metavar="run | data | verify | report")
+    commands = parser.add_subparsers(required=True, metavar="run | data | verify | report | site")
     run = commands.add_parser("run", help="compute the records of a configuration, or of all tables")
     papers = run.add_subparsers(required=True, metavar="paper", dest="paper")
-    for paper in PAPERS:
+    for paper in RUNS:
         options_of = papers.add_parser(paper, help=f"options: run {paper} --help")
         if paper in arguments:
             _add_fields(options_of, _paper(paper)[0])
@@ -51,13 +53,18 @@ def _parser(arguments: Sequence[str]) -> argparse.ArgumentParser:
     report.add_argument("notebook", type=Path)
     report.add_argument("--out", type=Path, help="the page (default: beside the notebook)")
     report.set_defaults(command=_report)
+    site = commands.add_parser("site", help="write the results as a site: overview, papers, errata, ledger of claims")
+    site.add_argument("--out", type=Path, default=Path("results"), help="its folder (default: %(default)s)")
+    site.set_defaults(command=_site)
     return parser
 
 
 def _paper(name: str) -> tuple[type[Config], Any, Any]:
     """A paper's configuration class, experiment and tables."""
-    from reidlib.papers import c2f_rank, drdl, mlsl, multiguided
+    from reidlib.papers import agnet, c2f_rank, compared, drdl, mlsl, multiguided
+    from reidlib.tables import agnet as agnet_tables
     from reidlib.tables import c2f_rank as c2f_rank_tables
+    from reidlib.tables import compared as compared_tables
     from reidlib.tables import drdl as drdl_tables
     from reidlib.tables import mlsl as mlsl_tables
     from reidlib.tables import multiguided as multiguided_tables
@@ -66,7 +73,9 @@ def _paper(name: str) -> tuple[type[Config], Any, Any]:
         "mlsl": (mlsl.MLSLConfig, mlsl.EXPERIMENT, mlsl_tables),
         "drdl": (drdl.DRDLConfig, drdl.EXPERIMENT, drdl_tables),
         "c2f_rank": (c2f_rank.C2FConfig, c2f_rank.EXPERIMENT, c2f_rank_tables),
+        "agnet": (agnet.AGNetConfig, agnet.EXPERIMENT, agnet_tables),
         "multiguided": (multiguided.MultiGuidedConfig, multiguided.EXPERIMENT, multiguided_tables),
+        "compared": (compared.ComparedConfig, compared.EXPERIMENT, compared_tables),
     }[name]
 
 
@@ -97,6 +106,14 @@ def _run(given: argparse.Namespace) -> int:
     config_type, experiment, paper = _paper(given.paper)
     values = {name: value for name, value in vars(given).items() if name not in ("command", "paper")}
     config, plan = configure(config_type, values)
+    from reidlib import parallel
+
+    show = partial(_show, config, plan, experiment, paper)
+    return parallel.carry_out(show, config.device_present()) or 0 if parallel.launched() else show()
+
+
+def _show(config: Config, plan: Plan, experiment: Any, paper: Any) -> int:
+    """Compute what is missing and print the table; where several processes share each batch, in the main one."""
     from reidlib.pool import run_all
     from reidlib.tables import layout
 
@@ -185,7 +202,7 @@ def _refuse_unless(fine: bool, name: str, value: Any, allowed_values: Iterable[s
 def _verify(given: argparse.Namespace) -> int:
     from reidlib.verify import verify
 
-    experiments = {paper: _paper(paper)[:2] for paper in PAPERS}
+    experiments = {paper: _paper(paper)[:2] for paper in RUNS}
     return verify(experiments, own=given.own, force=given.replay, workers=given.workers)
 
 
@@ -194,6 +211,14 @@ def _report(given: argparse.Namespace) -> int:
 
     page = render(given.notebook, given.out or given.notebook.with_suffix(".html"))
     print(f"wrote {page}")
+    return 0
+
+
+def _site(given: argparse.Namespace) -> int:
+    from reidlib.site import build
+
+    files = build(given.out, {name: _paper(name) for name in RUNS})
+    print(f"wrote {len(files)} files; open {given.out / 'index.html'}")
     return 0
 
 

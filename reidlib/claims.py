@@ -71,9 +71,9 @@ class Claim:
         where = f"claim {self.statement!r} ({self.source})"
         if not self.rivals or self.better in self.rivals:
             raise ValueError(f"{where}: worse = {self.worse!r} must name at least one row other than {self.better!r}")
-        if not re.fullmatch(r"(\S.* )?(mAP|top[1-9]\d*|accuracy)", self.metric):
+        if not re.fullmatch(r"(\S.* )?(mAP|top[1-9]\d*|accuracy|purity)", self.metric):
             raise ValueError(
-                f"{where}: metric = {self.metric!r} is refused: allowed are mAP, accuracy, top1, top2, …, "
+                f"{where}: metric = {self.metric!r} is refused: allowed are mAP, accuracy, purity, top1, top2, …, "
                 "with a test's name before it where there are several"
             )
         if self.printed is not None and (self.dataset is None or len(self.rivals) > 1):

@@ -161,6 +161,9 @@ class Plan(Strict):
     scope: Literal["base", "all"] = Field("base", description="the given configuration and its control, or all tables")
     committed: bool = Field(True, description="also read the records that come with the suite")
     workers: int = Field(max(1, os.cpu_count() or 1), ge=1, le=256, description="processes, one thread each (CPU)")
+    processes: int = Field(
+        1, ge=1, le=256, description="that share each batch of a run, one a GPU; runs then follow each other"
+    )
 
     @property
     def shown(self) -> list[int]:

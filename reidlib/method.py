@@ -17,7 +17,7 @@ import pandas as pd
 import torch
 from torch import Tensor, nn
 
-from reidlib import datasets, outcome, runs, sampler
+from reidlib import datasets, outcome, parallel, runs, sampler
 from reidlib.augment import Augment
 from reidlib.config import Config
 from reidlib.images import ImageStore
@@ -238,11 +238,16 @@ def batches(
 
 
 def compute(method: Method, config: Config, space: Workspace) -> tuple[dict[str, Any], Any]:
-    """Train and test one configuration: parts of its record, and the weights."""
+    """Train and test one configuration: parts of its record, and the weights.
+
+    Of several processes that train together only the main one tests; the others return nothing.
+    """
     config = config.canonical()
     dataset, store = datasets.load(config), outcome.prepare(config)
     network = method.build(config, method.data(method.learns_from(config)), space.starts)
     plan, log, seconds = _learn(method, config, network, space)
+    if not parallel.is_main():
+        return {}, None
     trained = Trained(config, network, dataset, store)
     images = (plan.iterations - log.resumed) * method.batch_size(config)  # of this sitting, as the seconds are
     column = method.identity(config)
@@ -272,10 +277,12 @@ def _learn(method: Method, config: Config, network: nn.Module, space: Workspace)
     source, places = store.resident(config.device), store.places(rows)
     feed = batches(method, config, source, places, method.labels(rows), beside)
     begun = time.perf_counter()
-    log = train(
-        network, method.objective(config), method.weights(config), feed, plan, **method.optimizer(config),
-        seed=config.seed, precision=config.precision, checkpoint=space.checkpoint, progress=space.progress,
-    )  # fmt: skip
+    with parallel.spread(network):
+        log = train(
+            network, method.objective(config), method.weights(config), feed, plan, **method.optimizer(config),
+            seed=config.seed, precision=config.precision, checkpoint=space.checkpoint, progress=space.progress,
+            watch=parallel.average if parallel.processes() > 1 else None,
+        )  # fmt: skip
     return plan, log, time.perf_counter() - begun
 
 

@@ -14,7 +14,7 @@ import pandas as pd
 import torch
 from torch import Tensor, nn
 
-from reidlib import backbones, datasets, joint_bayesian, metrics, protocols, provenance
+from reidlib import backbones, datasets, joint_bayesian, metrics, parallel, protocols, provenance
 from reidlib.config import Config
 from reidlib.embed import Embeddings, embed
 from reidlib.images import ImageStore, open_store
@@ -226,10 +226,11 @@ def anatomy(network: nn.Module, config: Config) -> dict[str, str]:
 
 
 def device_fields(device: str) -> dict[str, Any]:
-    """Where a run was computed."""
+    """Where a run was computed, and by how many processes if several shared each batch."""
     named = torch.cuda.get_device_name() if device == "cuda" else provenance.processor()
     threads = torch.get_num_threads()
-    return {"type": device, "name": named, "threads": threads, "arithmetic": provenance.arithmetic()}
+    several = {"processes": parallel.processes()} if parallel.processes() > 1 else {}
+    return {"type": device, "name": named, "threads": threads, "arithmetic": provenance.arithmetic(), **several}
 
 
 def toy_scores(protocol: str, test_distance: str) -> list[float]:

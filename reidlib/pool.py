@@ -1,6 +1,7 @@
 """Many runs at once: several processes of one thread each, in an order that lets runs share what they start from.
 
-One thread a process and several processes beat the reverse on small networks. On a GPU the runs follow each other.
+One thread a process and several processes beat the reverse on small networks. On a GPU the runs follow each other, and
+so they do where several processes share the batches of one run.
 """
 
 from __future__ import annotations
@@ -14,6 +15,7 @@ from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import FIRST_COMPLETED, Future, ProcessPoolExecutor, wait
 from concurrent.futures.process import BrokenProcessPool
 from contextlib import contextmanager
+from functools import partial
 from typing import Any
 
 from tqdm import tqdm
@@ -70,8 +72,11 @@ def _with_starts(missing: dict[str, Config], experiment: Experiment) -> dict[str
 
 def _carry_out(jobs: dict[str, Config], experiment: Experiment, plan: Plan, bar: tqdm) -> None:
     """Run all jobs, each after those it starts from; failures are collected, not fatal to the others."""
+    from reidlib import parallel
+
     on_gpu = any(config.canonical().device == "cuda" for config in jobs.values())
-    if on_gpu or plan.workers == 1 or len(jobs) == 1:
+    together = plan.processes > 1 or parallel.launched()
+    if on_gpu or together or plan.workers == 1 or len(jobs) == 1:
         failed = _one_by_one(jobs, experiment, plan, bar, threads=0 if on_gpu else 1)
     else:
         failed = _in_processes(jobs, experiment, plan, bar)
@@ -89,10 +94,21 @@ def _one_by_one(
     with limited_threads(threads):
         for key, config in jobs.items():
             try:
-                _work(config, experiment, plan.committed, bar.update)
+                _alone_or_together(config, experiment, plan, bar.update)
             except Exception as error:  # noqa: BLE001 — one failed run must not take the others with it
                 failed[key] = error
     return failed
+
+
+def _alone_or_together(config: Config, experiment: Experiment, plan: Plan, progress: Callable[[int], None]) -> None:
+    """One job in this process, or in new ones that share its batches; torchrun has started them before."""
+    from reidlib import parallel
+
+    work = partial(_work, config, experiment, plan.committed)
+    if plan.processes > 1 and not parallel.launched():
+        parallel.launch(work, plan.processes, config.canonical().device, progress)
+    else:
+        work(progress)
 
 
 def _in_processes(jobs: dict[str, Config], experiment: Experiment, plan: Plan, bar: tqdm) -> dict[str, Exception]:

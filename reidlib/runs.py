@@ -160,11 +160,13 @@ def _beside(record: Path, kind: str, code_now: str) -> Path:
 
 def _compute(config: Config, experiment: Experiment, path: Path, committed: bool, progress: Progress) -> Record:
     """Carry a run out, keep its weights, write its record."""
+    from reidlib import parallel
     from reidlib.train import save_atomically
 
     code_now = code(experiment.paper)
     starts = tuple(weights(start, experiment, committed=committed) for start in experiment.starts_from(config))
     checkpoint = _beside(path, "checkpoints", code_now)
+    parallel.summon(experiment.compute, config, Workspace(starts, checkpoint))  # where several share each batch
     parts, state = experiment.compute(config, Workspace(starts, checkpoint, progress))
     save_atomically(state, _beside(path, "weights", code_now))
     record = records.write(_assemble(config, experiment, parts, code_now), path)

@@ -61,34 +61,41 @@ class PairSampler:
 
     Args:
         vehicles: vehicle code of each image, ``[N]`` integers.
-        pairs: pairs a batch; even, since half are positive.
+        pairs: pairs a batch; even, since half are positive, unless ``positive`` says how many.
+        positive: so many of them are positive; then there are images of as many anchors as the more numerous kind has.
 
     Raises:
-        ValueError: ``pairs`` is odd or not positive, no vehicle has two images, or there is one vehicle only.
+        ValueError: ``pairs`` is odd or not positive, ``positive`` leaves no pair of one kind, no vehicle has two
+            images, or there is one vehicle only.
     """
 
-    def __init__(self, vehicles: np.ndarray, pairs: int) -> None:
-        if pairs < 2 or pairs % 2:
+    def __init__(self, vehicles: np.ndarray, pairs: int, positive: int | None = None) -> None:
+        if positive is None and (pairs < 2 or pairs % 2):
             raise ValueError(f"pairs = {pairs} is refused: allowed is an even number >= 2 (half of them are positive)")
+        if positive is not None and not 0 < positive < pairs:
+            raise ValueError(f"positive = {positive} of {pairs} pairs is refused: both kinds need one pair or more")
         self.order, start, count = map(torch.from_numpy, _blocks(vehicles))
         self.size = count.repeat_interleave(count)  # [N] images of this place's vehicle
         self.start = start.repeat_interleave(count)  # [N] where its block begins
         self.anchors = torch.nonzero(self.size > 1).squeeze(1)
         if len(count) < 2 or not len(self.anchors):
             raise ValueError(f"{len(count)} vehicles, {len(self.anchors)} images with a partner: no pairs to draw")
-        self.pairs = pairs
+        self.positive = pairs // 2 if positive is None else positive
+        self.negative = pairs - self.positive
 
     def __call__(self, step: int, generator: torch.Generator) -> Tensor:
         """Image indices ``[2, pairs]``: first images above, second below; positive pairs first, negative after."""
-        half = self.pairs // 2
-        draws = torch.rand((3, half), generator=generator, dtype=torch.float64)  # in [0, 1)
+        most = max(self.positive, self.negative)
+        draws = torch.rand((3, most), generator=generator, dtype=torch.float64)  # in [0, 1)
         anchor = self.anchors[(draws[0] * len(self.anchors)).long()]
         start, size = self.start[anchor], self.size[anchor]
         # A step of 1 … size−1 round the block never comes back to the anchor itself.
         positive = start + (anchor - start + 1 + (draws[1] * (size - 1)).long()) % size
         other = (draws[2] * (len(self.order) - size)).long()
         negative = other + size * (other >= start)  # skip the anchor's block
-        return self.order[torch.stack([anchor.repeat(2), torch.cat([positive, negative])])]
+        first = torch.cat([anchor[: self.positive], anchor[: self.negative]])
+        second = torch.cat([positive[: self.positive], negative[: self.negative]])
+        return self.order[torch.stack([first, second])]
 
 
 class SetSampler:

@@ -17,6 +17,8 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
+from reidlib import parallel
+
 Objective = Callable[[nn.Module, Any], dict[str, Tensor]]
 CHECKPOINTS = 20  # a run, so that a kill costs at most a twentieth of it
 CHECKPOINT_STEPS = 500  # but no more than this many steps
@@ -103,7 +105,7 @@ def train(
         precision: ``float32``, or ``bfloat16`` for the forward pass.
         checkpoint: file to resume from if it is there, and to write now and then; the caller removes it.
         progress: called with the number of steps done since its last call.
-        watch: called after each backward pass, for probes.
+        watch: called after each backward pass, for probes and for several processes.
 
     Raises:
         FloatingPointError: the loss stopped being finite; the message names the step.
@@ -137,7 +139,7 @@ def train(
             progress(1)
             if (step + 1) % every == 0 or step + 1 == schedule.iterations:
                 _check_finite(history, step)
-                if checkpoint:
+                if checkpoint and parallel.is_main():
                     _save(checkpoint, step + 1, network, adapt, history)
     return history
 

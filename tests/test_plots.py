@@ -1,13 +1,16 @@
 """Pictures: each is drawn from records, says so where there are none, and reaches a page with caption and text."""
 
+import io
 from types import SimpleNamespace
 
 import numpy as np
 import pytest
 from matplotlib.figure import Figure
+from PIL import Image
 
 from reidlib import plots
 from reidlib.claims import Claim, judge
+from reidlib.plots import style
 
 
 def record(seed, score):
@@ -95,4 +98,16 @@ def test_drawings_and_maps():
 def test_a_picture_reaches_the_page_with_caption_and_text():
     text = plots.markup(plots.pull_push(), "What to see", "Two curves")
     assert 'alt="Two curves"' in text and "<figcaption>What to see</figcaption>" in text
-    assert "data:image/png;base64," in text
+    assert "data:image/webp;base64," in text
+
+
+@pytest.mark.parametrize("noise", [False, True], ids=["lines", "images"])
+def test_a_stored_picture_shows_what_the_figure_does(noise):
+    pictures = np.random.default_rng(0).integers(0, 256, (12, 9, 9, 3), dtype=np.uint8).repeat(8, 1).repeat(8, 2)
+    figure = plots.contact_sheet(list(pictures), [str(n) for n in range(12)]) if noise else plots.pull_push()
+    stored = np.asarray(Image.open(io.BytesIO(style.webp(figure, 80))).convert("RGB")).astype(float)
+    raw = io.BytesIO()
+    figure.savefig(raw, format="png", dpi=80)
+    whole = np.asarray(Image.open(raw).convert("RGB")).astype(float)
+    assert stored.shape == whole.shape and np.abs(stored - whole).mean() < 3  # of 255
+    assert len(style.webp(figure, 80)) < len(plots.png(figure, 80))

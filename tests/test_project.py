@@ -23,7 +23,7 @@ PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
 EVERYWHERE = {"config", "provenance"}
 STAGES = {
     "manifest", "render", "datasets", "images", "augment", "sampler", "losses", "backbones", "train", "embed",
-    "metrics", "protocols", "joint_bayesian", "rerank", "beside", "segmentation",
+    "metrics", "protocols", "joint_bayesian", "rerank", "beside", "segmentation", "neighbours", "parallel",
 }  # fmt: skip
 RUNS = {"records", "runs", "pool"}
 PAPERS = STAGES | RUNS | {"outcome"}
@@ -41,16 +41,18 @@ LAYERS = {
     "sampler": set(),
     "losses": set(),
     "backbones": set(),
-    "train": set(),
+    "parallel": set(),
+    "train": {"parallel"},
     "embed": {"images", "augment"},
     "segmentation": {"images", "augment"},
     "metrics": set(),
     "protocols": {"manifest", "metrics"},
     "joint_bayesian": {"metrics"},
     "rerank": {"metrics"},
+    "neighbours": set(),
     "records": set(),
-    "runs": {"records", "train"},
-    "pool": {"records", "runs"},
+    "runs": {"records", "train", "parallel"},
+    "pool": {"records", "runs", "parallel"},
     "check": {"manifest", "datasets"},
     "verify": {"records", "runs", "datasets"},
     "outcome": STAGES,
@@ -62,7 +64,9 @@ LAYERS = {
     "notebook": {"manifest", "images", "records"},
     "explore": PAPERS | PAGES | {"papers"},
     "report": PAGES | {"records"},
-    "__main__": PAPERS | PAGES | {"papers", "verify", "check", "export", "explore", "report"},
+    "site": PAGES | RUNS | {"report"},
+    "grid": RUNS | PAGES | {"__main__"},  # carries out what the command line offers, as jobs
+    "__main__": PAPERS | PAGES | {"papers", "verify", "check", "export", "explore", "report", "site"},
 }
 NO_TORCH = ("reidlib.config", "reidlib.provenance", "reidlib.manifest", "reidlib.runs")
 
@@ -147,7 +151,7 @@ def test_every_declared_dependency_is_imported():
 
 
 def test_every_import_of_tests_and_benchmarks_is_declared():
-    declared = set(requirements("batch", "test"))
+    declared = set(requirements("batch", "test", "workflow"))
     paths = [path for folder in ("tests", "benchmarks") for path in (ROOT / folder).rglob("*.py")]
     imported = distributions(third_party(paths))
     undeclared = sorted(name for name, found in imported.items() if not found & declared)
@@ -156,7 +160,7 @@ def test_every_import_of_tests_and_benchmarks_is_declared():
 
 def test_every_dependency_has_a_range_and_a_reason():
     lines = [line for line in (ROOT / "pyproject.toml").read_text().splitlines() if re.match(r'    "[\w-]+ >=', line)]
-    assert len(lines) == len(requirements("batch", "test"))
+    assert len(lines) == len(requirements("batch", "test", "workflow"))
     for line in lines:
         assert re.fullmatch(r' {4}"[\w-]+ >= [\d.]+, < [\d.]+", +# \w.*', line), line
 
@@ -175,7 +179,7 @@ def test_constraints_are_names_and_versions():
 
 def test_constraints_pin_every_dependency_within_its_range():
     pins = {canonicalize_name(name): Version(version) for name, _, version in (line.partition("==") for line in PINS)}
-    for name, requirement in requirements("batch", "test").items():
+    for name, requirement in requirements("batch", "test", "workflow").items():
         assert requirement.specifier.contains(pins[name]), f"{requirement} does not allow {pins[name]}"
 
 

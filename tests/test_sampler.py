@@ -314,6 +314,26 @@ def test_set_model_and_identity_batches_depend_on_their_generator_alone(sampler)
     assert not torch.equal(first(3, generator(1, 3)), first(3, generator(1, 4)))
 
 
+@pytest.mark.parametrize("positive", [1, 3, 7])
+def test_pairs_of_any_share_of_one_vehicle(positive):
+    vehicles = np.repeat(np.arange(6), 4)
+    draws = PairSampler(vehicles, 8, positive)
+    for step in range(20):
+        first, second = draws(step, generator(0, step))
+        same = vehicles[first] == vehicles[second]
+        assert first.shape == second.shape == (8,) and (first != second).all()
+        assert same.tolist() == [True] * positive + [False] * (8 - positive)
+
+
+def test_half_of_the_pairs_said_in_words_or_by_default_are_the_same_draws():
+    vehicles = np.repeat(np.arange(6), 4)
+    found = [PairSampler(vehicles, 8, positive)(0, generator(1)) for positive in (None, 4)]
+    assert torch.equal(*found)
+    for positive in (0, 8):
+        with pytest.raises(ValueError, match=f"positive = {positive} of 8 pairs is refused"):
+            PairSampler(vehicles, 8, positive)
+
+
 def several(codes):
     return len(set(codes)) > 1
 

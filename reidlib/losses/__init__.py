@@ -1,9 +1,9 @@
 """Losses as pure functions of tensors; each names its paper and equation.
 
-:mod:`~reidlib.losses.pairs` holds MLSL's contrastive loss, :mod:`~reidlib.losses.sets` DRDL's triplet and coupled
-clusters losses, :mod:`~reidlib.losses.ranking` the coarse-to-fine ranking loss, :mod:`~reidlib.losses.identity` the
-multi-guided system's triplet and centre losses. What compares distances with a margin is in
-:mod:`~reidlib.losses.hinge`.
+:mod:`~reidlib.losses.pairs` holds MLSL's contrastive loss, :mod:`~reidlib.losses.smoothing` AGNet's loss of pairs,
+:mod:`~reidlib.losses.sets` DRDL's triplet and coupled clusters losses, :mod:`~reidlib.losses.ranking` the
+coarse-to-fine ranking loss, :mod:`~reidlib.losses.identity` the multi-guided system's triplet and centre losses. What
+compares distances with a margin is in :mod:`~reidlib.losses.hinge`.
 """
 
 from reidlib.losses.hinge import hinge, squared_distances
@@ -19,6 +19,7 @@ from reidlib.losses.sets import (
     set_triplets,
     triplet,
 )
+from reidlib.losses.smoothing import attribute_smoothing, pair_weights, share_attributes
 
 __all__ = [
     "CENTERS",
@@ -26,6 +27,7 @@ __all__ = [
     "NORMALISATIONS",
     "REDUCTIONS",
     "Relations",
+    "attribute_smoothing",
     "batch_hard_triplet",
     "center_gradients",
     "center_loss",
@@ -38,10 +40,12 @@ __all__ = [
     "masked_mean",
     "nearest",
     "pair_distance",
+    "pair_weights",
     "ranking",
     "reduce_distance",
     "relations",
     "set_triplets",
+    "share_attributes",
     "squared_distances",
     "triplet",
 ]

@@ -1,5 +1,6 @@
 """Every picture of the suite: functions that return a matplotlib figure, and :func:`show`, which puts one on a page."""
 
+from reidlib.plots.agnet import embedding_map, masks, smoothing
 from reidlib.plots.c2f_rank import coarse_to_fine, convergence, mined, printed_gradients, structured
 from reidlib.plots.curves import cmc, cmc_panels, forest, history, scatter, sweep
 from reidlib.plots.drawings import distance_schemes, model, pull_push
@@ -10,7 +11,7 @@ from reidlib.plots.style import figure, markup, png, show, styled
 
 __all__ = [
     "angles", "batch", "cluster_forces", "cmc", "cmc_panels", "coarse_to_fine", "contact_sheet", "convergence",
-    "distance_schemes", "false_judgement", "figure", "forest", "history", "markup", "mined", "mixed_difference",
-    "model", "png", "printed_gradients", "pull_push", "pulls", "scatter", "show", "strips", "structured", "styled",
-    "sweep", "thresholds", "vehicles_of_models",
+    "distance_schemes", "embedding_map", "false_judgement", "figure", "forest", "history", "markup", "masks", "mined",
+    "mixed_difference", "model", "png", "printed_gradients", "pull_push", "pulls", "scatter", "show", "smoothing",
+    "strips", "structured", "styled", "sweep", "thresholds", "vehicles_of_models",
 ]  # fmt: skip

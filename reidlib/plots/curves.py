@@ -62,17 +62,24 @@ def cmc(curves: Mapping[str, Sequence[Record]], ranks: int = 20, title: str | No
 
 
 @styled
-def cmc_panels(groups: Mapping[str, Mapping[str, Sequence[Record]]], ranks: int = 20) -> Figure:
+def cmc_panels(
+    groups: Mapping[str, Mapping[str, Sequence[Record]]], ranks: int = 20, tests: Mapping[str, str] | None = None
+) -> Figure:
     """Several CMC pictures side by side on one scale, as in the paper's Figures 3 and 6: curves by panel title.
 
     A panel without any record is left out; without any panel, the picture says so.
+
+    Args:
+        groups: curves by panel title, records by the name of the curve.
+        ranks: the last rank drawn, at most 50.
+        tests: the test set of a panel, by its title; those not named show the principal one.
     """
     groups = {title: curves for title, curves in groups.items() if any(curves.values())}
     if not groups:
         return blank(NO_RUNS)
     made, axes = panels(len(groups), 3.6, sharey=True)
     for axis, (title, curves) in zip(axes, groups.items(), strict=True):
-        _cmc(axis, curves, ranks)
+        _cmc(axis, curves, ranks, (tests or {}).get(title, ""))
         axis.set_title(title)
         axis.label_outer()
     axes[0].set_ylim(top=min(100.5, axes[0].get_ylim()[1]))  # they share it; only now are all curves drawn
@@ -130,10 +137,19 @@ def sweep(
         look = {"color": COLORS[index % len(COLORS)], "marker": MARKERS[index % len(MARKERS)]}
         axis.errorbar(values, means, yerr=halves, capsize=3, elinewidth=1.2, **look)
         axis.set_title(f"{metric_name(metric)}, %")
-        axis.set_xticks(values)
+        axis.set_xticks(_apart(values))
         axis.margins(x=0.07, y=0.12)
     made.supxlabel(label, fontsize=9.5, color=SOFT)
     return made
+
+
+def _apart(values: Sequence[float], share: float = 1 / 12) -> list[float]:
+    """Those of ascending values that leave room for a label each: at least a share of their range after the last."""
+    kept = [values[0]]
+    for value in values[1:]:
+        if value - kept[-1] >= share * (values[-1] - values[0]):
+            kept.append(value)
+    return kept
 
 
 @styled

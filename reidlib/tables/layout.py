@@ -133,7 +133,14 @@ def value(paper: str, table: str, row: str, column: str) -> float | None:
     return None if text is None else float(text)
 
 
-def to_html(table: Table, results: Results, paper: str, command: str, dataset: str = "rendered") -> str:
+def to_html(
+    table: Table,
+    results: Results,
+    paper: str,
+    command: str,
+    dataset: str = "rendered",
+    links: Mapping[str, str] | None = None,
+) -> str:
     """A table as HTML: ours (mean ± half of the 95% interval, in percent) beside the printed, the number of seeds.
 
     Args:
@@ -142,25 +149,31 @@ def to_html(table: Table, results: Results, paper: str, command: str, dataset: s
         paper: whose printed numbers.
         command: the command line that fills a row, without the row's own options.
         dataset: which data the results are of; a table of other data shows none of them.
+        links: where the records behind a row are, by its name; our numbers lead there.
     """
     fits, numbers = table.fits(dataset), printed(paper)
     shown = {column for table_number, _, column in numbers if table_number == table.number}
     # Many columns leave no room beside them: then the printed numbers stand below ours.
     beside = shown if len(table.columns) <= BESIDE else set()
     heads = [head for column in table.columns for head in (title(column), *(["printed"] if column in beside else []))]
-    head = "".join(f'<th scope="col">{name}</th>' for name in ("row", *heads, "seeds", *([""] if fits else [])))
+    behind = {row.name: results.get(row.name, []) if fits and row.changes is not None else [] for row in table.rows}
+    notes = {row.name: _note(row, behind[row.name], command) if fits else "" for row in table.rows}
+    noted = any(notes.values())
+    head = "".join(f'<th scope="col">{name}</th>' for name in ("row", *heads, "seeds"))
+    head += '<th scope="col" class="note">note</th>' if noted else ""
     lines = []
     for row in table.rows:
-        records = results.get(row.name, []) if fits and row.changes is not None else []
+        records, link = behind[row.name], (links or {}).get(row.name)
         cells = []
         for column in table.columns:
             ours = _difference(row.minus, results, column) if row.minus else cell(records, column)
+            ours = ours if link is None or ours == "–" else f'<a href="{html.escape(link)}">{ours}</a>'
             theirs = numbers.get((table.number, row.name, column), "–")
             below = f'<br><span class="printed">{theirs}</span>' if column in shown - beside else ""
             cells += [f"{ours}{below}", *([theirs] if column in beside else [])]
         cells = "".join(f'<td class="number">{text}</td>' for text in (*cells, len(records) or "–"))
         mark = ' <span class="own">(ours, not in the paper)</span>' if row.own else ""
-        note = f"<td>{_note(row, records, command)}</td>" if fits else ""
+        note = f"<td>{notes[row.name]}</td>" if noted else ""
         lines.append(f'<tr><th scope="row">{html.escape(row.name)}{mark}</th>{cells}{note}</tr>')
     return (
         f'<table class="results"><caption>{_caption(table, bool(shown - beside))}</caption>'
@@ -173,7 +186,7 @@ def _caption(table: Table, below: bool) -> str:
     """A table's number and title, what it needs, and how to read it."""
     needs = f" Needs {html.escape(table.needs)}." if table.needs else ""
     reading = ' In each cell ours, and below it <span class="printed">the printed</span>.' if below else ""
-    return f"<strong>{table.number}.</strong> {html.escape(table.title)}.{needs}{reading}"
+    return f'<span class="stay"><strong>{table.number}.</strong> {html.escape(table.title)}.{needs}{reading}</span>'
 
 
 def _foot(table: Table, command: str, columns: int) -> str:

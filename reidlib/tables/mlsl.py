@@ -41,6 +41,7 @@ TRUNK_ROWS = (
     Row("MobileNet MLSL", {**TRUNK, **WHOLE}),
 )
 TRUNK_TABLE = Table("The paper's trunk", "MobileNet v1 from scratch, 1,200 steps of stage 1", TRUNK_ROWS)
+APART = (TRUNK_TABLE,)  # tables whose rows no scope fills
 
 
 def digit_rows(profile: str) -> tuple[Row, ...]:
