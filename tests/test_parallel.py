@@ -277,8 +277,9 @@ def test_a_batch_without_an_image_for_each_process_is_refused(monkeypatch):
     with parallel.spread(network), pytest.raises(ValueError, match="2 images is refused: 3 processes need one each"):
         network.trunk(torch.zeros(2, 3, 32, 32))
     assert "forward" not in vars(network.trunk), "the trunk is as it was"
-    with pytest.raises(ValueError, match="Linear has no part named trunk"), parallel.spread(nn.Linear(1, 1)):
-        pass
+    whole = nn.Linear(3, 1)
+    with parallel.spread(whole):
+        assert whole(torch.zeros(2, 3)).shape == (2, 1), "a network without a trunk stays whole"
 
 
 def test_more_processes_than_gpus_are_refused(monkeypatch):

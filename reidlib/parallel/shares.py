@@ -40,14 +40,11 @@ def spread(network: nn.Module) -> Iterator[None]:
     What comes out, by ``forward`` or ``maps``, are the features of the whole batch, the same in every process. Shares
     differ by at most one image. On GPUs the trunk's batch normalisation becomes torch's synchronised one.
 
-    Raises:
-        ValueError: the network has no trunk.
+    A network without a trunk is computed whole by each process. So is what follows the trunk.
     """
-    if processes() == 1:
+    if processes() == 1 or not isinstance(getattr(network, "trunk", None), nn.Module):
         yield
         return
-    if not isinstance(getattr(network, "trunk", None), nn.Module):
-        raise ValueError(f"{type(network).__name__} has no part named trunk, whose work several processes could share")
     if next(network.parameters()).is_cuda:
         from timm.layers import convert_sync_batchnorm
 
