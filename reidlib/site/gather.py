@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import re
-import sys
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
+from importlib import import_module
 from pathlib import Path
 from statistics import median
 from typing import Any
@@ -76,7 +76,7 @@ def gather(name: str, entry: Entry, folder: Path) -> Paper:
     wanted = layout.configurations(rows, base, SEEDS)
     found = {row: [r for config in configs if (r := _record(config, experiment, files))]
              for row, configs in wanted.items()}  # fmt: skip
-    short, title, citation, summary = _described(sys.modules[config_type.__module__].__doc__ or "")
+    short, title, citation, summary = _described(import_module(f"reidlib.papers.{name}").__doc__ or "")
     page = f"{name}_ablation.html"
     return Paper(
         name=name, short=short, title=title, citation=citation, summary=summary,
