@@ -117,9 +117,10 @@ def _show(config: Config, plan: Plan, experiment: Any, paper: Any) -> int:
     from reidlib.pool import run_all
     from reidlib.tables import layout
 
-    experiment.data(config)  # refuses a given configuration that the data cannot serve; other rows are left out
     rows = paper.rows(plan.scope, config.profile, config.dataset)
     wanted, refused = layout.able(layout.configurations(rows, config, plan.seeds), experiment)
+    if not wanted:
+        raise ConfigError(next(iter(refused.values())))
     for name, why in refused.items():
         print(f"left out: {name}: {why}", file=sys.stderr)
     run_all([c for configs in wanted.values() for c in configs], experiment, plan)

@@ -19,7 +19,8 @@ from reidlib.explore.kit import Kit
 from reidlib.explore.run import Run, Tested
 from reidlib.images import ImageStore
 from reidlib.manifest import codes
-from reidlib.papers import drdl, mlsl
+from reidlib.method import Batch
+from reidlib.papers import agnet, drdl, mlsl
 from reidlib.papers.c2f_rank import C2FConfig
 from reidlib.plots.c2f_rank import DEGREES
 
@@ -76,6 +77,7 @@ def make_run(preset="smoke", size=32, dim=16, noise=1.0):
     record = SimpleNamespace(scores={}, exhibits={}, seed=0)
     train = dataset.manifest.rows("train")
     return SimpleNamespace(
+        tests=dataset.tests,
         test=dataset.tests[0], tested=Tested(dataset.tests[0], table, features, "euclidean"), record=record,
         seen=(table[once].reset_index(drop=True), features[torch.as_tensor(once)]),
         learnt=(train, torch.randn(len(train), dim, generator=draw)), store=ImageStore(pixels, names),
@@ -399,13 +401,32 @@ def judged(training, **changes):
 
 def test_mlsl_terms_of_a_pair_are_those_of_its_loss():
     config, network, images, labels, pair = judged(True)
-    terms = mlsl.pairwise(network, mlsl.Batch(images, labels), config)
+    terms = mlsl.pairwise(network, Batch(images, labels), config)
     for name in ("id", "color", "type"):
         assert float(pair.terms[name].value) == pytest.approx(float(terms[name]))
     assert float(pair.terms["classification"].value) == pytest.approx(float(terms["identity"]))
     assert [pair.terms[name].differs for name in ("id", "color", "type")] == [1.0, 0.0, None]
     assert "classification" not in judged(False)[-1].terms, "a test vehicle is no class"
     assert pair.terms["classification"].weight == config.alpha
+
+
+@pytest.mark.parametrize("changes", [{}, {"branches": "only_id", "only_id_verification": True}, {"verification": "ce"}])
+def test_agnet_terms_of_a_pair_are_those_of_its_loss(changes):
+    config = agnet.AGNetConfig(profile="smoke", **changes).canonical()
+    network = agnet.build(config, {"identities": 5, "colors": 3, "types": 4}).eval()
+    images = torch.randn(2, 3, 32, 32, generator=torch.Generator().manual_seed(1))
+    labels = torch.tensor([[1, 0, 2], [3, 0, -1]])
+    pair = judging.agnet_pair(network, config, images, labels, True)
+    terms, weights = agnet.terms(network, Batch(images, labels), config), agnet.term_weights(config)
+    assert pair.terms.keys() == terms.keys()
+    for name, value in terms.items():
+        # The classification is a mean over images, here and there.
+        assert float(pair.terms[name].value) == pytest.approx(float(value), abs=1e-6)
+        assert pair.terms[name].weight == weights[name]
+    verification = pair.terms["verification"]
+    assert verification.differs == 1.0 and 0 < verification.says < 1
+    assert judging.agnet_pair(network, config, images, labels, False).terms.keys() == {"verification"}
+    assert judging.forces(pair).keys() == terms.keys()
 
 
 def test_forces_are_slopes_along_the_line_between_the_features():
@@ -477,10 +498,13 @@ def test_the_map_marks_an_image_and_counts_its_neighbours(run, screen):
     assert controls["image"].value != 5 and f"★ image {controls['image'].value} " in screen.text
 
 
-def test_a_records_own_map_is_shown_without_weights(screen):
+@pytest.mark.parametrize("where", ["map", "tsne"])
+def test_a_records_own_map_is_shown_without_weights(where, screen):
     kept = {"x": [0.0, 1.0, 2.0], "y": [0.0, 1.0, 0.0], "color": ["red", "blue", "red"], "label": ["1", "2", "1"]}
-    record = SimpleNamespace(exhibits={"map": kept}, scores={}, seed=0)
-    explore.embedding(SimpleNamespace(weights=None, wait=0.0, seconds=30.0, steps=5, waiting=[], record=record))
+    record = SimpleNamespace(exhibits={where: kept}, scores={}, seed=0)
+    explore.embedding(
+        SimpleNamespace(tests=(1,), weights=None, wait=0.0, seconds=30.0, steps=5, waiting=[], record=record)
+    )
     assert panel().controls["color"].options == ("color", "label")
     panel().controls["color"].value = "label"
     assert "3 test images, coloured by label" in screen.text

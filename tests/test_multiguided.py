@@ -11,9 +11,11 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from torch import nn
 
-from reidlib import datasets, outcome, runs
+from reidlib import datasets, outcome, pool, runs
+from reidlib.__main__ import main
 from reidlib.config import ConfigError, configure
 from reidlib.datasets.simulated import is_simulated
+from reidlib.export import export
 from reidlib.manifest import COLUMNS, Dataset, Manifest
 from reidlib.manifest import Test as Rule
 from reidlib.method import Batch, Training, probe
@@ -379,6 +381,24 @@ def test_what_needs_nothing_that_is_lacking_runs(known, run, monkeypatch):
     data_of._facts.cache_clear()
 
 
+def test_the_command_line_stops_at_what_is_refused_and_leaves_out_other_rows(monkeypatch, capsys):
+    monkeypatch.setattr(datasets, "load", lambda config: dataset(mask=False))
+    carried_out = []
+    monkeypatch.setattr(pool, "run_all", lambda configs, experiment, plan: carried_out.extend(configs))
+    data_of._facts.cache_clear()
+    arguments = ["run", "multiguided", "--identities", "4", "--identities_dense", "4"]
+    assert main(arguments) == 2 and not carried_out
+    said = capsys.readouterr().err
+    assert "lacks the column 'mask'" in said and "leave dense161bs out of members" in said
+    assert main([*arguments, "--scope", "all", "--committed", "false"]) == 0
+    said = capsys.readouterr().err
+    assert "left out: given configuration: made up" in said and "left out: PSPNet" in said
+    assert {config.learning for config in carried_out} == {"ensemble", "extractor", "classifier_color",
+                                                           "classifier_type"}  # fmt: skip
+    assert not any("dense161bs" in config.members for config in carried_out if config.learning == "ensemble")
+    data_of._facts.cache_clear()
+
+
 # --- masks and backgrounds -------------------------------------------------------------------------------------------
 
 
@@ -475,6 +495,24 @@ def test_every_kind_of_run_leaves_its_scores(run, tests, whole):
         shown = record.exhibits["masks"]
         assert 0 <= record.tests["masks"]["iou"] <= 1
         assert evaluation.unpacked(shown[0]["mask"], config.image_size).shape == (32, 32)
+
+
+@pytest.fixture(scope="module")
+def city(tmp_path_factory):
+    """AI City's layout with attributes, masks and simulation."""
+    root = export("aicity2020", tmp_path_factory.mktemp("city") / "tree", preset="smoke")
+    assert (root / "AIC20_ReID" / "attributes.csv").exists() and (root / "AIC20_ReID_Simulation").is_dir()
+    return {**TINY, "dataset": "aicity2020", "data_root": str(root)}
+
+
+@pytest.mark.parametrize("run", [
+    {"extractor": "agn"}, {"extractor": "dense161bs"}, {"learning": "ensemble", "members": ("agn", "dense161bs")}
+], ids=str)  # fmt: skip
+def test_ai_city_serves_every_part(run, city):
+    config = MultiGuidedConfig(**{"learning": "extractor", **city, **run})
+    record = runs.run(config, EXPERIMENT, committed=False)
+    assert record.data["name"] == "AI City 2020" and record.data["identities"] == 19 + 24 and record.data["types"]
+    assert 0 < record.scores["mAP"] <= 1 and record.scores["queries"] == 12
 
 
 def test_small_and_large_objects_are_the_queries_by_their_original_size():

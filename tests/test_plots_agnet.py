@@ -1,6 +1,7 @@
 """AGNet's pictures: drawn from the loss's own values, and from what records hold."""
 
 import math
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -45,5 +46,22 @@ def test_masks_show_each_image_and_each_variant():
     assert len(made.axes) == 4 * 3
     (line, *_), _ = made.axes[8].get_lines()[:2], None
     assert list(line.get_ydata()) == [1.5, 0.5]
+    even = {**one, "weights": [1.0, 1.0]}
+    grid = plots.masks({"printed": [one], "spatial": [even]}, lambda name: np.zeros((8, 8, 3), np.uint8)).axes
+    assert [grid[place].get_visible() for place in (5, 7)] == [True, False]
     with pytest.raises(ValueError, match="no masks to draw"):
         plots.masks({"none": []}, None)
+
+
+def test_panels_of_test_sets_show_their_own_scores():
+    record = SimpleNamespace(scores={"cmc": [0.1] * 5}, tests={"small": {"cmc": [0.4, 0.5, 0.6, 0.7, 0.8]}})
+    made = plots.cmc_panels({"small": {"a": [record]}, "own": {"a": [record]}}, 5, tests={"small": "small"})
+    found = [axis.get_lines()[0].get_ydata().tolist() for axis in made.axes]
+    assert found == [pytest.approx([40, 50, 60, 70, 80]), pytest.approx([10] * 5)]
+
+
+def test_swept_values_are_named_where_there_is_room():
+    record = SimpleNamespace(scores={"mAP": 0.5}, tests={})
+    made = plots.sweep({value: [record] for value in (0.0, 0.2, 0.5, 1.0, 2.0, 8.0)}, ("mAP",), "ω")
+    assert list(made.axes[0].get_xticks()) == [0.0, 1.0, 2.0, 8.0]
+    assert len(made.axes[0].get_lines()[0].get_xdata()) == 6

@@ -96,7 +96,7 @@ def test_every_claim_holds_in_the_table_that_it_names():
             better, *worse = (value(table, row, claim.metric) for row in (claim.better, *claim.rivals))
             assert all(better > each for each in worse), claim
             checked += 1
-    assert checked == len(agnet.CLAIMS) - 2 > 100, "all but those against the paper's own Table II"
+    assert checked == len(agnet.CLAIMS) - 2 > 60, "all but those against the paper's own Table II"
 
 
 def test_claims_compare_rows_that_are_run_with_scores_that_they_have():

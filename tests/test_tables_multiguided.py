@@ -1,5 +1,7 @@
 """The multi-guided paper's tables and claims as data: rows, printed numbers, and the order that they print."""
 
+from types import SimpleNamespace
+
 import pytest
 
 from reidlib.config import ConfigError
@@ -118,9 +120,11 @@ def test_an_ensembles_parts_are_rows_around_it():
 
 
 def test_masks_are_said_to_be_good_enough_or_not():
-    assert "0.850 (2 seeds); it reaches the 0.80" in multiguided.verdict_on_masks([0.9, 0.8])
-    assert "0.700 (1 seed); it does not reach the 0.80" in multiguided.verdict_on_masks([0.7])
-    assert "No PSPNet" in multiguided.verdict_on_masks([])
+    good, bad, worse = (SimpleNamespace(tests={"masks": {"iou": iou}}) for iou in (0.9, 0.8, 0.7))
+    assert "0.850 (2 seeds); it reaches the 0.80" in multiguided.verdict_on_masks([good, bad])
+    assert "0.700 (1 seed); it does not reach the 0.80" in multiguided.verdict_on_masks([worse])
+    assert "No PSPNet" in multiguided.verdict_on_masks(multiguided.segmenters({"PSPNet": []}))
+    assert multiguided.segmenters({"PSPNet": [], "given, PSPNet": [good]}) == [good]
 
 
 class Refusing:

@@ -7,12 +7,13 @@ Each explorer shows controls and one picture (:mod:`reidlib.explore.live`). What
 from reidlib.explore.ablations import ablations
 from reidlib.explore.clusters import clusters
 from reidlib.explore.embedding import embedding
-from reidlib.explore.judging import Judge, Pair, Term, mlsl_pair
+from reidlib.explore.judging import Judge, Pair, Term, agnet_pair, mlsl_pair
 from reidlib.explore.pairs import pairs
 from reidlib.explore.ranking import ranking
 from reidlib.explore.retrieval import retrieval
 from reidlib.explore.run import Run
 
 __all__ = [
-    "Judge", "Pair", "Run", "Term", "ablations", "clusters", "embedding", "mlsl_pair", "pairs", "ranking", "retrieval",
+    "Judge", "Pair", "Run", "Term", "ablations", "agnet_pair", "clusters", "embedding", "mlsl_pair", "pairs", "ranking",
+    "retrieval",
 ]  # fmt: skip

@@ -32,7 +32,10 @@ def embedding(run: Run) -> None:
     Where features have two dimensions they are the points; else t-SNE makes them, whose distances mean little: the
     neighbours beside the map are those of the features themselves.
     """
-    if "map" not in run.record.exhibits and run.weights is None and not run.record.exhibits.get("retrieval"):
+    if not run.tests:
+        say("This run matches nothing: it has no features to look at.")
+        return
+    if run.weights is None and not kept_map(run) and not run.record.exhibits.get("retrieval"):
         say("No map: neither the run's weights nor a map or retrieval lists in its record are here.")
         return
     opening.show(run, lambda: _Map(run).panel, lambda offer: _kept(run, offer))
@@ -54,6 +57,11 @@ def spread(rows: pd.DataFrame, count: int) -> np.ndarray:
     fits = np.cumsum(size.loc[order].to_numpy()) <= count
     fits[0] = True
     return np.flatnonzero(rows["vehicle_id"].isin(order[fits]).to_numpy(bool))[: max(count, 1)]
+
+
+def kept_map(run: Run) -> Mapping[str, Any] | None:
+    """The map that a record keeps: its two features, or its own t-SNE."""
+    return run.record.exhibits.get("map") or run.record.exhibits.get("tsne")
 
 
 class _Map:
@@ -169,8 +177,7 @@ def scatter(
 
 def _kept(run: Run, offer: opening.Offer) -> Panel:
     """What a record alone can show: the map that it keeps, or how far its queries' nearest images are."""
-    exhibits = run.record.exhibits
-    known_map = exhibits.get("map")
+    exhibits, known_map = run.record.exhibits, kept_map(run)
     options = sorted(set(known_map) - {"x", "y", "image"}) if known_map else ["vehicle", "camera"]
     controls = {"color": offer.kit.choice("coloured by", options), **offer.controls}
     draw = (lambda color: _kept_map(known_map, color)) if known_map else (lambda color: _ladder(exhibits, color))

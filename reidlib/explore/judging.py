@@ -19,7 +19,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from reidlib import losses
-from reidlib.papers import mlsl
+from reidlib.papers import agnet, mlsl
 
 
 @dataclass(frozen=True)
@@ -77,6 +77,30 @@ def mlsl_pair(network: mlsl.MLSL, config: mlsl.MLSLConfig, images: Tensor, label
     if training and "identity" in weights:
         each = F.cross_entropy(network.identity(features), labels[:, 0], reduction="none")
         terms["classification"] = Term(each.sum(), weights["identity"])
+    return Pair(features, terms)
+
+
+def agnet_pair(network: agnet.AGNet, config: agnet.AGNetConfig, images: Tensor, labels: Tensor, training: bool) -> Pair:
+    """AGNet's judge: the verification network's term, and of training images the classifications' (eq. 8).
+
+    The features are the category embedding and, where there is one, the attribute embedding beside it.
+    """
+    parts = [part for part in network.embeddings(images) if part is not None]
+    features = torch.cat(parts, 1).float()
+    category, *attribute = features.split([part.shape[1] for part in parts], 1)
+    weights, terms = agnet.term_weights(config), {}
+    if config.verifies():
+        logits = network.verify(category[:1], category[1:])
+        differs = float(labels[0, 0] != labels[1, 0])
+        value = agnet.pair_losses(logits, labels, config).sum()
+        terms["verification"] = Term(value, weights["verification"], float(logits.detach().softmax(1)[0, 0]), differs)
+    if training:
+        heads = {"identity": (network.identity, category, 0)}
+        if attribute:
+            heads |= {"color": (network.color, attribute[0], 1), "type": (network.kind, attribute[0], 2)}
+        for name, (head, part, column) in heads.items():
+            each = F.cross_entropy(head(part), labels[:, column], ignore_index=-1, reduction="none")
+            terms[name] = Term(each.sum() / (labels[:, column] >= 0).sum().clamp_min(1), weights[name])
     return Pair(features, terms)
 
 

@@ -12,6 +12,7 @@ from typing import Any
 import ipywidgets as widgets
 from ipywidgets.widgets.widget_bool import CheckboxStyle
 from ipywidgets.widgets.widget_description import DescriptionStyle
+from ipywidgets.widgets.widget_int import ProgressStyle
 from ipywidgets.widgets.widget_string import HTMLStyle
 
 
@@ -63,7 +64,7 @@ class Kit:
 
     def bar(self, largest: int) -> widgets.IntProgress:
         """How far something is."""
-        style = self._look(widgets.ProgressStyle)
+        style = self._look(ProgressStyle)
         return widgets.IntProgress(0, 0, largest, layout=self.layout(width="16em"), style=style)
 
     def note(self, text: str) -> widgets.HTML:

@@ -52,6 +52,8 @@ class _Explorer:
     def __init__(self, run: Run, attributes: Attributes | None, before: protocols.Distance | None) -> None:
         tested = run.tested
         looks = attributes(run.trained, tested.table) if attributes else tested.table
+        if looks.index.name == "image":
+            looks = looks.loc[tested.table["image"]].reset_index(drop=True)
         self.source = "predicted" if attributes else "labelled"
         self.run, self.search = run, Search(tested, looks, before)
         self.columns = known(self.search.queries, "color", "type", "camera_id")

@@ -70,9 +70,9 @@ class Run:
 
     @property
     def seconds(self) -> float:
-        """How long training took where the record was made, with the runs that this one starts from."""
-        missing = [start for start in self._starts() if not runs.kept_weights(start, self.experiment).exists()]
-        found = [runs.lookup(start, self.experiment) for start in missing]
+        """How long training took where the record was made, with the runs that must be there before it."""
+        missing = [one for one in self._before(self.config) if not runs.kept_weights(one, self.experiment).exists()]
+        found = [runs.lookup(one, self.experiment) for one in missing]
         return sum(float(one.cost["seconds"]) for one in (self.record, *found) if one)
 
     @property
@@ -88,7 +88,7 @@ class Run:
 
     def train(self, workers: int = 1, progress: Callable[[int], None] = lambda steps: None) -> None:
         """Compute the run where its weights are missing; stopped in the middle, it goes on from there the next time."""
-        for each in (*self._starts(), self.config):
+        for each in (*self._before(self.config), self.config):
             self.experiment.prepare(each, workers, False)
         runs.weights(self.config, self.experiment, progress=progress)
         for told in list(self.waiting):
@@ -107,11 +107,15 @@ class Run:
         self._fill(network, self.weights)
         return Trained(self.config, network.eval(), datasets.load(self.config), self.store)
 
+    @cached_property
+    def tests(self) -> tuple[Test, ...]:
+        """Its tests, the principal one first; none of a network that matches nothing."""
+        return self.method.tests(self.config, datasets.load(self.config))
+
     @property
     def test(self) -> Test | None:
         """The principal test; None where the run has none, or one of pairs, which retrieves nothing."""
-        tests = self.method.tests(self.config, datasets.load(self.config))
-        return tests[0] if tests and protocols.PROTOCOLS[tests[0].protocol].tasks else None
+        return self.tests[0] if self.tests and protocols.PROTOCOLS[self.tests[0].protocol].tasks else None
 
     @cached_property
     def tested(self) -> Tested:
@@ -141,8 +145,10 @@ class Run:
         rows = self.method.usable(self.config, rows).reset_index(drop=True)
         return rows, self.trained.embed(rows).features
 
-    def _starts(self) -> tuple[Any, ...]:
-        return self.experiment.starts_from(self.config)
+    def _before(self, config: Any) -> tuple[Any, ...]:
+        """The runs that a run starts from, with those that they start from, first things first; each once."""
+        found = [one for start in self.experiment.starts_from(config) for one in (*self._before(start), start)]
+        return tuple(dict.fromkeys(found))
 
     def _fill(self, network: nn.Module, weights: Path) -> None:
         """Put kept weights into every part of a network."""

@@ -186,4 +186,5 @@ def _codes(values: pd.Series, task: protocols.Task) -> tuple[np.ndarray, np.ndar
 
 
 Attributes = Callable[..., pd.DataFrame]
-"""``(Trained, rows) → frame`` with the columns ``color`` and ``type`` of each row, as a network sees them."""
+"""``(Trained, rows) → frame`` with the columns ``color`` and ``type``, as a network sees them: a line a row, or a line
+an image in a frame whose index is named so."""

@@ -20,7 +20,7 @@ from reidlib import datasets, method
 from reidlib.config import Config, ListOrJson
 from reidlib.manifest import Dataset, Test
 from reidlib.method import Method
-from reidlib.papers import c2f_rank, drdl, mlsl
+from reidlib.papers import agnet, c2f_rank, drdl, mlsl, multiguided
 from reidlib.runs import Experiment, Workspace
 
 # What every method is given; all else is its own paper's.
@@ -63,6 +63,12 @@ ENTRANTS: Mapping[str, Entrant] = {
         c2f_rank.METHOD, c2f_rank.C2FConfig, {"iterations2": 0.5, "iterations1": 0.5}, {"pretrain": "own"},
         differs="its initial model learns the models of the same training vehicles, not of others",
     ),
+    "agnet": Entrant(agnet.METHOD, agnet.AGNetConfig, {"iterations": 1.0}),
+    "multiguided": Entrant(
+        multiguided.METHOD, multiguided.MultiGuidedConfig, {"iterations": 1.0},
+        {"learning": "extractor", "extractor": "res50", "trunks": "plain", "simulated": False},
+        differs="one extractor of the five, without simulated images and post-processing",
+    ),
 }  # fmt: skip
 
 
@@ -78,7 +84,7 @@ class ComparedConfig(Config):
     # One run is both a method's scale and its batches': these follow from the profile, so it counts here.
     UNKEYED: ClassVar[frozenset[str]] = frozenset({"data_root"})
 
-    method: Literal["classification", "mlsl", "drdl", "c2f_rank"] = Field(
+    method: Literal["classification", "mlsl", "drdl", "c2f_rank", "agnet", "multiguided"] = Field(
         "classification", description="whose network, loss, sampler and rates"
     )
     images: int = Field(48_000, ge=200, le=10**9, description="seen in training, all stages together")

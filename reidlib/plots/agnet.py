@@ -116,6 +116,8 @@ def masks(rows: Mapping[str, Sequence[Mapping]], images: Callable[[str], np.ndar
         grid[line, -1].axhline(1, color=SOFT, lw=0.8)
         grid[line, -1].set(ylim=(0, None), xticks=[0, 1])
         grid[line, -1].tick_params(labelsize=7)
+        if all(np.ptp(one["weights"]) < 1e-3 * np.mean(one["weights"]) for one in found):
+            grid[line, -1].set_visible(False)  # a mask over positions: each channel's weights average one
         grid[line, 0].set_ylabel(name, fontsize=8, color=INK)
     grid[2, -1].set_title("weight / mean, by rank", fontsize=8)
     grid[0, 0].set_ylabel("image", fontsize=8, color=INK)

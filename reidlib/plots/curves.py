@@ -137,10 +137,19 @@ def sweep(
         look = {"color": COLORS[index % len(COLORS)], "marker": MARKERS[index % len(MARKERS)]}
         axis.errorbar(values, means, yerr=halves, capsize=3, elinewidth=1.2, **look)
         axis.set_title(f"{metric_name(metric)}, %")
-        axis.set_xticks(values)
+        axis.set_xticks(_apart(values))
         axis.margins(x=0.07, y=0.12)
     made.supxlabel(label, fontsize=9.5, color=SOFT)
     return made
+
+
+def _apart(values: Sequence[float], share: float = 1 / 12) -> list[float]:
+    """Those of ascending values that leave room for a label each: at least a share of their range after the last."""
+    kept = [values[0]]
+    for value in values[1:]:
+        if value - kept[-1] >= share * (values[-1] - values[0]):
+            kept.append(value)
+    return kept
 
 
 @styled

@@ -116,8 +116,9 @@ def _strip(axes: Sequence[Axes], one: Mapping, query: np.ndarray, images: Callab
         axis.set_axis_off()
     _named(axes[0], query, one["query"])
     _frame(axes[0], INK, 1.2)
-    ap = "AP –" if one.get("ap") is None else f"AP {100 * one['ap']:.0f}%"
-    axes[1].text(0.5, 0.5, ap, rotation=90, ha="center", va="center", fontsize=8, transform=axes[1].transAxes)
+    if "ap" in one:  # not told by every exhibit
+        ap = "AP –" if one["ap"] is None else f"AP {100 * one['ap']:.0f}%"
+        axes[1].text(0.5, 0.5, ap, rotation=90, ha="center", va="center", fontsize=8, transform=axes[1].transAxes)
     for axis, found in zip(axes[2:], one["top"], strict=False):
         axis.set_axis_on()
         _named(axis, images(found["image"]), found)

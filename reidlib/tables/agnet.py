@@ -128,7 +128,7 @@ def tuning() -> tuple[Table, ...]:
 BASE_ROWS = (GIVEN, ONLY_ID)
 COLUMNS = THREE
 
-ON_SIZES = tuple(f"{size} {score}" for size in SIZES[:3] for score in ("mAP", "top1"))
+ON_SIZES = ("large mAP", "large top1", "small top1")  # the sets are nested: more columns say little more
 ORDERS = (
     (ASL_ALL, ASL_ID, "Both embeddings beat the category embedding"),
     (CE_ALL, CE_ID, "Both embeddings beat the category embedding, with cross-entropy"),
@@ -144,7 +144,7 @@ ORDERS = (
 
 CLAIMS = (
     *(Claim("Table III", statement, better.name, worse.name, column)
-      for better, worse, statement in ORDERS for column in THREE),
+      for better, worse, statement in ORDERS for column in THREE[:2]),
     *(Claim("Table IV", statement, better.name, worse.name, column)
       for better, worse, statement in ORDERS for column in ON_SIZES),
     *(Claim("Table IV", "ALS beats cross-entropy, category embedding", ASL_ID.name, CE_ID.name, column)

@@ -18,6 +18,8 @@ METHODS = (
     Row("DRDL", {"method": "drdl"}),
     Row("C2F-Rank", {"method": "c2f_rank"}),
     Row("MLSL", {"method": "mlsl"}),
+    Row("AGNet-ASL", {"method": "agnet"}),
+    Row("Multi-guided, one extractor", {"method": "multiguided"}),
 )
 ROWS = (REFERENCE, *METHODS)
 BASE_ROWS = ROWS

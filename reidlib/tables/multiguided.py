@@ -11,10 +11,10 @@ from collections.abc import Sequence
 
 from IPython.display import HTML
 
-from reidlib.claims import Claim
+from reidlib.claims import Claim, Record
 from reidlib.papers.multiguided import EXTRACTORS, MultiGuidedConfig, starts_from
 from reidlib.tables import layout
-from reidlib.tables.layout import Row, Table
+from reidlib.tables.layout import Results, Row, Table
 
 PAPER = "multiguided"
 NAMES = {"res50": "Res50", "agn": "AGN", "dense161bs": "Dense161BS", "dense161": "Dense161", "hrnet": "HRnet"}
@@ -190,14 +190,16 @@ def overview(config: MultiGuidedConfig) -> Table:
     return Table("Overview", "The given configuration and what it starts from", (GIVEN, *parts(config)), COLUMNS)
 
 
-def verdict_on_masks(values: Sequence[float]) -> str:
-    """Whether the PSPNet's masks are as good as they are meant to be, in a sentence.
+def segmenters(results: Results) -> Sequence[Record]:
+    """The records of the PSPNet, one a seed: the table's row, or those that the given configuration starts from."""
+    return results.get(PSPNET.name) or results.get("given, PSPNet") or []
 
-    Args:
-        values: mean IoU on held-out training vehicles, one a seed.
-    """
-    if not values:
+
+def verdict_on_masks(records: Sequence[Record]) -> str:
+    """Whether the PSPNet's masks are as good as they are meant to be, in a sentence; one record a seed."""
+    if not records:
         return "No PSPNet has been trained yet."
+    values = [record.tests["masks"]["iou"] for record in records]
     mean = sum(values) / len(values)
     word = "reaches" if mean >= ENOUGH else "does not reach"
     seeds = "1 seed" if len(values) == 1 else f"{len(values)} seeds"

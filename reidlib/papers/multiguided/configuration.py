@@ -20,6 +20,7 @@ TRUNKS: Mapping[str, Mapping[str, str]] = {
         "res50": "small_ibn", "agn": "small_ibn", "dense161bs": "small_dense", "dense161": "small_dense",
         "hrnet": "small_hr", "classifier": "small",
     },
+    "plain": dict.fromkeys(("res50", "agn", "dense161bs", "dense161", "hrnet", "classifier"), "small"),
     "exact": {
         "res50": "resnet50_ibn", "agn": "resnet50_ibn", "dense161bs": "densenet161", "dense161": "densenet161",
         "hrnet": "hrnet_w18", "classifier": "resnet50",
@@ -73,9 +74,10 @@ class MultiGuidedConfig(Config):
     shares: Annotated[tuple[float, ...], ListOrJson] = Field(
         (), description="weight of each member's unit-length feature; empty: equal"
     )
-    trunks: Literal["small", "exact"] = Field(
-        "small", description="stand-ins for CPUs that keep each trunk's trait, or the paper's own trunks"
-    )
+    trunks: Literal["small", "plain", "exact"] = Field(
+        "small", description="stand-ins for CPUs that keep each trunk's trait; the suite's small trunk for all, to be "
+        "compared with other papers' methods; or the paper's own trunks"
+    )  # fmt: skip
     width: int = Field(2048, ge=2, le=2**14, description="numbers of the feature f")
     triplet_weight: float = Field(1.0, ge=0, le=1e3, description="weight of the triplet loss (eq. 4); 0: without")
     margin: float = Field(0.5, ge=0, le=100, description="of the triplet loss (eq. 3)")
@@ -147,11 +149,11 @@ class MultiGuidedConfig(Config):
         if self.backbone not in ("small", *names):
             raise ValueError(
                 f"backbone = {self.backbone!r} is refused: the extractor settles the trunk, here {', '.join(names)}; "
-                "trunks = small or exact chooses between stand-ins and the paper's own"
+                "trunks = small, plain or exact chooses between stand-ins and the paper's own"
             )
-        if self.trunks == "small" and (self.pretrained or self.weights):
+        if self.trunks != "exact" and (self.pretrained or self.weights):
             raise ValueError(
-                f"pretrained = {self.pretrained}, weights = {self.weights!r} are refused: trunks = 'small' are "
+                f"pretrained = {self.pretrained}, weights = {self.weights!r} are refused: trunks = {self.trunks!r} are "
                 "stand-ins, which have no ImageNet weights; allowed are both with trunks = 'exact'"
             )
         for name in names:

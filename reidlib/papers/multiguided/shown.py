@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping, Sequence
+from typing import Any
+
 import numpy as np
 import pandas as pd
 import torch
@@ -13,7 +16,7 @@ from reidlib.beside import masks, original_sizes
 from reidlib.images import ImageStore
 from reidlib.manifest import Dataset
 from reidlib.method import Training, batches
-from reidlib.papers.multiguided import experiment
+from reidlib.papers.multiguided import evaluation, experiment
 from reidlib.papers.multiguided.configuration import MultiGuidedConfig
 from reidlib.papers.multiguided.data import label_codes, usable
 
@@ -56,6 +59,13 @@ def augmented(
         if masked or changes["extractor"] != "dense161bs":
             found[name] = _stepped(config.but(learning="extractor", **changes), images, known)
     return found
+
+
+def predicted_masks(exhibit: Sequence[Mapping[str, Any]], store: ImageStore) -> tuple[list[np.ndarray], list[str]]:
+    """The images of a PSPNet's exhibit, then the masks that it predicts, and a label for each."""
+    pictures = [store.image(one["image"]) for one in exhibit]
+    found = [evaluation.unpacked(one["mask"], store.pixels.shape[1]) for one in exhibit]
+    return [*pictures, *found], [*[""] * len(exhibit), *[f"IoU {one['iou']:.2f}" for one in exhibit]]
 
 
 def _stepped(config: MultiGuidedConfig, images: Tensor, known: dict[str, Tensor]) -> list[np.ndarray]:
