@@ -67,7 +67,14 @@ ENTRANTS: Mapping[str, Entrant] = {
     "multiguided": Entrant(
         multiguided.METHOD, multiguided.MultiGuidedConfig, {"iterations": 1.0},
         {"learning": "extractor", "extractor": "res50", "trunks": "plain", "simulated": False},
-        differs="one extractor of the five, without simulated images and post-processing",
+        differs="one extractor of the five, on the trunk of all, without simulated images and post-processing",
+    ),
+    "multiguided_ensemble": Entrant(
+        multiguided.METHOD, multiguided.MultiGuidedConfig, {"iterations": 1.0},
+        {"learning": "ensemble", "trunks": "plain", "simulated": False, "masks": "given", "constraint": False,
+         "groups": "none"},
+        differs="all five extractors, each with the whole budget, so five times the images; on the trunk of all, "
+        "without simulated images and post-processing; backgrounds are cut out by the dataset's own masks",
     ),
 }  # fmt: skip
 
@@ -84,8 +91,8 @@ class ComparedConfig(Config):
     # One run is both a method's scale and its batches': these follow from the profile, so it counts here.
     UNKEYED: ClassVar[frozenset[str]] = frozenset({"data_root"})
 
-    method: Literal["classification", "mlsl", "drdl", "c2f_rank", "agnet", "multiguided"] = Field(
-        "classification", description="whose network, loss, sampler and rates"
+    method: Literal["classification", "mlsl", "drdl", "c2f_rank", "agnet", "multiguided", "multiguided_ensemble"] = (
+        Field("classification", description="whose network, loss, sampler and rates")
     )
     images: int = Field(48_000, ge=200, le=10**9, description="seen in training, all stages together")
     stage: Annotated[tuple[Annotated[int, Field(ge=0)], ...], ListOrJson] = Field(
@@ -186,6 +193,15 @@ def compute(config: ComparedConfig, space: Workspace) -> tuple[dict[str, Any], A
 def data(config: ComparedConfig) -> dict[str, Any]:
     """What is known of the data, by the method's own lights."""
     return ENTRANTS[config.method].method.data(own(config))
+
+
+def described(name: str) -> str:
+    """A method's length at ``quick``, and what is not as in its paper."""
+    config = ComparedConfig(method=name)
+    line = [run for run in _line(ENTRANTS[name].method, own(config)) if ENTRANTS[name].method.steps(run)]
+    stages = [f"{ENTRANTS[name].method.steps(run):,} steps of {ENTRANTS[name].method.batch_size(run)} images"
+              for run in reversed(line)]  # fmt: skip
+    return ", then ".join(stages) + (f"; {ENTRANTS[name].differs}" if ENTRANTS[name].differs else "")
 
 
 def steps(config: ComparedConfig) -> int:

@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import re
-import sys
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
+from importlib import import_module
 from pathlib import Path
 from statistics import median
 from typing import Any
@@ -39,6 +39,7 @@ class Paper:
         found: the records of each row.
         claims: verdicts on what the paper says.
         questions: verdicts on what this suite asks.
+        notes: what a reader must know of a row, by its name.
         command: the command line that runs it.
         page: file name of its rendered notebook, if that is in the site's folder.
     """
@@ -54,6 +55,7 @@ class Paper:
     found: Mapping[str, Sequence[Record]]
     claims: tuple[Verdict, ...]
     questions: tuple[Verdict, ...]
+    notes: Mapping[str, str]
     command: str
     page: str | None
 
@@ -76,7 +78,7 @@ def gather(name: str, entry: Entry, folder: Path) -> Paper:
     wanted = layout.configurations(rows, base, SEEDS)
     found = {row: [r for config in configs if (r := _record(config, experiment, files))]
              for row, configs in wanted.items()}  # fmt: skip
-    short, title, citation, summary = _described(sys.modules[config_type.__module__].__doc__ or "")
+    short, title, citation, summary = _described(import_module(f"reidlib.papers.{name}").__doc__ or "")
     page = f"{name}_ablation.html"
     return Paper(
         name=name, short=short, title=title, citation=citation, summary=summary,
@@ -84,6 +86,7 @@ def gather(name: str, entry: Entry, folder: Path) -> Paper:
         columns=tables.COLUMNS, rows={row.name: row for row in rows}, found=found,
         claims=tuple(judge(claim, found) for claim in tables.CLAIMS),
         questions=tuple(judge(claim, found) for claim in tables.QUESTIONS),
+        notes=getattr(tables, "NOTES", {}),
         command=layout.command(name, base, SEEDS), page=page if (folder / name / page).is_file() else None,
     )  # fmt: skip
 

@@ -1,8 +1,7 @@
-"""Attribute-guided feature extraction and augmentation robust learning for vehicle re-identification.
+"""Multi-guided: Attribute-Guided Feature Extraction and Augmentation Robust Learning (AI City 2020, track 2, team 44).
 
-AI City Challenge 2020, track 2, team 44 (CVPR workshops 2020): the multi-guided system. Five extractors learn apart,
-guided by attributes, by simulated images and by augmentation against size and background; their features are joined,
-and an attribute constraint and group re-ranking refine what they find.
+Five extractors learn apart, guided by attributes, by simulated images and by augmentation against size and background;
+their features are joined, and an attribute constraint and group re-ranking refine what they find.
 
 Read in this order: :mod:`.configuration`, :mod:`.networks`, :mod:`.objectives`, :mod:`.data`, :mod:`.postprocessing`,
 :mod:`.evaluation`, :mod:`.experiment`.
