@@ -403,8 +403,8 @@ def test_mlsl_terms_of_a_pair_are_those_of_its_loss():
     config, network, images, labels, pair = judged(True)
     terms = mlsl.pairwise(network, Batch(images, labels), config)
     for name in ("id", "color", "type"):
-        assert float(pair.terms[name].value) == pytest.approx(float(terms[name]))
-    assert float(pair.terms["classification"].value) == pytest.approx(float(terms["identity"]))
+        assert pair.terms[name].value.item() == pytest.approx(terms[name].item())
+    assert pair.terms["classification"].value.item() == pytest.approx(terms["identity"].item())
     assert [pair.terms[name].differs for name in ("id", "color", "type")] == [1.0, 0.0, None]
     assert "classification" not in judged(False)[-1].terms, "a test vehicle is no class"
     assert pair.terms["classification"].weight == config.alpha
@@ -421,7 +421,7 @@ def test_agnet_terms_of_a_pair_are_those_of_its_loss(changes):
     assert pair.terms.keys() == terms.keys()
     for name, value in terms.items():
         # The classification is a mean over images, here and there.
-        assert float(pair.terms[name].value) == pytest.approx(float(value), abs=1e-6)
+        assert pair.terms[name].value.item() == pytest.approx(value.item(), abs=1e-6)
         assert pair.terms[name].weight == weights[name]
     verification = pair.terms["verification"]
     assert verification.differs == 1.0 and 0 < verification.says < 1

@@ -140,7 +140,8 @@ class Search:
             return Scores(float("nan"), np.zeros(0), np.array([np.nan]), np.array([0]), 1)
 
     def _plain_row(self, query: int) -> np.ndarray:
-        return self.ranking(PLAIN)(slice(query, query + 1))[0].double().cpu().numpy()
+        values = self.ranking(PLAIN)(slice(query, query + 1))[0].double().cpu().numpy()
+        return np.maximum(values, 0.0) if self.distance == "euclidean" else values  # rounded to just below 0
 
     def _ranking(self, settings: Settings) -> Distances:
         """Distances under some settings, in the order of the multi-guided system's post-processing."""
