@@ -13,7 +13,7 @@ STRIP := --extra-keys "metadata.language_info.version metadata.papermill cell.me
 # Notebooks find this environment's kernel even where the user has another one of the same name.
 export JUPYTER_PREFER_ENV_PATH := 1
 
-.PHONY: help demo report test test-slurm lab quality format bench verify clean
+.PHONY: help demo report test test-slurm lab quality format bench verify site clean
 .DEFAULT_GOAL := help
 
 help:  ## list the commands
@@ -70,6 +70,9 @@ bench: $(READY)  ## measure the evaluator, re-ranking, the training loop, the lo
 
 verify: $(READY)  ## replay the probes of the committed records and write what was found
 	$(PY) -m reidlib verify
+
+site: $(READY)  ## write the results as a site: overview, a page a paper, errata, ledger of claims
+	$(PY) -m reidlib site --out results
 
 clean:  ## remove what the tools leave behind (the environment and the user's cache stay)
 	rm -rf $(OUT) .snakemake .pytest_cache .ruff_cache .hypothesis
