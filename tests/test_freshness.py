@@ -85,7 +85,7 @@ STALE = {
     "cosine schedule": ("train.py", "0.5 * (1 + math.cos", "0.51 * (1 + math.cos", RENDERED),
     "dropping schedule": ("train.py", "factor: float = 0.1", "factor: float = 0.2", {"joint", "digits"}),
     "optimizer": ("train.py", '"betas": (0.9, 0.999)', '"betas": (0.8, 0.999)', ALL),
-    "augmentation": ("augment.py", "58.395", "58.4", ALL),
+    "augmentation": ("augment/values.py", "58.395", "58.4", ALL),
     "sampler": ("sampler.py", "draws[2] * (", "0.5 * draws[2] * (", PAIRS),
     "embedding": ("embed.py", "network(normalise(source(part)))", "1.01 * network(normalise(source(part)))", ALL),
     "small trunk": ("backbones/trunks.py", "96, 96, 128)", "96, 96, 120)", RENDERED),
@@ -100,7 +100,11 @@ FRESH = {
 }
 BY_PROBE = {
     "a variable's name": ("losses/pairs.py", "pull", "attract"),
-    "a statement that changes nothing": ("sampler.py", "half = self.pairs // 2", "half = int(self.pairs / 2)"),
+    "a statement that changes nothing": (
+        "sampler.py",
+        "most = max(self.positive, self.negative)",
+        "most = max(self.negative, self.positive)",
+    ),
 }
 
 
