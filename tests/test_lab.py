@@ -17,7 +17,10 @@ ROOT = Path(__file__).resolve().parent.parent
 CHROMIUM = next(
     (found for name in ("chromium", "chromium-browser", "google-chrome") if (found := shutil.which(name))), None
 )
-pytestmark = pytest.mark.skipif(CHROMIUM is None, reason="no Chromium in PATH: the notebooks are not seen in a browser")
+pytestmark = [
+    pytest.mark.skipif(CHROMIUM is None, reason="no Chromium in PATH: the notebooks are not seen in a browser"),
+    pytest.mark.skipif("REIDLIB_TEST_LAB" not in os.environ, reason="takes minutes: set REIDLIB_TEST_LAB to run it"),
+]
 
 SMOKE = {"profile": "smoke", "committed": False, "workers": 1}
 SHORT = {

@@ -24,7 +24,8 @@ def execute(output: Path, **parameters) -> str:
 def row(text: str, table: str, name: str) -> list[str]:
     """The cells of a table's row."""
     body = text.split(f"<strong>{table}.</strong>")[1]
-    line = body.split(f'<th scope="row">{name}</th>')[1].split("</tr>")[0]
+    own = r"(?: <span.*?</span>)?"  # a row that the paper lacks is marked
+    line = re.split(rf'<th scope="row">{re.escape(name)}{own}</th>', body)[1].split("</tr>")[0]
     return re.findall(r'<td class="number">(.*?)</td>', line)
 
 
@@ -62,7 +63,7 @@ def test_an_official_tree_fills_its_own_tables(dataset, tables, tmp_path):
 @pytest.mark.parametrize("given, said", [
     ({"mask": "soft"}, "mask = 'soft' is refused: allowed is one of literal, spatial, scaled, none"),
     ({"dataset": "digits"}, "dataset = 'digits' is refused: it has no vehicles that are seen again"),
-    ({"tetha": 0.5}, "did you mean theta?"),
+    ({"thets": 0.5}, "did you mean theta?"),
     ({"held_out": 5}, "held_out = 5 has no test to show here"),
 ])  # fmt: skip
 def test_a_wrong_parameter_stops_it_before_anything_is_computed(given, said, tmp_path):
