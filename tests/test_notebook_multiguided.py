@@ -59,7 +59,7 @@ def test_ai_city_runs_without_masks_and_names_what_they_would_be_for(tmp_path):
     overview = row(text, "Overview", "given configuration")
     assert overview[-1] == "1" and all(0 <= float(cell) <= 100 for cell in overview[:3])
     assert "simulated training images" in text
-    refused = text.split("Rows that these data cannot fill")[1]
+    refused = text.partition("Rows that these data cannot fill")[2]
     assert "PSPNet" in refused and "lacks the column &#x27;mask&#x27;" in refused
     assert "Res50+AGN+Dense161BS" in refused
 
