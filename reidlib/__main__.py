@@ -12,9 +12,7 @@ from typing import Any, Literal, get_args, get_origin
 from pydantic.fields import FieldInfo
 
 from reidlib.config import Config, ConfigError, Plan, allowed, configure, options
-
-PAPERS = ("mlsl", "drdl", "c2f_rank", "agnet", "multiguided")
-RUNS = (*PAPERS, "compared")  # what can be run: the papers, and all their methods on equal terms
+from reidlib.suite import RUNS, parts
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -42,7 +40,7 @@ def _parser(arguments: Sequence[str]) -> argparse.ArgumentParser:
     for paper in RUNS:
         options_of = papers.add_parser(paper, help=f"options: run {paper} --help")
         if paper in arguments:
-            _add_fields(options_of, _paper(paper)[0])
+            _add_fields(options_of, parts(paper)[0])
     _add_data(commands.add_parser("data", help="which data there are; look them over; export rendered ones"))
     verify = commands.add_parser("verify", help="replay the probes of records made by other code")
     verify.add_argument("--own", action="store_true", help="the user's own records instead of the committed ones")
@@ -57,26 +55,6 @@ def _parser(arguments: Sequence[str]) -> argparse.ArgumentParser:
     site.add_argument("--out", type=Path, default=Path("results"), help="its folder (default: %(default)s)")
     site.set_defaults(command=_site)
     return parser
-
-
-def _paper(name: str) -> tuple[type[Config], Any, Any]:
-    """A paper's configuration class, experiment and tables."""
-    from reidlib.papers import agnet, c2f_rank, compared, drdl, mlsl, multiguided
-    from reidlib.tables import agnet as agnet_tables
-    from reidlib.tables import c2f_rank as c2f_rank_tables
-    from reidlib.tables import compared as compared_tables
-    from reidlib.tables import drdl as drdl_tables
-    from reidlib.tables import mlsl as mlsl_tables
-    from reidlib.tables import multiguided as multiguided_tables
-
-    return {
-        "mlsl": (mlsl.MLSLConfig, mlsl.EXPERIMENT, mlsl_tables),
-        "drdl": (drdl.DRDLConfig, drdl.EXPERIMENT, drdl_tables),
-        "c2f_rank": (c2f_rank.C2FConfig, c2f_rank.EXPERIMENT, c2f_rank_tables),
-        "agnet": (agnet.AGNetConfig, agnet.EXPERIMENT, agnet_tables),
-        "multiguided": (multiguided.MultiGuidedConfig, multiguided.EXPERIMENT, multiguided_tables),
-        "compared": (compared.ComparedConfig, compared.EXPERIMENT, compared_tables),
-    }[name]
 
 
 def _add_fields(parser: argparse.ArgumentParser, config: type[Config]) -> None:
@@ -103,7 +81,7 @@ def _help(name: str, field: FieldInfo, config: type[Config]) -> str:
 
 def _run(given: argparse.Namespace) -> int:
     """Compute the records of one configuration and what it is measured against (base), or of every table (all)."""
-    config_type, experiment, paper = _paper(given.paper)
+    config_type, experiment, paper = parts(given.paper)
     values = {name: value for name, value in vars(given).items() if name not in ("command", "paper")}
     config, plan = configure(config_type, values)
     from reidlib import parallel
@@ -202,7 +180,7 @@ def _refuse_unless(fine: bool, name: str, value: Any, allowed_values: Iterable[s
 def _verify(given: argparse.Namespace) -> int:
     from reidlib.verify import verify
 
-    experiments = {paper: _paper(paper)[:2] for paper in RUNS}
+    experiments = {paper: parts(paper)[:2] for paper in RUNS}
     return verify(experiments, own=given.own, force=given.replay, workers=given.workers)
 
 
@@ -217,7 +195,7 @@ def _report(given: argparse.Namespace) -> int:
 def _site(given: argparse.Namespace) -> int:
     from reidlib.site import build
 
-    files = build(given.out, {name: _paper(name) for name in RUNS})
+    files = build(given.out, {name: parts(name) for name in RUNS})
     print(f"wrote {len(files)} files; open {given.out / 'index.html'}")
     return 0
 

@@ -23,7 +23,7 @@ from reidlib.train import History, Schedule
 
 SIZES = ("small", "medium", "large")
 LEARNT = "joint_bayesian"  # the test distance that training features teach
-STRIPS, MAP_POINTS, HISTORY_POINTS, QUERIES = 12, 2000, 200, 10_000
+STRIPS, MAP_POINTS, HISTORY_POINTS, QUERIES = 12, 2000, 200, 2_000
 
 
 def data(config: Config) -> dict[str, Any]:

@@ -16,7 +16,10 @@ from functools import cache
 from pathlib import Path
 
 PACKAGE = Path(__file__).resolve().parent
-LIBRARIES = ("torch", "torchvision", "timm", "numpy", "pandas", "scikit-learn", "pillow", "pydantic")
+LIBRARIES = (
+    "torch", "torchvision", "timm", "segmentation-models-pytorch", "numpy", "pandas", "scikit-learn", "pillow",
+    "pydantic",
+)  # fmt: skip
 
 
 def code_digest(*modules: str) -> str:

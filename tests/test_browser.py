@@ -10,7 +10,7 @@ from contextlib import contextmanager
 import pytest
 
 from reidlib import records
-from reidlib.__main__ import PAPERS, RUNS
+from reidlib.suite import PAPERS, RUNS
 
 RESULTS = records.COMMITTED
 CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("google-chrome")

@@ -10,8 +10,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from reidlib import losses
-from reidlib.__main__ import PAPERS
 from reidlib.site import errata
+from reidlib.suite import PAPERS
 from reidlib.tables import layout
 
 ROOT = Path(__file__).resolve().parent.parent

@@ -11,6 +11,7 @@ from reidlib import pool, runs
 from reidlib.config import ConfigError, Plan, configure
 from reidlib.grid import jobs, stamps, summary
 from reidlib.grid import plan as plans
+from reidlib.suite import parts
 from reidlib.tables import layout
 
 ROOT = Path(__file__).resolve().parent.parent
@@ -22,7 +23,7 @@ def names(job):
 
 def wanted(paper, profile, seeds):
     """The records behind all tables, by the tables themselves."""
-    config_type, _, tables = jobs.parts(paper)
+    config_type, _, tables = parts(paper)
     base, _ = configure(config_type, {"profile": profile})
     rows = layout.configurations(tables.rows("all", profile, base.dataset), base, seeds)
     return {jobs.record_name(paper, config) for configs in rows.values() for config in configs}
@@ -46,7 +47,7 @@ def test_jobs_make_every_record_of_the_tables_and_each_once(paper, per):
 @pytest.mark.parametrize("paper", jobs.RUNS)
 def test_a_job_stands_after_all_that_its_run_starts_from(paper):
     found = jobs.jobs(jobs.order({"papers": paper, "profile": "paper", "device": "cpu", "seeds": [0, 1]}))
-    experiment, done = jobs.parts(paper)[1], set()
+    experiment, done = parts(paper)[1], set()
     for job in found.values():
         starts = {jobs.record_name(paper, one) for one in experiment.starts_from(job.configs[0])}
         assert starts == {names(found[name])[0] for name in job.after} and starts <= done
@@ -125,7 +126,7 @@ def test_stamps_follow_the_store(small):
     plan = plans.make(small)
     found = jobs.jobs(jobs.order({name: value for name, value in small.items() if name != "out"}))
     assert not stamped(plan) and len(found) == 3
-    experiment = jobs.parts("mlsl")[1]
+    experiment = parts("mlsl")[1]
     pool.run_all([c for job in found.values() for c in job.configs], experiment, Plan(committed=False, workers=1))
     assert stamped(plans.make(small)) == set(found)
 

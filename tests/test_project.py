@@ -65,8 +65,9 @@ LAYERS = {
     "explore": PAPERS | PAGES | {"papers"},
     "report": PAGES | {"records"},
     "site": PAGES | RUNS | {"report"},
-    "grid": RUNS | PAGES | {"__main__"},  # carries out what the command line offers, as jobs
-    "__main__": PAPERS | PAGES | {"papers", "verify", "check", "export", "explore", "report", "site"},
+    "suite": {"papers", "tables"},
+    "grid": RUNS | PAGES | {"suite"},
+    "__main__": PAPERS | PAGES | {"papers", "suite", "verify", "check", "export", "explore", "report", "site"},
 }
 NO_TORCH = ("reidlib.config", "reidlib.provenance", "reidlib.manifest", "reidlib.runs")
 

@@ -4,6 +4,8 @@ import dataclasses
 import json
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from reidlib import records
 from reidlib.config import Config
@@ -34,6 +36,34 @@ def test_a_record_survives_the_file(tmp_path):
 def test_tuples_become_lists_before_the_checksum(tmp_path):
     written = records.write(record(config={"labels": ("id", "type"), "seed": 0}), tmp_path / "one.json")
     assert written.config["labels"] == ["id", "type"] and records.read(tmp_path / "one.json") == written
+
+
+FIELDS = st.sampled_from(["image", "match", "distance", "top", "columns"])
+VALUES = st.recursive(
+    st.none() | st.booleans() | st.floats(allow_nan=False) | st.text(max_size=3),
+    lambda inner: st.lists(inner, max_size=3) | st.dictionaries(FIELDS, inner, max_size=3)
+    | st.integers(1, 4).flatmap(lambda n: st.lists(st.fixed_dictionaries({"a": inner, "b": inner}), min_size=n)),
+)  # fmt: skip
+
+
+@given(VALUES)
+def test_rows_stand_as_columns_and_come_back(value):
+    try:
+        found = records.packed(value)
+    except ValueError as error:
+        assert "'columns' by itself is refused" in str(error)
+        return
+    assert records.unpacked(json.loads(json.dumps(found))) == value
+
+
+def test_rows_of_a_file_name_their_fields_once(tmp_path):
+    rows = [{"image": f"{place}.jpg", "distance": place / 2} for place in range(3)]
+    lists = [{"query": {"image": "q"}, "top": rows}, {"query": {"image": "p"}, "top": rows[:2]}]
+    written = records.write(record(exhibits={"retrieval": lists}), tmp_path / "one.json")
+    kept = json.loads((tmp_path / "one.json").read_text())["exhibits"]["retrieval"]["columns"]
+    assert kept["query"] == {"columns": {"image": ["q", "p"]}}
+    assert kept["top"][1] == {"columns": {"image": ["0.jpg", "1.jpg"], "distance": [0.0, 0.5]}}
+    assert written.exhibits["retrieval"] == lists == records.read(tmp_path / "one.json").exhibits["retrieval"]
 
 
 @pytest.mark.parametrize("kept", [0, 1, 0.3, 0.9, -1])
@@ -71,7 +101,10 @@ def test_a_missing_field_breaks_a_record(tmp_path, field):
         records.read(path)
 
 
-@pytest.mark.parametrize("text", ["[]", "null", "3", '"text"', '{"extra": 1}', "\x00\x01", "{}"])
+COLUMNS = ('{"columns": [1]}', '{"columns": {"a": 1}}', '{"columns": {"a": [1], "b": []}}')
+
+
+@pytest.mark.parametrize("text", ["[]", "null", "3", '"text"', '{"extra": 1}', "\x00\x01", "{}", *COLUMNS])
 def test_other_content_is_no_record(tmp_path, text):
     (tmp_path / "one.json").write_text(text)
     with pytest.raises(BrokenRecord, match=r"one\.json"):

@@ -5,8 +5,8 @@ from pathlib import Path
 import pytest
 
 from reidlib import datasets, records, runs
-from reidlib.__main__ import PAPERS, _paper
 from reidlib.claims import judge, tally
+from reidlib.suite import PAPERS, parts
 from reidlib.tables import layout
 
 README = records.COMMITTED.parent / "README.md"
@@ -17,7 +17,7 @@ LEAST = {"mlsl": 80, "drdl": 40, "c2f_rank": 35, "agnet": 80, "multiguided": 140
 
 def found_in(paper):
     """The records of every row of a paper's tables, at quick."""
-    config, experiment, tables = _paper(paper)
+    config, experiment, tables = parts(paper)
     return layout.collect(tables.rows("all"), config(), range(5), experiment)
 
 
@@ -29,7 +29,7 @@ def test_there_are_records_and_every_file_is_one(paper):
 
 @pytest.mark.parametrize("paper, record", EVERY)
 def test_no_record_outlives_its_code(paper, record):
-    config_type, experiment, _ = _paper(paper)
+    config_type, experiment, _ = parts(paper)
     config = config_type(**record.config)
     assert config.portable() == record.config
     assert runs.freshness(record) in (runs.FRESH, runs.BY_PROBE), "run make verify: the code has changed"
@@ -39,7 +39,7 @@ def test_no_record_outlives_its_code(paper, record):
 
 @pytest.mark.parametrize("paper", PAPERS)
 def test_every_row_has_its_seeds(paper):
-    rows = {row.name: row for row in _paper(paper)[2].rows("all")}
+    rows = {row.name: row for row in parts(paper)[2].rows("all")}
     found = {name: len(seeds) for name, seeds in found_in(paper).items() if "digits" not in name}
     assert {name: count for name, count in found.items() if count < (rows[name].seeds or 5)} == {}
 
@@ -59,7 +59,7 @@ def test_mlsls_own_trunk_was_trained_too():
 
 @pytest.mark.parametrize("paper", PAPERS)
 def test_the_readme_shows_what_the_records_say(paper):
-    found, tables = found_in(paper), _paper(paper)[2]
+    found, tables = found_in(paper), parts(paper)[2]
     section = README.read_text().split(f"<!-- results: {paper} -->")[1].split("<!-- end -->")[0]
     lines = [line.strip("| ").split(" | ") for line in section.splitlines() if line.startswith("|")]
     heads, *rows = [line for line in lines if not set(line[0]) <= set("-|")]
@@ -78,13 +78,13 @@ def test_the_page_is_small_and_self_contained(paper):
     text = page.read_text()
     assert page.stat().st_size < 4_000_000
     assert "<script" not in text and "<math" in text
-    for table in _paper(paper)[2].tables("quick"):
+    for table in parts(paper)[2].tables("quick"):
         assert f"{table.number}." in text
 
 
 @pytest.mark.parametrize("paper", PAPERS)
 def test_claims_about_a_dataset_name_it_as_its_manifest_does(paper):
-    tables = _paper(paper)[2]
+    tables = parts(paper)[2]
     titles = {"VeRi-776", "VehicleID", "VERI-Wild", "Vehicle-1M", "CompCars", "AI City 2020"}
     assert {name.split(",")[0] for name in (b.title for b in datasets.BENCHMARKS.values())} == titles
     for claim in (*tables.CLAIMS, *tables.QUESTIONS):

@@ -10,12 +10,12 @@ from pathlib import Path
 import pytest
 from bs4 import BeautifulSoup
 
-from reidlib import records, runs, site
-from reidlib.__main__ import PAPERS, RUNS, _paper
+from reidlib import records, runs, site, suite
 from reidlib.claims import MARKS
 from reidlib.papers import compared
 from reidlib.papers.compared import ComparedConfig
 from reidlib.site import pages, parts
+from reidlib.suite import PAPERS, RUNS
 from reidlib.tables import compared as compared_tables
 
 gather = import_module("reidlib.site.gather")  # the package has a function of this name
@@ -38,7 +38,7 @@ def ids_of(path):
 
 def test_the_committed_site_is_what_the_records_say():
     """The whole site and the ledger of claims, anew from the same records: the same bytes."""
-    made = site.texts(RESULTS, {name: _paper(name) for name in RUNS})
+    made = site.texts(RESULTS, {name: suite.parts(name) for name in RUNS})
     kept = {name: (RESULTS / name).read_text(encoding="utf-8") if (RESULTS / name).is_file() else "" for name in made}
     assert [name for name in made if made[name] != kept[name]] == [], "run: python -m reidlib site --out results"
 
@@ -46,7 +46,8 @@ def test_the_committed_site_is_what_the_records_say():
 def test_every_claim_and_question_is_in_the_ledger():
     with (RESULTS / "claims.csv").open(encoding="utf-8", newline="") as file:
         lines = list(csv.DictReader(file))
-    asked = [(paper, claim) for paper in RUNS for claim in (*_paper(paper)[2].CLAIMS, *_paper(paper)[2].QUESTIONS)]
+    tables = {paper: suite.parts(paper)[2] for paper in RUNS}
+    asked = [(paper, claim) for paper in RUNS for claim in (*tables[paper].CLAIMS, *tables[paper].QUESTIONS)]
     wanted = [(paper, claim.source, claim.statement, claim.metric, claim.better, rival)
               for paper, claim in asked for rival in claim.rivals]  # fmt: skip
     named = ("paper", "source", "statement", "metric", "better", "worse")
@@ -103,7 +104,7 @@ def test_every_number_of_ours_leads_to_its_records(name):
         line = found.find(id=link.removeprefix("#"))
         keys = [a["href"] for a in line.find_all("a", href=re.compile(r"^records/.*\.json$"))]
         assert keys or link.startswith("#pair-"), link
-    for table in _paper(name)[2].tables("quick"):
+    for table in suite.parts(name)[2].tables("quick"):
         assert f"{table.number}." in found.text
 
 
@@ -214,5 +215,5 @@ def test_papers_describe_themselves():
 
 def test_results_stay_small():
     sizes = {path: path.stat().st_size for path in RESULTS.rglob("*") if path.is_file()}
-    assert sum(sizes.values()) < 24_000_000, sorted(sizes.items(), key=lambda item: -item[1])[:5]
+    assert sum(sizes.values()) < 20_000_000, sorted(sizes.items(), key=lambda item: -item[1])[:5]
     assert Path(RESULTS / "index.html").stat().st_size < 100_000

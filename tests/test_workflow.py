@@ -16,6 +16,7 @@ import pytest
 from reidlib import pool, records, runs
 from reidlib.config import Plan
 from reidlib.grid import jobs
+from reidlib.suite import parts
 
 ROOT = Path(__file__).resolve().parent.parent
 pytestmark = pytest.mark.skipif(
@@ -70,7 +71,7 @@ def grid():
 def test_the_readme_grid_survives_a_kill_a_stop_and_a_failing_job(grid, tmp_path, monkeypatch):
     cache, draw = tmp_path / "cache", random.Random(0)
     monkeypatch.setenv("REIDLIB_CACHE", str(cache))
-    experiment, leaves = jobs.parts("mlsl")[1], [job for job in grid.values() if job.after]
+    experiment, leaves = parts("mlsl")[1], [job for job in grid.values() if job.after]
     assert len(leaves) == 6
     obstacle = runs.kept_weights(leaves[-1].configs[0], experiment)
     obstacle.mkdir(parents=True)  # where this run would write its weights

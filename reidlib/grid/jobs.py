@@ -14,25 +14,17 @@ from functools import cache
 from itertools import product
 from typing import Any, get_origin
 
-from reidlib import __main__ as command_line
 from reidlib import runs
 from reidlib.config import Config, ConfigError, Plan, configure
 from reidlib.records import Record
 from reidlib.runs import Experiment
+from reidlib.suite import RUNS, parts
 from reidlib.tables import layout
 from reidlib.tables.layout import Row
 
-RUNS = getattr(command_line, "RUNS", command_line.PAPERS)
 PER = {"smoke": "seed", "quick": "seed", "paper": "configuration"}  # what a job is, by profile
 TABLES = {"scope": "all", "seeds": [0, 1, 2, 3, 4]}  # what is run where nothing else is said
-OWN = (
-    "paper",
-    "title",
-    "only",
-    "changes",
-    "weights",
-    "stamp",
-)  # a job's own, no fields of a configuration
+OWN = ("paper", "title", "only", "changes", "weights", "stamp")  # a job's own, no fields of a configuration
 
 
 @dataclass(frozen=True)
@@ -74,12 +66,6 @@ class Order:
     per: str | None = None
     given: Mapping[str, Any] = field(default_factory=dict)
     axes: Mapping[str, Sequence[Any]] = field(default_factory=dict)
-
-
-@cache
-def parts(paper: str) -> tuple[type[Config], Experiment, Any]:
-    """A paper's configuration class, experiment and tables."""
-    return command_line._paper(paper)
 
 
 @cache

@@ -10,12 +10,12 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from reidlib import __main__ as command_line
 from reidlib import runs
 from reidlib.config import ConfigError
 from reidlib.grid import jobs, stamps
 from reidlib.grid.jobs import Job
 from reidlib.provenance import PACKAGE
+from reidlib.suite import parts
 
 NOTEBOOKS = PACKAGE.parent / "notebooks"
 OWN = ("out", "pages", "columns")  # settings that are of the plan, not of a run
@@ -40,7 +40,7 @@ def make(settings: Mapping[str, Any]) -> dict[str, Any]:
         "out": str(out),
         "jobs": {job.name: _as_json(job, out) for job in found.values()},
         "pages": {} if wanted.axes else _pages(wanted, found, out, pages),
-        "site": None if wanted.axes or not _can_write_site() else str(pages / "index.html"),
+        "site": None if wanted.axes else str(pages / "index.html"),
     }
     committed = next(iter(found.values())).parameters["committed"]
     _settle(plan, found, committed)
@@ -86,11 +86,6 @@ def _pages(wanted: jobs.Order, found: Mapping[str, Job], out: Path, pages: Path)
     return plan
 
 
-def _can_write_site() -> bool:
-    """Whether ``python -m reidlib site`` exists."""
-    return hasattr(command_line, "_site")
-
-
 def _settle(plan: Mapping[str, Any], found: Mapping[str, Job], committed: bool) -> None:
     """Bring all stamps in line with the store: what is there counts as done, what is not there has to be done."""
     texts = {name: _done(job, committed) for name, job in found.items()}
@@ -128,9 +123,9 @@ def _done(job: Job, committed: bool) -> str | None:
     rows = jobs.found(job, committed=committed)
     if not all(record for records in rows.values() for record in records):
         return None
-    return stamps.text(rows, jobs.parts(job.paper)[2].COLUMNS)
+    return stamps.text(rows, parts(job.paper)[2].COLUMNS)
 
 
 def _has_weights(job: Job) -> bool:
-    experiment = jobs.parts(job.paper)[1]
+    experiment = parts(job.paper)[1]
     return all(runs.kept_weights(config, experiment).exists() for config in job.configs)

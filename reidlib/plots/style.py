@@ -29,7 +29,7 @@ INK, SOFT, FAINT = "#1F2937", "#4B5563", "#E5E7EB"
 
 WIDTH = 8.2  # inches; a page shows a picture at PAGE_DPI pixels an inch, so about 900 pixels wide
 PAGE_DPI = 110
-QUALITY = 90  # of pictures with many colours, in WebP's percent: no difference is seen at the size they are shown
+QUALITY = 85  # of pictures with many colours, in WebP's percent: no difference is seen at the size they are shown
 
 STYLE = {
     "font.family": "DejaVu Sans",

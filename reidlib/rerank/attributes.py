@@ -78,7 +78,7 @@ def attribute_constraint(
 
 def _codes(name: str, codes: Codes, penalty: float) -> tuple[Tensor, Tensor]:
     """The codes as tensors; refuses an attribute that cannot be compared."""
-    sides = tuple(torch.as_tensor(np.asarray(side, dtype=np.int64)) for side in codes)
+    sides = tuple(torch.tensor(np.asarray(side, dtype=np.int64)) for side in codes)
     for side, values in zip(("query", "gallery"), sides, strict=True):
         if values.ndim != 1 or not len(values):
             raise ValueError(f"{side} {name} codes have shape {tuple(values.shape)}: needed is [N] with N > 0")
