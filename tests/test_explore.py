@@ -1,6 +1,7 @@
 """Explorers: they compute what the library computes, show what the controls say, and leave nothing behind."""
 
 import sys
+from dataclasses import replace
 from types import SimpleNamespace
 
 import ipywidgets as widgets
@@ -15,8 +16,9 @@ from reidlib import explore, losses, metrics, outcome, protocols, rerank, runs
 from reidlib.augment import normalise
 from reidlib.datasets import rendered
 from reidlib.explore import judging, live, mosaic, opening, searching
+from reidlib.explore import run as running
 from reidlib.explore.kit import Kit
-from reidlib.explore.run import Run, Tested
+from reidlib.explore.run import Run
 from reidlib.images import ImageStore
 from reidlib.manifest import codes
 from reidlib.method import Batch
@@ -78,7 +80,7 @@ def make_run(preset="smoke", size=32, dim=16, noise=1.0):
     train = dataset.manifest.rows("train")
     return SimpleNamespace(
         tests=dataset.tests,
-        test=dataset.tests[0], tested=Tested(dataset.tests[0], table, features, "euclidean"), record=record,
+        test=dataset.tests[0], tested=running.Tested(dataset.tests[0], table, features, "euclidean"), record=record,
         seen=(table[once].reset_index(drop=True), features[torch.as_tensor(once)]),
         learnt=(train, torch.randn(len(train), dim, generator=draw)), store=ImageStore(pixels, names),
         weights="there", wait=0.0, waiting=[], trained=SimpleNamespace(network=network), config=config,
@@ -304,6 +306,16 @@ def test_an_impossible_choice_says_so(run, search, screen):
     panel().controls["color"].value = color
     panel().controls["type"].value = kind
     assert "no query has these attributes" in screen.updates[-1].data
+
+
+def test_features_that_fell_together_are_grouped_all_the_same(run):
+    draw = torch.Generator().manual_seed(0)
+    one, noise = torch.randn(1, 16, generator=draw), torch.randn(run.tested.features.shape, generator=draw)
+    together = torch.nn.functional.normalize(torch.nn.functional.normalize(one) + 1e-6 * noise)
+    search = searching.Search(replace(run.tested, features=together), run.tested.table)
+    assert rerank.mean_distance(search.ranking(searching.PLAIN), len(search.queries)) < 0, "by rounding"
+    for settings in (searching.Settings(group=0.3), searching.Settings(group=0.3, color_penalty=0.5)):
+        assert len(search.found(3, settings).order) == 10
 
 
 def test_sliders_re_rank_and_say_before_and_after(run, search, screen):

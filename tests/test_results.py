@@ -6,13 +6,13 @@ import pytest
 
 from reidlib import datasets, records, runs
 from reidlib.claims import judge, tally
-from reidlib.suite import PAPERS, parts
+from reidlib.suite import PAPERS, RUNS, parts
 from reidlib.tables import layout
 
 README = records.COMMITTED.parent / "README.md"
-RECORDS = {paper: list(records.read_all(records.COMMITTED / paper / "records")) for paper in PAPERS}
+RECORDS = {paper: list(records.read_all(records.COMMITTED / paper / "records")) for paper in RUNS}
 EVERY = [pytest.param(paper, record, id=record.key) for paper, found in RECORDS.items() for record in found]
-LEAST = {"mlsl": 80, "drdl": 40, "c2f_rank": 35, "agnet": 80, "multiguided": 140}
+LEAST = {"mlsl": 80, "drdl": 40, "c2f_rank": 35, "agnet": 80, "multiguided": 140, "compared": 55}
 
 
 def found_in(paper):
@@ -21,7 +21,7 @@ def found_in(paper):
     return layout.collect(tables.rows("all"), config(), range(5), experiment)
 
 
-@pytest.mark.parametrize("paper", PAPERS)
+@pytest.mark.parametrize("paper", RUNS)
 def test_there_are_records_and_every_file_is_one(paper):
     files = list((records.COMMITTED / paper / "records").glob("*.json"))
     assert len(RECORDS[paper]) == len(files) >= LEAST[paper]
@@ -37,7 +37,7 @@ def test_no_record_outlives_its_code(paper, record):
         assert runs.name(config, experiment) == record.key
 
 
-@pytest.mark.parametrize("paper", PAPERS)
+@pytest.mark.parametrize("paper", RUNS)
 def test_every_row_has_its_seeds(paper):
     rows = {row.name: row for row in parts(paper)[2].rows("all")}
     found = {name: len(seeds) for name, seeds in found_in(paper).items() if "digits" not in name}
@@ -57,7 +57,7 @@ def test_mlsls_own_trunk_was_trained_too():
     assert {(learning, seed) for learning in ("feature", "joint", "continued") for seed in range(3)} <= kinds
 
 
-@pytest.mark.parametrize("paper", PAPERS)
+@pytest.mark.parametrize("paper", RUNS)
 def test_the_readme_shows_what_the_records_say(paper):
     found, tables = found_in(paper), parts(paper)[2]
     section = README.read_text().split(f"<!-- results: {paper} -->")[1].split("<!-- end -->")[0]
@@ -68,8 +68,8 @@ def test_the_readme_shows_what_the_records_say(paper):
     for name, *shown in rows:
         ours = [layout.cell(found[name], columns[head]).replace("&nbsp;", " ") for head in heads[1:]]
         assert shown == ours, name
-    verdicts = [judge(claim, found) for claim in tables.CLAIMS]
-    assert tally(verdicts) in " ".join(section.split())
+    if tables.CLAIMS:
+        assert tally([judge(claim, found) for claim in tables.CLAIMS]) in " ".join(section.split())
 
 
 @pytest.mark.parametrize("paper", PAPERS)

@@ -19,9 +19,6 @@ from reidlib.grid import jobs
 from reidlib.suite import parts
 
 ROOT = Path(__file__).resolve().parent.parent
-pytestmark = pytest.mark.skipif(
-    "REIDLIB_TEST_WORKFLOW" not in os.environ, reason="takes minutes: set REIDLIB_TEST_WORKFLOW to run it"
-)
 SMOKE = ["profile=smoke", "committed=false", "device=cpu"]
 SAME = ("key", "config", "seed", "data", "scores", "queries", "history", "probe", "tests", "code")
 

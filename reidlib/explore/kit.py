@@ -27,7 +27,7 @@ class Kit:
         limits = {"min": least, "max": largest, "step": step, "readout_format": ".2f"}
         style = self._look(widgets.SliderStyle, description_width="9em")
         return widgets.FloatSlider(
-            value=value, description=text, tooltip=tip, layout=self.layout(width="19em"), style=style, **limits
+            value=value, description=text, tooltip=tip, layout=self.layout(width="24em"), style=style, **limits
         )
 
     def steps(self, text: str, value: int, largest: int, tip: str, least: int = 1, width: str = "24em") -> Any:

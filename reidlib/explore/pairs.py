@@ -153,7 +153,7 @@ def _figure(pictures: list[np.ndarray], same: bool, pair: Pair, found: Mapping[s
     axis.set_axis_off()
     _outputs(made.add_axes((0.25, 0.2, 0.19, 0.66)), pair)
     _components(made.add_axes((0.51, 0.2, 0.2, 0.66)), pair)
-    _forces(made.add_axes((0.81, 0.2, 0.185, 0.66)), found)
+    _forces(made.add_axes((0.81, 0.2, 0.165, 0.66)), found)
     return made
 
 

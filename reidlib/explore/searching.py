@@ -153,8 +153,7 @@ class Search:
             penalties = {"type_penalty": settings.type_penalty, "color_penalty": settings.color_penalty}
             made = rerank.attribute_constraint(made, self.attributes["type"], self.attributes["color"], **penalties)
         if settings.group and (self.tracks >= 0).any():
-            threshold = settings.group * rerank.mean_distance(made, len(query))
-            made = rerank.insert_tracks(made, self.tracks, threshold)
+            made = rerank.insert_tracks(made, self.tracks, settings.group * _mean(made, len(query)))
         return self._held(made)
 
     def _compared(self, query: Tensor, gallery: Tensor) -> Distances:
@@ -170,7 +169,7 @@ class Search:
     def _length(self) -> float:
         """The mean Euclidean distance of a query and a gallery image, the unit of the groups' threshold."""
         query, gallery = self.sides
-        return rerank.mean_distance(rerank.rooted(metrics.euclidean(query, gallery)), len(query))
+        return _mean(rerank.rooted(metrics.euclidean(query, gallery)), len(query))
 
     def _held(self, distances: Distances) -> Distances:
         """The same, computed once where they are few enough to be held."""
@@ -178,6 +177,11 @@ class Search:
             return distances
         block = distances(slice(0, len(self.queries))).clone()
         return lambda rows: block[rows]
+
+
+def _mean(distances: Distances, queries: int) -> float:
+    """The mean distance; 0 of features that lie so close together that rounding turns it negative."""
+    return max(0.0, rerank.mean_distance(distances, queries))
 
 
 def _codes(values: pd.Series, task: protocols.Task) -> tuple[np.ndarray, np.ndarray]:
