@@ -181,3 +181,12 @@ def test_a_job_that_was_killed_is_told_apart_from_one_that_raised(small):
     assert summary.reason(plan, name) == summary.DEAD
     log.with_suffix(".log").write_text("Traceback\nKilled\n")
     assert summary.reason(plan, name) == f"{summary.DEAD} (Killed)"
+
+
+def test_a_site_that_was_not_written_is_named(tmp_path):
+    plan = {"out": str(tmp_path), "jobs": {}, "pages": {}, "site": str(tmp_path / "pages" / "index.html")}
+    (tmp_path / "jobs").mkdir()
+    (tmp_path / "jobs" / "site.log").write_text("Traceback\nOSError: no space left\n")
+    told = summary.failures(plan, "job.ipynb", since=0)
+    assert told.startswith("The site was not written") and "OSError: no space left" in told
+    assert f"repeat  python -m reidlib site --out {tmp_path / 'pages'}" in told

@@ -46,6 +46,9 @@ def failures(plan: Mapping[str, Any], notebook: str, since: float) -> str:
         lines += [f"\n{name}: {reason(plan, name)}", f"  see     {log(plan, name)}"]
         lines += [f"  repeat  {command(plan, name, source)}"]
     lines += [f"\n… and {len(tried) - SHOWN} more"] if len(tried) > SHOWN else []
+    if not missing and plan["site"]:  # all that it is made from is there, so it is what failed
+        lines = [f"The site was not written: {reason(plan, 'site')}", f"  see     {_text_log(plan, 'site')}"]
+        lines += [f"  repeat  python -m reidlib site --out {shlex.quote(str(Path(plan['site']).parent))}"]
     return "\n".join([*lines, "\nThe same command as before goes on with all that is missing."])
 
 
