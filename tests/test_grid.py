@@ -183,6 +183,20 @@ def test_a_job_that_was_killed_is_told_apart_from_one_that_raised(small):
     assert summary.reason(plan, name) == f"{summary.DEAD} (Killed)"
 
 
+@pytest.mark.parametrize("per", ["seed", "configuration"])
+@pytest.mark.parametrize("device, gpus", [("cuda", 4), ("cpu", 0)])
+def test_processes_that_share_a_run_are_asked_for_and_handed_on(per, device, gpus, tmp_path):
+    given = {"papers": "mlsl", "profile": "smoke", "scope": "base", "seeds": [0], "committed": False, "per": per}
+    plan = plans.make({**given, "device": device, "processes": 4, "out": str(tmp_path)})
+    for job in plan["jobs"].values():
+        assert (job["processes"], job["gpu"], job["parameters"]["processes"]) == (4, gpus, "4")
+        read = jobs.read({name: json.loads(value) if name in ("only", "seeds", "changes") else value
+                          for name, value in job["parameters"].items()})  # fmt: skip
+        assert read[3].processes == 4
+    alone = plans.make({**given, "device": device, "out": str(tmp_path)})
+    assert all(job["processes"] == 1 and "processes" not in job["parameters"] for job in alone["jobs"].values())
+
+
 def test_a_site_that_was_not_written_is_named(tmp_path):
     plan = {"out": str(tmp_path), "jobs": {}, "pages": {}, "site": str(tmp_path / "pages" / "index.html")}
     (tmp_path / "jobs").mkdir()

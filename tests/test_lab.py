@@ -27,7 +27,7 @@ SHORT = {
     "agnet": {"iterations": 3, "width": 16},
     "multiguided": {"iterations": 3, "members": ["res50", "agn"], "constraint_by": "agn"},
 }
-WAIT = 240_000  # milliseconds, for a machine that does other things, too
+WAIT = 90_000  # milliseconds, for a machine that does other things, too
 # What a notebook shows beyond what all show: a slider or a number, and what the caption then says.
 OWN = {
     "mlsl": ("pairs", "second", 3, "image 3 ("),
@@ -208,7 +208,7 @@ class Explorer:
 
 
 def _retrieval(page, shot):
-    explorer = Explorer(page, "explore.retrieval(run)")
+    explorer = Explorer(page, "explore.retrieval(run")
     assert explorer.number("by number", 3).startswith("Query 3 of")
     query = explorer.slide("query, in order")
     assert query.startswith("Query ") and not query.startswith("Query 3 of")
@@ -245,7 +245,7 @@ def _again(page):
     """A cell that is run again leaves nothing of what it showed before."""
     left = page.evaluate(RUN_CELL, "left over")[0]["text"]
     assert left.endswith("[]\n")
-    for call in ("explore.retrieval(run)", "explore.embedding(run)", "explore.ablations("):
+    for call in ("explore.retrieval(run", "explore.embedding(run)", "explore.ablations("):
         page.evaluate(RUN_CELL, call)
     assert page.evaluate(RUN_CELL, "left over")[0]["text"] == left
-    assert Explorer(page, "explore.retrieval(run)").slide("query, in order").startswith("Query ")
+    assert Explorer(page, "explore.retrieval(run").slide("query, in order").startswith("Query ")

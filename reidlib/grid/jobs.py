@@ -148,7 +148,7 @@ def _by_seed(paper: str, shown: Mapping[str, Sequence[Config]], base: Config, pl
         rows = {row: [config for config in configs if config.seed == seed] for row, configs in shown.items()}
         given = {"paper": paper, "profile": base.profile, "scope": plan.scope, "seeds": plan.seeds, "only": [seed]}
         name = f"{paper}/seed{seed}"
-        found[name] = Job(name, paper, rows, {**given, "committed": plan.committed, **fields})
+        found[name] = Job(name, paper, rows, {**given, **_carried_out(plan), **fields})
     return found
 
 
@@ -177,7 +177,12 @@ def _by_configuration(paper: str, shown: Mapping[str, Sequence[Config]], plan: P
 def _single(paper: str, config: Config, title: str, after: tuple[str, ...], plan: Plan) -> Job:
     """The job of one run, named later; ``after`` holds names of records."""
     given = {"paper": paper, "profile": config.profile, "seeds": [config.seed], "changes": changed(config)}
-    return Job(title, paper, {title: [config]}, {**given, "committed": plan.committed}, after)
+    return Job(title, paper, {title: [config]}, {**given, **_carried_out(plan)}, after)
+
+
+def _carried_out(plan: Plan) -> dict[str, Any]:
+    """What a job's process needs to know of how its runs are carried out."""
+    return {"committed": plan.committed, **({"processes": plan.processes} if plan.processes > 1 else {})}
 
 
 def _named(found: Mapping[str, Job]) -> dict[str, Job]:

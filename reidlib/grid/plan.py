@@ -53,7 +53,8 @@ def _as_json(job: Job, out: Path) -> dict[str, Any]:
         "after": list(job.after),
         "stamp": str(_stamp(out, "runs", job.name)),
         "profile": job.parameters["profile"],
-        "gpu": int(any(config.device == "cuda" for config in job.configs)),
+        "processes": job.parameters.get("processes", 1),  # a GPU or a core each
+        "gpu": any(config.device == "cuda" for config in job.configs) * job.parameters.get("processes", 1),
     }
 
 

@@ -29,6 +29,7 @@ INK, SOFT, FAINT = "#1F2937", "#4B5563", "#E5E7EB"
 
 WIDTH = 8.2  # inches; a page shows a picture at PAGE_DPI pixels an inch, so about 900 pixels wide
 PAGE_DPI = 110
+PHOTOGRAPHS = 2**16  # colours: a picture of more shows photographs, not lines alone
 QUALITY = 85  # of pictures with many colours, in WebP's percent: no difference is seen at the size they are shown
 
 STYLE = {
@@ -108,14 +109,17 @@ def png(figure: Figure, dpi: int = 150) -> bytes:
 def webp(figure: Figure, dpi: int = 150) -> bytes:
     """A figure as the smaller of two WebP pictures: of 256 colours without loss, or of all colours at a high quality.
 
-    Lines and letters are smaller without loss; a picture of images is smaller, and keeps its colours, the other way.
+    Lines and letters are smaller without loss; a picture of images is smaller, and keeps its colours, the other way,
+    so that the first is not tried on it.
     """
     raw, exact, close = io.BytesIO(), io.BytesIO(), io.BytesIO()
     figure.savefig(raw, format="png", dpi=dpi)
     picture = Image.open(raw).convert("RGB")
+    picture.save(close, "WEBP", quality=QUALITY, method=4, use_sharp_yuv=True)
+    if picture.getcolors(PHOTOGRAPHS) is None:
+        return close.getvalue()
     few = picture.quantize(256, Image.Quantize.MEDIANCUT, dither=Image.Dither.NONE).convert("RGB")
     few.save(exact, "WEBP", lossless=True, quality=60, method=4)
-    picture.save(close, "WEBP", quality=QUALITY, method=4, use_sharp_yuv=True)
     return min(exact.getvalue(), close.getvalue(), key=len)
 
 
