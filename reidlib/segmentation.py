@@ -6,7 +6,6 @@ The network is that of segmentation-models-pytorch, always from random weights: 
 from __future__ import annotations
 
 import pandas as pd
-import segmentation_models_pytorch as smp
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
@@ -37,6 +36,8 @@ class Segmenter(nn.Module):
     """
 
     def __init__(self, encoder: str = LIGHT, *, depth: int = 3, channels: int = 64, dropout: float = 0.1) -> None:
+        import segmentation_models_pytorch as smp
+
         super().__init__()
         if "resnet" not in encoder or depth not in UNUSED:
             raise ValueError(

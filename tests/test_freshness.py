@@ -16,7 +16,7 @@ from reidlib import provenance
 
 DRIVER = """
 import json, os, sys
-import pandas, PIL.Image, pydantic, scipy, sklearn.datasets, timm, torch, torchvision
+import pandas, PIL.Image, pydantic, scipy.linalg, sklearn.datasets, torch, torch._dynamo
 torch.set_num_threads(1)
 
 def compute(configs):

@@ -3,6 +3,8 @@
 Every trunk is a module with ``dim``, the width of its features, and maps ``[N, 3, S, S]`` to ``[N, dim]``. Those whose
 feature is the mean over a last map give the map too, ``maps``: ``[N, dim, s, s]``. Images come
 as :mod:`reidlib.augment` leaves them: RGB, less ImageNet's mean, divided by its deviation.
+
+timm and torchvision take seconds to load, so the trunks that are built from them import them themselves.
 """
 
 from __future__ import annotations

@@ -5,7 +5,6 @@ from __future__ import annotations
 import re
 from collections.abc import Mapping
 
-import torchvision
 from torch import Tensor, nn
 
 from reidlib.backbones.trunks import Trunk
@@ -31,6 +30,8 @@ def densenet161(*, pretrained: bool = False, weights: str | None = None) -> Trun
         ValueError: weights that do not fit.
         FileNotFoundError: ``weights`` is no file.
     """
+    import torchvision
+
     model = torchvision.models.densenet161()
     model.classifier = nn.Identity()
     if weights:

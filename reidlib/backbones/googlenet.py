@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import torch
-import torchvision
 from torch import Tensor, nn
 
 from reidlib.backbones.weights import fill, he_normal, load_weights
@@ -31,6 +30,8 @@ class GoogLeNet(nn.Module):
     dim = 1024
 
     def __init__(self, *, pretrained: bool = False, weights: str | None = None) -> None:
+        import torchvision
+
         super().__init__()
         self.model = torchvision.models.GoogLeNet(num_classes=1, aux_logits=False, init_weights=False)
         self.model.dropout, self.model.fc = nn.Identity(), nn.Identity()

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import timm
-
 from reidlib.backbones.trunks import Trunk
 from reidlib.backbones.weights import load_weights
 
@@ -26,6 +24,8 @@ def hrnet_w18(*, pretrained: bool = False, weights: str | None = None) -> Trunk:
         ValueError: weights that do not fit.
         FileNotFoundError: ``weights`` is no file.
     """
+    import timm
+
     download = pretrained and not weights
     model = timm.create_model("hrnet_w18.ms_in1k", pretrained=download, num_classes=0, global_pool="")
     if weights:

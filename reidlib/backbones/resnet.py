@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections import OrderedDict
 
 import torch
-import torchvision
 from torch import Tensor, nn
 
 from reidlib.backbones.trunks import Trunk
@@ -46,6 +45,8 @@ def resnet50(*, pretrained: bool = False, weights: str | None = None) -> Trunk:
         ValueError: weights that do not fit.
         FileNotFoundError: ``weights`` is no file.
     """
+    import torchvision
+
     model = _headless()
     if weights:
         load_weights(model, weights, ignored=(HEAD,))
@@ -82,6 +83,8 @@ def resnet50_ibn(*, weights: str | None = None) -> Trunk:
 
 
 def _headless() -> nn.Module:
+    import torchvision
+
     model = torchvision.models.resnet50()
     model.fc = nn.Identity()
     return model

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import timm
 from torch import Tensor, nn
 
 
@@ -56,6 +55,8 @@ class MobileNetV1(nn.Module):
     dim = 1024
 
     def __init__(self, *, pretrained: bool, weights: str | None) -> None:
+        import timm
+
         super().__init__()
         overlay = {"file": weights} if weights else None
         self.model = timm.create_model(

@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Mapping
 from pathlib import Path
 
-import timm.models
 from torch import Tensor, nn
 
 
@@ -36,10 +35,12 @@ def read_weights(path: str | Path) -> Mapping[str, Tensor]:
         FileNotFoundError: there is no such file.
         ValueError: the file holds no state dict.
     """
+    from timm.models import load_state_dict
+
     if not Path(path).is_file():
         raise FileNotFoundError(f"weights = {str(path)!r}: no such file")
     try:
-        found = timm.models.load_state_dict(str(path), weights_only=True)
+        found = load_state_dict(str(path), weights_only=True)
     except Exception as error:  # what a damaged file raises depends on where the damage is
         raise ValueError(f"weights = {str(path)!r} cannot be read: allowed is a state dict of tensors") from error
     if not isinstance(found, Mapping) or not all(isinstance(value, Tensor) for value in found.values()):
