@@ -112,7 +112,7 @@ class _Browser:
 def _figure(rows: Rows, found: Mapping[str, list[float]], metric: str, against: str, last: int) -> Figure:
     lines = len(rows)
     made = Figure(figsize=(WIDTH, max(3.4, 1.4 + 0.3 * lines)))
-    left, right = made.add_axes((0.07, 0.14, 0.37, 0.78)), made.add_axes((0.66, 0.14, 0.33, 0.78))
+    left, right = made.add_axes((0.07, 0.14, 0.37, 0.78)), made.add_axes((0.66, 0.14, 0.32, 0.78))
     looks = {
         row: {"color": COLORS[i % len(COLORS)], "marker": MARKERS[i % len(MARKERS)], "ls": DASHES[i % len(DASHES)]}
         for i, row in enumerate(rows)

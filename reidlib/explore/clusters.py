@@ -80,7 +80,7 @@ class _Playground:
         self.points = torch.tensor([*CLUSTER, *OTHERS], dtype=torch.float64)
         kit = Kit()
         controls = {
-            "kind": kit.choice("loss", list(LOSSES), width="26em"),
+            "kind": kit.choice("loss", list(LOSSES), width="30em"),
             "margin": kit.slider("margin", margin, max(1.0, 2 * margin), 0.01, "α of the loss"),
             "point": kit.choice("image", NAMES, width="11em"),
             "x": kit.slider("its x", float(self.points[0, 0]), REACH, 0.01, "of the image chosen", -0.5),
@@ -165,7 +165,7 @@ def _figure(
     axis.set(xlim=(-0.55, REACH + 0.05), ylim=(-0.55, REACH + 0.05), aspect="equal", xticklabels=[], yticklabels=[])
     axis.set_xticks(np.arange(-0.5, REACH + 0.1, 0.5))
     axis.set_yticks(np.arange(-0.5, REACH + 0.1, 0.5))
-    beside = made.add_axes((0.7, 0.2, 0.29, 0.6))
+    beside = made.add_axes((0.7, 0.2, 0.27, 0.6))
     beside.barh(range(POSITIVES), added, color=GREEN, height=0.55)
     beside.set_yticks(range(POSITIVES), NAMES[:POSITIVES])
     beside.set(ylim=(POSITIVES - 0.5, -0.5), title="each adds to the loss", xlim=(0, max(0.2, 1.1 * max(added))))
