@@ -13,8 +13,8 @@ from reidlib.config import ConfigError, configure
 from reidlib.export import export
 from reidlib.manifest import COLUMNS, Dataset, Manifest
 from reidlib.method import Batch, probe
-from reidlib.papers import agnet, agnet_measures
-from reidlib.papers.agnet import METHOD, AGNet, AGNetConfig, AttributeMask
+from reidlib.papers import agnet
+from reidlib.papers.agnet import METHOD, AGNet, AGNetConfig, AttributeMask, evaluation
 
 TINY = {"profile": "smoke", "image_size": 32, "width": 8, "iterations": 2, "pairs": 4}
 PLAIN = {**TINY, "embedding": "linear"}
@@ -297,11 +297,11 @@ def given_data(monkeypatch):
 
     def give(dataset):
         monkeypatch.setattr(datasets, "load", lambda config: dataset)
-        for cached in (agnet._learnt, agnet._without_str):
+        for cached in (agnet.data._learnt, agnet.data._without_str):
             cached.cache_clear()
 
     yield give
-    for cached in (agnet._learnt, agnet._without_str):
+    for cached in (agnet.data._learnt, agnet.data._without_str):
         cached.cache_clear()
 
 
@@ -405,7 +405,7 @@ def test_a_mask_that_takes_one_of_all_has_that_spread(kind, wanted):
             return outcome.Embeddings(network(sharp).detach().float(), pd.DataFrame({"image": ["a", "b"]}))
 
     Stand.dataset = made_up(LABELLED)
-    found = agnet_measures.mask(Stand(), manifest.Test("", "veri"))
+    found = evaluation.mask(Stand(), manifest.Test("", "veri"))
     assert found["mask"]["spread"] == pytest.approx(wanted, abs=1e-5)
 
 
@@ -440,7 +440,7 @@ def test_every_variant_runs_and_leaves_a_whole_record(variant):
     record = runs.run(config, agnet.EXPERIMENT, committed=False)
     assert record.cost["iterations"] == agnet.steps(config)
     if config.held_out:
-        assert record.tests.keys() == {f"held out, ω {weight:g}" for weight in agnet_measures.WEIGHTS}
+        assert record.tests.keys() == {f"held out, ω {weight:g}" for weight in evaluation.WEIGHTS}
         assert record.scores == {} and record.exhibits == {}
         return
     kinds = {"identity", "color", "type"}

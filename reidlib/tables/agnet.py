@@ -12,7 +12,7 @@ import pandas as pd
 
 from reidlib.claims import Claim
 from reidlib.papers.agnet import AGNetConfig, label_codes
-from reidlib.papers.agnet_measures import WEIGHTS
+from reidlib.papers.agnet.evaluation import WEIGHTS
 from reidlib.tables import layout
 from reidlib.tables.layout import Row, Table
 
