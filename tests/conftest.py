@@ -11,6 +11,8 @@ os.environ["OMP_NUM_THREADS"] = "1"
 os.environ["MPLBACKEND"] = "Agg"
 os.environ["JUPYTER_PREFER_ENV_PATH"] = "1"
 
+LONG = ("test_slurm", "test_workflow", "test_parallel", "test_lab")
+
 settings.register_profile("repeatable", derandomize=True, deadline=None)
 settings.load_profile("repeatable")
 
@@ -21,6 +23,11 @@ def pytest_configure(config):
         config.reidlib_scratch = tempfile.mkdtemp(prefix="reidlib-tests-")
         os.environ["REIDLIB_CACHE"] = os.path.join(config.reidlib_scratch, "cache")
         os.environ["REIDLIB_DATA"] = os.path.join(config.reidlib_scratch, "data")
+
+
+def pytest_collection_modifyitems(items):
+    """The longest tests first, so that no process is left alone with one of them at the end."""
+    items.sort(key=lambda item: item.path.stem not in LONG)
 
 
 def pytest_unconfigure(config):

@@ -22,7 +22,6 @@ import ipywidgets as widgets
 import numpy as np
 from IPython import get_ipython
 from IPython.display import HTML, display
-from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
 from PIL import Image
 
@@ -55,7 +54,7 @@ class Picture:
 
     def quick(self) -> HTML:
         """As it is sent while someone waits."""
-        pixels = _pixels(self.drawn) if isinstance(self.drawn, Figure) else self.drawn
+        pixels = plots.pixels(self.drawn, DPI) if isinstance(self.drawn, Figure) else self.drawn
         return self._on_page(Image.fromarray(pixels), compress_level=1)
 
     def _on_page(self, image: Image.Image, **how: Any) -> HTML:
@@ -188,14 +187,6 @@ def _alert(error: Exception) -> HTML:
     """What went wrong, in the picture's place: of an error in an observer a live notebook shows nothing."""
     text = html.escape(f"{type(error).__name__}: {error}")
     return HTML(f'<p role="alert"><strong>Nothing was drawn.</strong> {text}</p>')
-
-
-def _pixels(made: Figure) -> np.ndarray:
-    """A figure as pixels, uint8 ``[H, W, 3]``."""
-    made.set_dpi(DPI)
-    canvas = FigureCanvasAgg(made)
-    canvas.draw()
-    return np.ascontiguousarray(np.asarray(canvas.buffer_rgba())[:, :, :3])
 
 
 def _has_value(control: widgets.Widget) -> bool:

@@ -7,11 +7,11 @@ from reidlib.plots.drawings import distance_schemes, model, pull_push
 from reidlib.plots.drdl import angles, cluster_forces, false_judgement, mixed_difference, vehicles_of_models
 from reidlib.plots.multiguided import pulls, thresholds
 from reidlib.plots.pictures import batch, contact_sheet, strips
-from reidlib.plots.style import figure, markup, png, show, styled
+from reidlib.plots.style import figure, markup, pixels, png, show, styled
 
 __all__ = [
     "angles", "batch", "cluster_forces", "cmc", "cmc_panels", "coarse_to_fine", "contact_sheet", "convergence",
     "distance_schemes", "embedding_map", "false_judgement", "figure", "forest", "history", "markup", "masks", "mined",
-    "mixed_difference", "model", "png", "printed_gradients", "pull_push", "pulls", "scatter", "show", "smoothing",
-    "strips", "structured", "styled", "sweep", "thresholds", "vehicles_of_models",
+    "mixed_difference", "model", "pixels", "png", "printed_gradients", "pull_push", "pulls", "scatter", "show",
+    "smoothing", "strips", "structured", "styled", "sweep", "thresholds", "vehicles_of_models",
 ]  # fmt: skip

@@ -14,8 +14,10 @@ from collections.abc import Callable
 from typing import ParamSpec, TypeVar
 
 import matplotlib
+import numpy as np
 from IPython.display import HTML, display
 from matplotlib.axes import Axes
+from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
 from PIL import Image
 
@@ -97,11 +99,20 @@ def blank(text: str) -> Figure:
     return made
 
 
+def pixels(figure: Figure, dpi: int) -> np.ndarray:
+    """A figure as pixels, uint8 ``[H, W, 3]``; laid out once, where ``savefig`` does it twice."""
+    before = figure.get_dpi()
+    figure.set_dpi(dpi)
+    canvas = FigureCanvasAgg(figure)
+    canvas.draw()
+    figure.set_dpi(before)
+    return np.ascontiguousarray(np.asarray(canvas.buffer_rgba())[:, :, :3])
+
+
 def png(figure: Figure, dpi: int = 150) -> bytes:
     """A figure as a compact PNG of at most 256 colours."""
-    raw, small = io.BytesIO(), io.BytesIO()
-    figure.savefig(raw, format="png", dpi=dpi)
-    picture = Image.open(raw).convert("RGB")
+    small = io.BytesIO()
+    picture = Image.fromarray(pixels(figure, dpi))
     picture.quantize(256, Image.Quantize.MEDIANCUT, dither=Image.Dither.NONE).save(small, "PNG", optimize=True)
     return small.getvalue()
 
@@ -112,9 +123,8 @@ def webp(figure: Figure, dpi: int = 150) -> bytes:
     Lines and letters are smaller without loss; a picture of images is smaller, and keeps its colours, the other way,
     so that the first is not tried on it.
     """
-    raw, exact, close = io.BytesIO(), io.BytesIO(), io.BytesIO()
-    figure.savefig(raw, format="png", dpi=dpi)
-    picture = Image.open(raw).convert("RGB")
+    exact, close = io.BytesIO(), io.BytesIO()
+    picture = Image.fromarray(pixels(figure, dpi))
     picture.save(close, "WEBP", quality=QUALITY, method=4, use_sharp_yuv=True)
     if picture.getcolors(PHOTOGRAPHS) is None:
         return close.getvalue()
