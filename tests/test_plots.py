@@ -112,3 +112,10 @@ def test_a_stored_picture_shows_what_the_figure_does(noise):
     whole = np.asarray(Image.open(raw).convert("RGB")).astype(float)
     assert stored.shape == whole.shape and np.abs(stored - whole).mean() < 4  # of 255
     assert len(style.webp(figure, 80)) < len(plots.png(figure, 80))
+
+
+def test_no_two_lines_of_a_picture_look_alike():
+    from reidlib.plots.style import look
+
+    assert len({tuple(sorted(look(index).items())) for index in range(32)}) == 32
+    assert len({(look(index)["color"], look(index)["ls"]) for index in range(32)}) == 32, "also without markers"

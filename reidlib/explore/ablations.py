@@ -12,7 +12,7 @@ from matplotlib.figure import Figure
 from reidlib.claims import MIN_SEEDS, interval, score
 from reidlib.explore.kit import Kit
 from reidlib.explore.live import Panel, Picture, say
-from reidlib.plots.style import BLUE, COLORS, DASHES, GREEN, GREY, INK, MARKERS, SOFT, VERMILION, WIDTH, styled
+from reidlib.plots.style import BLUE, GREEN, GREY, INK, SOFT, VERMILION, WIDTH, look, styled
 from reidlib.records import Record
 
 Rows = Mapping[str, Sequence[Record]]
@@ -113,10 +113,7 @@ def _figure(rows: Rows, found: Mapping[str, list[float]], metric: str, against: 
     lines = len(rows)
     made = Figure(figsize=(WIDTH, max(3.4, 1.4 + 0.3 * lines)))
     left, right = made.add_axes((0.07, 0.14, 0.37, 0.78)), made.add_axes((0.66, 0.14, 0.32, 0.78))
-    looks = {
-        row: {"color": COLORS[i % len(COLORS)], "marker": MARKERS[i % len(MARKERS)], "ls": DASHES[i % len(DASHES)]}
-        for i, row in enumerate(rows)
-    }
+    looks = {row: look(place) for place, row in enumerate(rows)}
     test = metric.rpartition(" ")[0]
     if all((record.tests.get(test, {}) if test else record.scores).get("cmc") for r in rows.values() for record in r):
         _curves(left, rows, looks, test, last)

@@ -24,6 +24,7 @@ from reidlib.plots.style import (
     VERMILION,
     blank,
     figure,
+    look,
     panels,
     styled,
 )  # fmt: skip
@@ -94,7 +95,7 @@ def _cmc(axis: Axes, curves: Mapping[str, Sequence[Record]], ranks: int, test: s
     for index, (name, records) in enumerate(curves.items()):
         mean, half = _spread([[score(record, f"{test} top{k}".strip()) for k in rank] for record in records])
         color, label = COLORS[index % len(COLORS)], f"{name} ({_seeds(len(records))})"
-        axis.plot(rank, mean, color=color, ls=DASHES[index % len(DASHES)], label=label)
+        axis.plot(rank, mean, color=color, ls=look(index)["ls"], label=label)
         axis.fill_between(rank, mean - half, np.minimum(mean + half, 100), color=color, alpha=0.14, lw=0)
     axis.set(xlabel="rank $k$", ylabel="queries matched within rank $k$, %", xlim=(1, ranks))
     axis.xaxis.set_major_locator(MaxNLocator(integer=True, steps=[1, 2, 5, 10]))

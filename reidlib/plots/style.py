@@ -11,7 +11,7 @@ import functools
 import html
 import io
 from collections.abc import Callable
-from typing import ParamSpec, TypeVar
+from typing import Any, ParamSpec, TypeVar
 
 import matplotlib
 import numpy as np
@@ -65,6 +65,17 @@ STYLE = {
     "figure.facecolor": "white",
     "mathtext.fontset": "dejavusans",
 }
+
+
+def look(index: int) -> dict[str, Any]:
+    """Colour, dashes and marker of a picture's line by its number, no two of the first 32 alike."""
+    again = index // len(COLORS)
+    return {
+        "color": COLORS[index % len(COLORS)],
+        "ls": DASHES[(index + again) % len(DASHES)],
+        "marker": MARKERS[(index + again) % len(MARKERS)],
+    }
+
 
 P = ParamSpec("P")
 R = TypeVar("R")
