@@ -2,6 +2,7 @@
 
 import os
 import shutil
+import signal
 import tempfile
 
 from hypothesis import settings
@@ -19,6 +20,7 @@ settings.load_profile("repeatable")
 
 def pytest_configure(config):
     """Point the library at folders of this test session; pytest's workers inherit them from the first process."""
+    signal.signal(signal.SIGINT, signal.default_int_handler)  # else what nohup ignores, processes of tests ignore, too
     if not hasattr(config, "workerinput"):
         config.reidlib_scratch = tempfile.mkdtemp(prefix="reidlib-tests-")
         os.environ["REIDLIB_CACHE"] = os.path.join(config.reidlib_scratch, "cache")

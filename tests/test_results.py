@@ -68,8 +68,8 @@ def test_the_readme_shows_what_the_records_say(paper):
     for name, *shown in rows:
         ours = [layout.cell(found[name], columns[head]).replace("&nbsp;", " ") for head in heads[1:]]
         assert shown == ours, name
-    if tables.CLAIMS:
-        assert tally([judge(claim, found) for claim in tables.CLAIMS]) in " ".join(section.split())
+    asked = tables.CLAIMS or tables.QUESTIONS  # all methods on equal terms are no paper's claim
+    assert tally([judge(claim, found) for claim in asked]) in " ".join(section.split())
 
 
 @pytest.mark.parametrize("paper", PAPERS)

@@ -15,7 +15,6 @@ from reidlib.claims import MARKS, Record, Verdict, interval, score
 from reidlib.plots.style import (
     BLUE,
     COLORS,
-    DASHES,
     GREEN,
     GREY,
     INK,
@@ -94,8 +93,8 @@ def _cmc(axis: Axes, curves: Mapping[str, Sequence[Record]], ranks: int, test: s
     rank = np.arange(1, ranks + 1)
     for index, (name, records) in enumerate(curves.items()):
         mean, half = _spread([[score(record, f"{test} top{k}".strip()) for k in rank] for record in records])
-        color, label = COLORS[index % len(COLORS)], f"{name} ({_seeds(len(records))})"
-        axis.plot(rank, mean, color=color, ls=look(index)["ls"], label=label)
+        color, dashes = look(index)["color"], look(index)["ls"]
+        axis.plot(rank, mean, color=color, ls=dashes, label=f"{name} ({_seeds(len(records))})")
         axis.fill_between(rank, mean - half, np.minimum(mean + half, 100), color=color, alpha=0.14, lw=0)
     axis.set(xlabel="rank $k$", ylabel="queries matched within rank $k$, %", xlim=(1, ranks))
     axis.xaxis.set_major_locator(MaxNLocator(integer=True, steps=[1, 2, 5, 10]))
@@ -174,7 +173,7 @@ def history(records: Sequence[Record]) -> Figure:
     top, bottom = made.subplots(2, 1, sharex=True, height_ratios=(4, 1))
     ordered = sorted(terms[0], key=lambda name: (name != "total", name))
     for index, name in enumerate(ordered):
-        _term(top, records, name, COLORS[index % len(COLORS)], DASHES[index % len(DASHES)])
+        _term(top, records, name, look(index)["color"], look(index)["ls"])
     top.set(yscale="log" if _positive(records, ordered) else "linear", ylabel="loss term")
     top.legend(ncols=min(len(ordered), 5), loc="lower left", bbox_to_anchor=(0, 1.0), borderaxespad=0)
     bottom.plot(records[0].history["iteration"], records[0].history["rate"], color=SOFT)
