@@ -44,7 +44,7 @@ test-slurm: $(READY)  ## run the workflow on a real Slurm on this machine (root;
 	    echo "slurm-wlm and munge are missing: install them, or be root where there is apt-get" >&2; exit 1; }; \
 	  apt-get update -qq && DEBIAN_FRONTEND=noninteractive \
 	    apt-get install -y -qq --no-install-recommends slurm-wlm munge >/dev/null; }
-	$(PY) -m pytest -q tests/test_slurm.py
+	$(PY) -m pytest -q tests/suite/test_slurm.py
 
 lab: $(READY)  ## open the notebooks in JupyterLab
 	$(PY) -m jupyterlab --ServerApp.root_dir=. --LabApp.default_url=/lab/tree/notebooks

@@ -14,7 +14,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from reidlib import backbones
+from reidlib import models
 from reidlib.augment import PAD, Augment, Guided
 from reidlib.train import _keep_memory
 
@@ -38,7 +38,7 @@ def measure(augment: Callable[[Tensor, dict[str, Tensor], torch.Generator], Tens
     masks = torch.zeros(BATCH, SIZE, SIZE, dtype=torch.uint8)
     masks[:, 16:48, 10:50] = 255
     beside = {"mask": masks, "size": torch.randint(36, 61, (BATCH, 2), generator=generator)}
-    network, batch = backbones.build("small"), torch.randn(BATCH, 3, SIZE, SIZE)
+    network, batch = models.build("small"), torch.randn(BATCH, 3, SIZE, SIZE)
     batch = batch.to(memory_format=torch.channels_last)
     optimizer = torch.optim.AdamW(network.parameters(), lr=1e-4, fused=True)
     times = np.zeros((ROUNDS, 2))

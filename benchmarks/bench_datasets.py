@@ -21,7 +21,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-from reidlib.datasets import files
+from reidlib.data import files
 
 VERIWILD = {"small": (3_000, 41_861), "medium": (5_000, 69_389), "large": (10_000, 138_517)}
 VEHICLE1M = {"small": (1_000, 16_123), "medium": (2_000, 32_539), "large": (3_000, 49_259)}
@@ -108,7 +108,7 @@ def megabytes() -> float:
 
 def print_load(name: str, root: Path) -> None:
     """Load one dataset and print what it took."""
-    benchmark = importlib.import_module(f"reidlib.datasets.{name}").BENCHMARK
+    benchmark = importlib.import_module(f"reidpapers.run.datasets.{name}").BENCHMARK
     before, begun, worked = megabytes(), time.perf_counter(), time.process_time()
     dataset = benchmark.load(root)
     took, worked, memory = time.perf_counter() - begun, time.process_time() - worked, megabytes()

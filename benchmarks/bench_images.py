@@ -19,10 +19,10 @@ from pathlib import Path
 import numpy as np
 from PIL import Image
 
-from reidlib.datasets import veri776
-from reidlib.export import export
-from reidlib.images import CHUNK, open_store
-from reidlib.render import Preset, Share
+from reidlib.data import veri776
+from reidlib.data.images import CHUNK, open_store
+from reidpapers.vehicles.export import export
+from reidpapers.vehicles.render import Preset, Share
 
 PRESET = Preset("bench", Share(250, 4000, 1000, 8, even=True), Share(25, 300, 100, 8, even=True), sizes=(64, 64))
 SIZE, SAMPLE, KILLED_AT = 64, 1000, 0.5

@@ -18,7 +18,8 @@ from collections.abc import Callable
 import torch
 from torch import Tensor, nn
 
-from reidlib import backbones, losses
+from reidlib import losses
+from reidlib import models as backbones
 
 BATCH, SIZE, WIDTH, ROUNDS, REPEATS, MOST = 150, 64, 128, 15, 5, 0.10
 SET_PAIRS, SET = 15, 5  # set pairs of 5 positives and 5 negatives

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import time
 
-from reidlib.datasets import rendered
-from reidlib.render import Preset, Share, draw, plan
+from reidpapers.vehicles import rendered
+from reidpapers.vehicles.render import Preset, Share, draw, plan
 
 PRESET = Preset("bench", Share(40, 320, 160, 8, even=True), Share(20, 160, 80, 8, even=True), sizes=(64, 64))
 ROUNDS, IMAGES = 5, 80

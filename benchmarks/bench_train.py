@@ -21,10 +21,10 @@ import numpy as np
 import torch
 
 from reidlib.augment import Augment
-from reidlib.images import Resident
-from reidlib.method import batches
-from reidlib.papers import mlsl
+from reidlib.data.images import Resident
 from reidlib.train import Schedule, train
+from reidpapers.mlsl import paper
+from reidpapers.run.base import batches
 
 VEHICLES, PER_VEHICLE, BATCH, PAIRS = 200, 12, 48, 5
 # Trunk, stage, blocks a measurement and steps a block (4 seconds a measurement, bare and whole together), least ratio.
@@ -42,9 +42,9 @@ def measure(trunk: str, learning: str, blocks: int, block: int) -> tuple[float, 
     In one measurement the two alternate every ``block`` steps, ``blocks`` times, so that other work on the machine
     slows both alike: the whole loop runs on, and between its blocks its progress callback runs and times the bare one.
     """
-    config = mlsl.MLSLConfig(profile="quick", backbone=trunk, learning=learning, batch=BATCH, pairs=BATCH // 2)
+    config = paper.MLSLConfig(profile="quick", backbone=trunk, learning=learning, batch=BATCH, pairs=BATCH // 2)
     network, feed, batch = _scene(config)
-    objective, weights = mlsl.objective(config), mlsl.term_weights(config)
+    objective, weights = paper.objective(config), paper.term_weights(config)
     optimizer = torch.optim.AdamW(network.parameters(), lr=1e-4, fused=True)
     alone, whole, clock, done = [], [], [time.perf_counter()], itertools.count(1)
 
@@ -71,16 +71,16 @@ def measure(trunk: str, learning: str, blocks: int, block: int) -> tuple[float, 
     return bare_speed, whole_speed, (times[0] / times[1]).tolist()
 
 
-def _scene(config: mlsl.MLSLConfig) -> tuple[mlsl.MLSL, Callable[[int], mlsl.Batch], mlsl.Batch]:
+def _scene(config: paper.MLSLConfig) -> tuple[paper.MLSL, Callable[[int], paper.Batch], paper.Batch]:
     """A network, the feed of the whole loop from a resident store, and one batch of random tensors."""
     size = config.image_size
     pixels = np.random.default_rng(0).integers(0, 256, (VEHICLES * PER_VEHICLE, size, size, 3), dtype=np.uint8)
     vehicles = np.repeat(np.arange(VEHICLES), PER_VEHICLE)
     labels = torch.from_numpy(np.stack([vehicles, vehicles % 10, vehicles % 9], 1))
-    feed = batches(mlsl.METHOD, config, Resident(pixels, torch.device("cpu")), torch.arange(len(pixels)), labels)
+    feed = batches(paper.METHOD, config, Resident(pixels, torch.device("cpu")), torch.arange(len(pixels)), labels)
     images = torch.randn(BATCH, 3, size, size).to(memory_format=torch.channels_last)
-    batch = mlsl.Batch(images, labels[torch.randint(len(labels), (BATCH,))])
-    return mlsl.build(config, {"identities": VEHICLES}), feed, batch
+    batch = paper.Batch(images, labels[torch.randint(len(labels), (BATCH,))])
+    return paper.build(config, {"identities": VEHICLES}), feed, batch
 
 
 def input_cost() -> float:

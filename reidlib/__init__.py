@@ -1,3 +1,1 @@
-"""Five vehicle re-identification papers, reproduced: models, losses, evaluator, records and reports."""
-
-__version__ = "0.1.0"
+"""Vehicle re-identification: data, augmentation, models, losses, training and evaluation."""

@@ -18,6 +18,7 @@ import torch
 from torch import Tensor, nn
 
 from reidlib import parallel
+from reidlib.places import draft_of
 
 Objective = Callable[[nn.Module, Any], dict[str, Tensor]]
 CHECKPOINTS = 20  # a run, so that a kill costs at most a twentieth of it
@@ -193,10 +194,8 @@ def _save(path: Path, step: int, network: nn.Module, adapt: torch.optim.Optimize
 
 def save_atomically(state: Any, path: Path) -> None:
     """``torch.save`` to a file that is either complete or not there."""
-    path.parent.mkdir(parents=True, exist_ok=True)
-    draft = path.with_name(f"{path.name}.{os.getpid()}.draft")
-    torch.save(state, draft)
-    os.replace(draft, path)
+    with draft_of(path) as draft:
+        torch.save(state, draft)
 
 
 def _resume(path: Path | None, network: nn.Module, adapt: torch.optim.Optimizer, history: History) -> int:

@@ -14,7 +14,7 @@ from packaging.requirements import Requirement
 from packaging.utils import canonicalize_name
 from packaging.version import Version
 
-from reidlib.provenance import direct_imports
+from reidpapers.run.provenance import direct_imports
 
 ROOT = Path(__file__).resolve().parent.parent
 PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
@@ -69,7 +69,7 @@ LAYERS = {
     "grid": RUNS | PAGES | {"suite"},
     "__main__": PAPERS | PAGES | {"papers", "suite", "verify", "check", "export", "explore", "report", "site"},
 }
-NO_TORCH = ("reidlib.config", "reidlib.provenance", "reidlib.manifest", "reidlib.runs")
+NO_TORCH = ("reidpapers.run.config", "reidpapers.run.provenance", "reidlib.data.manifest", "reidpapers.run.runs")
 
 
 def tracked_files():

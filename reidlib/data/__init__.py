@@ -1,0 +1,56 @@
+"""The datasets that a folder on disk holds, by name: each adapter turns its files into one validated manifest."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from functools import cache
+
+from reidlib.data import aicity2020, compcars, digits, vehicle1m, vehicleid, veri776, veriwild
+from reidlib.data.files import Benchmark
+from reidlib.data.manifest import Dataset
+
+BENCHMARKS: dict[str, Benchmark] = {
+    module.BENCHMARK.name: module.BENCHMARK
+    for module in (veri776, vehicleid, veriwild, vehicle1m, compcars, aicity2020)
+}
+
+
+@dataclass(frozen=True)
+class DataSource:
+    """Which data: all that decides the images and labels that :func:`load` gives.
+
+    Attributes:
+        dataset: a name in :data:`DATASETS`.
+        root: its folder; None: where ``REIDLIB_DATA`` says.
+        preset, seed: size and seed of vehicles that are rendered instead of read.
+        train, test: of digits, only the first so many images of either part; 0: all.
+    """
+
+    dataset: str
+    root: str | None = None
+    preset: str = "small"
+    seed: int = 0
+    train: int = 0
+    test: int = 0
+
+
+DATASETS: dict[str, Callable[[DataSource], Dataset]] = {
+    "digits": lambda source: digits.load(source.root, train=source.train or None, test=source.test or None),
+    **{
+        name: lambda source: BENCHMARKS[source.dataset].load(BENCHMARKS[source.dataset].find(source.root))
+        for name in BENCHMARKS
+    },
+}
+PROTOCOLS = {"digits": "leave_one_out", **{name: benchmark.protocol for name, benchmark in BENCHMARKS.items()}}
+
+
+@cache
+def load(source: DataSource) -> Dataset:
+    """The dataset that is asked for; labels only, pixels are read later. It is parsed once a process.
+
+    Raises:
+        FileNotFoundError: the dataset is not on this disk; the message says where it was looked for and whom to ask.
+        ValueError: what is there does not make a valid manifest.
+    """
+    return DATASETS[source.dataset](source)

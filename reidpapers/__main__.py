@@ -1,0 +1,205 @@
+"""The command line: ``python -m reidlib run | data | verify | report | site``."""
+
+from __future__ import annotations
+
+import argparse
+import sys
+from collections.abc import Iterable, Sequence
+from functools import partial
+from pathlib import Path
+from typing import Any, Literal, get_args, get_origin
+
+from pydantic.fields import FieldInfo
+
+from reidpapers.run.config import Config, ConfigError, Plan, allowed, configure, options
+from reidpapers.run.papers import RUNS, parts
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Run a command; the exit code is 0 when all went well, 1 when something was stale or failed, 2 on bad input."""
+    arguments = sys.argv[1:] if arguments is None else arguments
+    given = _parser(arguments).parse_args(arguments)
+    try:
+        return given.command(given)
+    except (ConfigError, OSError, ValueError) as error:  # bad input: a parameter, a folder, a file in it
+        print(f"reidlib: {error}", file=sys.stderr)
+        return 2
+    except RuntimeError as error:
+        print(f"reidlib: {error}", file=sys.stderr)
+        return 1
+    except KeyboardInterrupt:
+        return 130
+
+
+def _parser(arguments: Sequence[str]) -> argparse.ArgumentParser:
+    """All commands; a paper's own options only where they are asked for, since reading them takes seconds."""
+    parser = argparse.ArgumentParser("python -m reidlib", description="Vehicle re-identification papers, reproduced.")
+    commands = parser.add_subparsers(required=True, metavar="run | data | verify | report | site")
+    run = commands.add_parser("run", help="compute the records of a configuration, or of all tables")
+    papers = run.add_subparsers(required=True, metavar="paper", dest="paper")
+    for paper in RUNS:
+        options_of = papers.add_parser(paper, help=f"options: run {paper} --help")
+        if paper in arguments:
+            _add_fields(options_of, parts(paper)[0])
+    _add_data(commands.add_parser("data", help="which data there are; look them over; export rendered ones"))
+    verify = commands.add_parser("verify", help="replay the probes of records made by other code")
+    verify.add_argument("--own", action="store_true", help="the user's own records instead of the committed ones")
+    verify.add_argument("--replay", action="store_true", help="replay also those whose code is unchanged")
+    verify.add_argument("--workers", type=int, default=Plan().workers, help="processes (default: %(default)s)")
+    verify.set_defaults(command=_verify)
+    report = commands.add_parser("report", help="render an executed notebook as one self-contained page")
+    report.add_argument("notebook", type=Path)
+    report.add_argument("--out", type=Path, help="the page (default: beside the notebook)")
+    report.set_defaults(command=_report)
+    site = commands.add_parser("site", help="write the results as a site: overview, papers, errata, ledger of claims")
+    site.add_argument("--out", type=Path, default=Path("results"), help="its folder (default: %(default)s)")
+    site.set_defaults(command=_site)
+    return parser
+
+
+def _add_fields(parser: argparse.ArgumentParser, config: type[Config]) -> None:
+    """One option a field: its meaning, range and default come from the configuration itself."""
+    parser.set_defaults(command=_run)
+    known = options(config)
+    for title, model in ((f"{config.__name__}", config), ("plan", Plan)):
+        group = parser.add_argument_group(title)
+        for name, field in model.model_fields.items():
+            if name not in known:
+                continue
+            several = {"nargs": "+"} if get_origin(field.annotation) in (list, tuple) else {}
+            group.add_argument(f"--{name}", metavar="VALUE", help=_help(name, field, config), **several)
+
+
+def _help(name: str, field: FieldInfo, config: type[Config]) -> str:
+    default = field.default
+    if get_origin(field.annotation) is Literal:
+        default = next(option for option in get_args(field.annotation) if option == default)
+    by_profile = [f"{scale}: {values[name]}" for scale, values in config.SCALES.items() if name in values]
+    shown = f"{default}; {', '.join(by_profile)}" if by_profile else default
+    return f"{field.description} [{allowed(field)}; default {shown}]".replace("%", "%%")
+
+
+def _run(given: argparse.Namespace) -> int:
+    """Compute the records of one configuration and what it is measured against (base), or of every table (all)."""
+    config_type, experiment, paper = parts(given.paper)
+    values = {name: value for name, value in vars(given).items() if name not in ("command", "paper")}
+    config, plan = configure(config_type, values)
+    from reidlib import parallel
+
+    show = partial(_show, config, plan, experiment, paper)
+    return parallel.carry_out(show, config.device_present()) or 0 if parallel.launched() else show()
+
+
+def _show(config: Config, plan: Plan, experiment: Any, paper: Any) -> int:
+    """Compute what is missing and print the table; where several processes share each batch, in the main one."""
+    from reidpapers.run.workers import run_all
+    from reidpapers.show import layout
+
+    rows = paper.rows(plan.scope, config.profile, config.dataset)
+    wanted, refused = layout.able(layout.configurations(rows, config, plan.seeds), experiment)
+    if not wanted:
+        raise ConfigError(next(iter(refused.values())))
+    for name, why in refused.items():
+        print(f"left out: {name}: {why}", file=sys.stderr)
+    run_all([c for configs in wanted.values() for c in configs], experiment, plan)
+    found = layout.collect([row for row in rows if row.name not in refused], config, plan.seeds, experiment,
+                           committed=plan.committed)  # fmt: skip
+    print(layout.to_text(found, paper.COLUMNS))
+    return 0
+
+
+def _add_data(parser: argparse.ArgumentParser) -> None:
+    """The commands on data."""
+    actions = parser.add_subparsers(required=True, metavar="list | check | export", dest="action")
+    actions.add_parser("list", help="all datasets: where to ask for each, where it was looked for, whether it is there")
+    check = actions.add_parser("check", help="an official dataset on disk beside what its release should hold")
+    check.add_argument("dataset", metavar="DATASET", help="a name that `data list` shows")
+    check.add_argument("--root", help="its folder (default: in the folder that REIDLIB_DATA names)")
+    check.add_argument("--sample", type=int, default=200, help="images to decode (default: %(default)s)")
+    export = actions.add_parser("export", help="write rendered vehicles in an official dataset's folder layout")
+    export.add_argument("what", choices=["rendered"])
+    export.add_argument("--layout", required=True, help="a name that `data list` shows")
+    export.add_argument("--out", required=True, type=Path, metavar="DIR", help="an absent or empty folder")
+    export.add_argument("--preset", default="small", help="smoke, small or veri (default: %(default)s)")
+    export.add_argument("--seed", type=int, default=0, help="of the rendered vehicles (default: %(default)s)")
+    export.add_argument("--workers", type=int, default=Plan().workers, help="processes (default: %(default)s)")
+    parser.set_defaults(command=_data)
+
+
+def _data(given: argparse.Namespace) -> int:
+    """List, check or export data."""
+    return {"list": _data_list, "check": _data_check, "export": _data_export}[given.action](given)
+
+
+def _data_list(given: argparse.Namespace) -> int:
+    """Show which datasets are there."""
+    from reidlib.data import check
+    from reidpapers.run import datasets
+
+    for name in ("rendered", "digits"):
+        dataset = datasets.load(Config(dataset=name))
+        counts = "; ".join(
+            f"{split} {n['images']} images of {n['vehicles']}" for split, n in dataset.manifest.counts().items()
+        )
+        print(f"{name}: {dataset.note}\n  {counts}")
+    print(check.overview())
+    return 0
+
+
+def _data_check(given: argparse.Namespace) -> int:
+    """Look an official dataset over."""
+    from reidlib.data import check
+    from reidpapers.run import datasets
+
+    _refuse_unless(given.dataset in datasets.BENCHMARKS, "dataset", given.dataset, datasets.BENCHMARKS)
+    _refuse_unless(given.sample > 0, "--sample", given.sample, ["a whole number > 0"])
+    report, usable = check.check(given.dataset, given.root, given.sample)
+    print(report)
+    return 0 if usable else 1
+
+
+def _data_export(given: argparse.Namespace) -> int:
+    """Write rendered vehicles in an official layout."""
+    from reidpapers.vehicles import export, rendered
+
+    _refuse_unless(given.layout in export.LAYOUTS, "--layout", given.layout, export.LAYOUTS)
+    _refuse_unless(given.preset in rendered.PRESETS, "--preset", given.preset, rendered.PRESETS)
+    _refuse_unless(given.seed >= 0, "--seed", given.seed, ["a whole number >= 0"])
+    _refuse_unless(given.workers > 0, "--workers", given.workers, ["a whole number > 0"])
+    made = export.export(given.layout, given.out, preset=given.preset, seed=given.seed, workers=given.workers,
+                         progress=True)  # fmt: skip
+    print(f"wrote {made}\nread it with --dataset {given.layout} --data_root {made}")
+    return 0
+
+
+def _refuse_unless(fine: bool, name: str, value: Any, allowed_values: Iterable[str]) -> None:
+    """Stop at a wrong argument, as a configuration does."""
+    if not fine:
+        raise ConfigError(f"{name} = {value!r} is refused: allowed is {', '.join(allowed_values)}")
+
+
+def _verify(given: argparse.Namespace) -> int:
+    from reidpapers.run.verify import verify
+
+    experiments = {paper: parts(paper)[:2] for paper in RUNS}
+    return verify(experiments, own=given.own, force=given.replay, workers=given.workers)
+
+
+def _report(given: argparse.Namespace) -> int:
+    from reidpapers.show.page import render
+
+    page = render(given.notebook, given.out or given.notebook.with_suffix(".html"))
+    print(f"wrote {page}")
+    return 0
+
+
+def _site(given: argparse.Namespace) -> int:
+    from reidpapers.show.site import build
+
+    files = build(given.out, {name: parts(name) for name in RUNS})
+    print(f"wrote {len(files)} files; open {given.out / 'index.html'}")
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,131 @@
+"""AGNet's pictures: what its loss does to each kind of pair, what its mask weighs, and the map of Fig. 7."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+
+import numpy as np
+import torch
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+
+from reidlib import losses
+from reidpapers.show.plots.curves import _palette
+from reidpapers.show.plots.pictures import _image
+from reidpapers.show.plots.style import BLUE, COLORS, DASHES, GREEN, INK, SOFT, VERMILION, WIDTH, figure, panels, styled
+
+KINDS = ("one vehicle", "two, same colour and type", "two others")
+PAINTS = {
+    "black": "#1b1b1b", "white": "#cfd4da", "gray": "#7d838c", "grey": "#7d838c", "silver": "#a9b4be", "red": "#c62828",
+    "blue": "#1f5fbf", "green": "#2e8b57", "yellow": "#e0b400", "orange": "#ef7d00", "brown": "#7a4a21",
+    "golden": "#b8962e", "gold": "#b8962e", "beige": "#c9b48a", "purple": "#7b3fa0", "pink": "#e48bb0",
+}  # fmt: skip
+
+
+@styled
+def smoothing(*, theta: float = 0.3, beta: float = 0.5, alpha: float = 0.1) -> Figure:
+    """The verification loss and its slope against the probability q of the true class, for each kind of pair.
+
+    Both are the loss's own: values of :func:`reidlib.losses.attribute_smoothing`, slopes by differentiation.
+    """
+    q = torch.linspace(0.01, 0.999, 300, dtype=torch.float64).requires_grad_()
+    made, axes = panels(2, 3.3)
+    for kind, name, color, dashes in zip(range(3), KINDS, (GREEN, VERMILION, BLUE), DASHES, strict=False):
+        value = pair_loss(q, kind, theta=theta, beta=beta, alpha=alpha)
+        (slope,) = torch.autograd.grad(value.sum(), q)
+        for axis, line in zip(axes, (value, -slope), strict=True):
+            axis.plot(q.detach(), line.detach(), color=color, ls=dashes, label=name)
+    axes[0].axhline(0, color=SOFT, lw=0.8)
+    axes[0].set(title="loss of a pair", xlabel="q, probability of the true class", ylim=(-0.15, 4))
+    axes[1].set(title="how hard it pushes q up", xlabel="q, probability of the true class", ylim=(0, 8))
+    axes[0].legend(loc="upper right")
+    return made
+
+
+def pair_loss(q: torch.Tensor, kind: int, **parameters: float) -> torch.Tensor:
+    """ALS of pairs of one kind (an index in :data:`KINDS`) whose true class has probability ``q``."""
+    same = torch.full(q.shape, kind == 0)
+    logits = torch.stack([(1 - q).log(), q.log()], 1) if kind == 0 else torch.stack([q.log(), (1 - q).log()], 1)
+    return losses.attribute_smoothing(logits, same, torch.full(q.shape, kind == 1), **parameters)
+
+
+@styled
+def embedding_map(points: Mapping[str, Sequence], purities: Mapping[str, Mapping[str, float]] | None = None) -> Figure:
+    """Fig. 7: the plane of t-SNE three times, coloured by identity, colour and type.
+
+    Args:
+        points: the ``tsne`` exhibit of a record.
+        purities: ``{"identity" | "color" | "type": {"purity", "chance"}}`` in [0, 1], as records hold it.
+
+    Images whose label is unknown are left out of that panel; a paint's name is shown in its own colour.
+    """
+    made, axes = panels(3, 3.9)
+    x, y = np.asarray(points["x"], dtype=float), np.asarray(points["y"], dtype=float)
+    for axis, (title, label) in zip(axes, (("identity", "vehicle"), ("color", "color"), ("type", "type")), strict=True):
+        _labelled(axis, x, y, points[label], names=label != "vehicle")
+        shares = (purities or {}).get(title)
+        told = f"\n{100 * shares['purity']:.0f}% (chance {100 * shares['chance']:.0f}%)" if shares else ""
+        axis.set_title({"color": "colour"}.get(title, title) + told)
+    return made
+
+
+def _labelled(axis: Axes, x: np.ndarray, y: np.ndarray, labels: Sequence[str | None], *, names: bool) -> None:
+    """Points in the colours of their labels, with a key where these are few."""
+    known = sorted({label for label in labels if label is not None})
+    hues = dict(zip(known, _palette(len(known)), strict=True))
+    colors = {label: PAINTS.get(label, hues[label]) for label in known}
+    for label in known:
+        chosen = np.array([each == label for each in labels])
+        axis.scatter(x[chosen], y[chosen], s=7, color=colors[label], alpha=0.8, lw=0, label=label if names else None)
+    axis.set(xticks=[], yticks=[])
+    axis.set_box_aspect(1)
+    if names and len(known) <= 12:
+        axis.legend(loc="upper center", bbox_to_anchor=(0.5, 0.0), ncols=3, fontsize=7, markerscale=1.6,
+                    handletextpad=0.1, columnspacing=0.6)  # fmt: skip
+
+
+@styled
+def masks(rows: Mapping[str, Sequence[Mapping]], images: Callable[[str], np.ndarray], count: int = 6) -> Figure:
+    """What the attribute mask weighs on a few images: where f_r and f_m are large, and the channels' weights.
+
+    Args:
+        rows: by variant, the ``masks`` exhibit of a record; all of the same images.
+        images: reads an image's pixels (uint8 ``[H, W, 3]``) by its name.
+        count: images at most.
+
+    Raises:
+        ValueError: there is nothing to show.
+    """
+    rows = {name: found[:count] for name, found in rows.items() if found}
+    if not rows:
+        raise ValueError("no masks to draw: the records have none")
+    first = next(iter(rows.values()))
+    lines = 2 + len(rows)
+    made = figure(WIDTH / (len(first) + 1.6) * lines + 0.3)
+    grid = made.subplots(lines, len(first) + 1, width_ratios=(*[1] * len(first), 1.5), squeeze=False)
+    for column, one in enumerate(first):
+        _image(grid[0, column], images(one["image"]))
+        _heat(grid[1, column], one["before"])
+    for axis in grid[:2, -1]:
+        axis.set_axis_off()
+    for line, (name, found) in enumerate(rows.items(), 2):
+        for column, one in enumerate(found):
+            _heat(grid[line, column], one["after"])
+            weights = np.asarray(one["weights"], dtype=float)
+            grid[line, -1].plot(np.linspace(0, 1, len(weights)), weights / weights.mean(), lw=1, color=COLORS[0])
+        grid[line, -1].axhline(1, color=SOFT, lw=0.8)
+        grid[line, -1].set(ylim=(0, None), xticks=[0, 1])
+        grid[line, -1].tick_params(labelsize=7)
+        if all(np.ptp(one["weights"]) < 1e-3 * np.mean(one["weights"]) for one in found):
+            grid[line, -1].set_visible(False)  # a mask over positions: each channel's weights average one
+        grid[line, 0].set_ylabel(name, fontsize=8, color=INK)
+    grid[2, -1].set_title("weight / mean, by rank", fontsize=8)
+    grid[0, 0].set_ylabel("image", fontsize=8, color=INK)
+    grid[1, 0].set_ylabel("f_r", fontsize=8, color=INK)
+    return made
+
+
+def _heat(axis: Axes, energy: Sequence[Sequence[float]]) -> None:
+    axis.imshow(np.asarray(energy, dtype=float), cmap="viridis", vmin=0, vmax=1, interpolation="nearest")
+    axis.set(xticks=[], yticks=[])
+    axis.grid(visible=False)

@@ -1,0 +1,227 @@
+"""What the AGNet-ASL paper prints and claims: its tables as rows of runs, its claims as comparisons of rows.
+
+Attr, ID and All are test features of one trained network, and so is All+STR: only the first of them costs a training.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+
+import numpy as np
+import pandas as pd
+
+from reidpapers.agnet import AGNetConfig, label_codes
+from reidpapers.agnet.evaluation import WEIGHTS
+from reidpapers.show import layout
+from reidpapers.show.claims import Claim
+from reidpapers.show.layout import Row, Table
+
+SIZES = ("small", "medium", "large", "largest")  # VehicleID's 800, 1600, 2400 and 3200 vehicles
+THETAS, BETAS, ALPHAS = (0.0, 0.3, 1.0), (0.0, 0.5, 2.0), (0.0, 0.1, 1.0)
+FUSIONS = (0.0, 0.25, 0.5, 0.75)
+STR_WEIGHT = 2.0  # ω; the best mAP on held-out training vehicles, see the table "Tuning of ω"
+HELD_OUT = 50  # training vehicles that learning rate and ω are chosen on
+COLOURLESS = ("vehicle1m",)
+SWEPT_SEEDS = 1  # of the rows that only show how little a parameter matters
+
+# A row fixes what its table is about, and leaves the rest to the given configuration.
+PLAIN = {"feature": "all", "str_weight": 0.0, "held_out": 0}
+ALONE = {"branches": "only_id", "only_id_verification": False, **PLAIN}
+CE = {"branches": "full", "verification": "ce", "mask": "literal", **PLAIN}
+ASL = {**CE, "verification": "asl"}
+
+GIVEN = Row("given configuration")
+ONLY_ID = Row("Only-ID", ALONE)
+CE_ATTR, CE_ID, CE_ALL = (
+    Row(f"AGNet-CE-{name}", {**CE, "feature": name.lower()}) for name in ("Attr", "ID", "All")
+)  # fmt: skip
+ASL_ATTR, ASL_ID, ASL_ALL = (
+    Row(f"AGNet-ASL-{name}", {**ASL, "feature": name.lower()}) for name in ("Attr", "ID", "All")
+)  # fmt: skip
+STR = Row("AGNet-ASL-All+STR", {**ASL, "str_weight": STR_WEIGHT})
+FUSED = (ONLY_ID, CE_ATTR, CE_ID, CE_ALL, ASL_ATTR, ASL_ID, ASL_ALL)
+
+PAIRED = Row("Only-ID + pairs", {**ALONE, "only_id_verification": True, "verification": "ce"}, own=True)
+MASKED = Row("Only-ID + mask", {**ALONE, "branches": "masked_id", "mask": "literal"}, own=True)
+NO_MASK, SCALED, SPATIAL = (
+    Row(f"{name} mask", {**ASL, "mask": kind}, own=True)
+    for name, kind in (("no", "none"), ("scaled", "scaled"), ("spatial", "spatial"))
+)
+
+
+def _sweep(name: str, field: str, values: Iterable[float], **more: object) -> tuple[Row, ...]:
+    """A row for each value of one parameter."""
+    return tuple(Row(f"{name} {value:g}", {**ASL, **more, field: value}, seeds=SWEPT_SEEDS) for value in values)
+
+
+THETA_ROWS, BETA_ROWS = _sweep("θ", "theta", THETAS), _sweep("β", "beta", BETAS)
+ALPHA_ROWS = _sweep("α of eq. 6", "alpha_smooth", ALPHAS)
+FUSION_ROWS = _sweep("α of eq. 5", "alpha_feature", FUSIONS)
+STR_ROWS = _sweep("ω", "str_weight", WEIGHTS)
+TUNED = {"held_out": HELD_OUT, "preset": "small"}
+STEPPED, COSINE = {"optimizer": "sgd", "schedule": "steps"}, {"optimizer": "adamw", "schedule": "cosine"}
+RATE_ROWS = tuple(
+    Row(f"{name}, {how['optimizer']} {rate:g}", {**row, **TUNED, **how, "rate": rate}, own=True, seeds=SWEPT_SEEDS)
+    for name, row, how, rates in (
+        ("Only-ID", ALONE, STEPPED, (0.02, 0.05, 0.1)),
+        ("Only-ID", ALONE, COSINE, (1e-3, 2e-3, 4e-3)),
+        ("AGNet-CE", CE, STEPPED, (0.05,)),
+        ("AGNet-CE", CE, COSINE, (2e-3,)),
+    )
+    for rate in rates
+)
+HELD_ROW = Row("held-out vehicles", {**ASL, **TUNED, **COSINE, "rate": 2e-3}, own=True, seeds=SWEPT_SEEDS)
+
+THREE = ("mAP", "top1", "top5")
+SIZED = tuple(f"{size} {score}" for size in SIZES[:3] for score in THREE)
+PURITY = ("identity purity", "color purity", "color chance", "type purity", "type chance")
+VERI, VEHICLEID = "VeRi-776, which its authors license", "VehicleID, which its authors license"
+
+
+def published(number: str) -> tuple[Row, ...]:
+    """The methods that a printed table sets AGNet beside, in its order; the paper's own rows last."""
+    known = dict.fromkeys(row for table, row, _ in layout.printed("agnet") if table == number)
+    own = {row.name: row for row in (ASL_ALL, STR)}
+    return tuple(own.get(name) or Row(name, None) for name in known)
+
+
+def tables(profile: str = "quick") -> tuple[Table, ...]:
+    """Every results table of the paper and, of the same shape, those of the embedded vehicles."""
+    four = tuple(f"{size} {score}" for size in SIZES for score in THREE)
+    made = (
+        Table("Table III here", "Test features on the embedded vehicles, by VeRi-776's rule", (*FUSED, STR, PAIRED),
+              THREE, ("rendered",)),
+        Table("Table IV here", "Test features on the embedded vehicles, by VehicleID's rule", (*FUSED, PAIRED), SIZED,
+              ("rendered",)),
+        Table("Table I", "Against published methods on VeRi-776", published("Table I"), THREE, ("veri776",), VERI),
+        Table("Table II", "Against published methods on VehicleID, by test size", published("Table II"), SIZED,
+              ("vehicleid",), VEHICLEID),
+        Table("Table III", "Test features on VeRi-776", FUSED, THREE, ("veri776",), VERI),
+        Table("Table IV", "Test features on VehicleID, by test size", FUSED, four, ("vehicleid",), VEHICLEID),
+        Table("Masks", "What the attribute mask is, and what it adds", (ASL_ALL, SCALED, SPATIAL, NO_MASK, MASKED,
+              PAIRED, ONLY_ID), (*THREE, "mask spread")),
+        Table("Neighbours", "Shares of an image's five nearest with its identity and, of other vehicles', with its "
+              "colour and type, beside what chance gives (Fig. 7)", (*FUSED, NO_MASK), PURITY),
+        Table("θ", "Of eq. 7: hard negatives count θ, pairs of one vehicle 1 − θ", THETA_ROWS, THREE),
+        Table("β", "Of eq. 6; 0 is cross-entropy", BETA_ROWS, THREE),
+        Table("α of eq. 6", "Added to the probability in the second logarithm", ALPHA_ROWS, THREE),
+        Table("α of eq. 5", "The category embedding counts 1 − α", FUSION_ROWS, THREE),
+        Table("ω", "Of the spatio-temporal re-ranking, in mean distances", STR_ROWS, THREE, STR_DATA),
+    )  # fmt: skip
+    return (*made, *tuning()) if profile == "quick" else made
+
+
+STR_DATA = ("rendered", "veri776")  # which know times, cameras and the distances between them
+
+
+def tuning() -> tuple[Table, ...]:
+    """What was chosen on held-out training vehicles of the embedded data."""
+    plain, others = "held out, ω 0", tuple(f"held out, ω {weight:g} mAP" for weight in WEIGHTS)
+    return (
+        Table("Tuning of the learning rate", f"Seen by {HELD_OUT} training vehicles that the runs never learnt from",
+              RATE_ROWS, (f"{plain} mAP", f"{plain} top1"), ("rendered",)),
+        Table("Tuning of ω", f"AGNet-ASL-All, seen by {HELD_OUT} training vehicles that it never learnt from",
+              (HELD_ROW,), others, ("rendered",)),
+    )  # fmt: skip
+
+
+BASE_ROWS = (GIVEN, ONLY_ID)
+COLUMNS = THREE
+
+ON_SIZES = ("large mAP", "large top1", "small top1")  # the sets are nested: more columns say little more
+ORDERS = (
+    (ASL_ALL, ASL_ID, "Both embeddings beat the category embedding"),
+    (CE_ALL, CE_ID, "Both embeddings beat the category embedding, with cross-entropy"),
+    (ASL_ID, ASL_ATTR, "The category embedding beats the attribute embedding"),
+    (CE_ID, CE_ATTR, "The category embedding beats the attribute embedding, with cross-entropy"),
+    (ASL_ALL, ASL_ATTR, "Both embeddings beat the attribute embedding"),
+    (CE_ALL, CE_ATTR, "Both embeddings beat the attribute embedding, with cross-entropy"),
+    (ASL_ALL, CE_ALL, "ALS beats cross-entropy"),
+    (ASL_ALL, ONLY_ID, "AGNet beats the identity branch alone"),
+    (CE_ALL, ONLY_ID, "AGNet beats the identity branch alone, with cross-entropy"),
+    (ASL_ID, ONLY_ID, "What the other branches teach improves the category embedding"),
+)
+
+CLAIMS = (
+    *(Claim("Table III", statement, better.name, worse.name, column)
+      for better, worse, statement in ORDERS for column in THREE[:2]),
+    *(Claim("Table IV", statement, better.name, worse.name, column)
+      for better, worse, statement in ORDERS for column in ON_SIZES),
+    *(Claim("Table IV", "ALS beats cross-entropy, category embedding", ASL_ID.name, CE_ID.name, column)
+      for column in ON_SIZES),
+    *(Claim("Table I", "Spatio-temporal re-ranking helps", STR.name, ASL_ALL.name, column) for column in THREE),
+    *(Claim("Table I, §IV-C1", f"AGNet-ASL beats {rival} without times and places", ASL_ALL.name, rival, column,
+            dataset="VeRi-776", printed=layout.value("agnet", "Table I", rival, column))
+      for rival, column in (("VAMI+ST", "mAP"), ("VAMI+ST", "top1"), ("PROVID", "top5"))),
+    *(Claim("Table II, §IV-C2", f"AGNet-ASL beats {rival}", ASL_ALL.name, rival, column, dataset="VehicleID",
+            printed=layout.value("agnet", "Table II", rival, column))
+      for rival, column in (("TAMR", "small mAP"), ("TAMR", "small top1"), ("VAMI", "small top5"),
+                            ("TAMR", "medium mAP"), ("TAMR", "medium top1"), ("TAMR", "medium top5"),
+                            ("TAMR", "large mAP"), ("TAMR", "large top1"), ("TAMR", "large top5"))),
+    *(Claim("§IV-C2, against Table II", "AGNet-ASL beats OIFE", ASL_ALL.name, "OIFE", column, dataset="VehicleID",
+            printed=layout.value("agnet", "Table II", "OIFE", column)) for column in ("large top1", "large top5")),
+)  # fmt: skip
+
+# What the paper does not say, and a reader asks: these are questions of this suite.
+QUESTIONS = (
+    *(Claim(source, statement, better.name, worse.name, column)
+      for source, statement, better, worse in (
+          ("control", "The identity branch gains from pairs alone", PAIRED, ONLY_ID),
+          ("control", "AGNet beats the identity branch that learns from the same pairs", ASL_ALL, PAIRED),
+          ("control", "AGNet's category embedding beats the identity branch that learns from the same pairs", CE_ID,
+           PAIRED),
+          ("eq. 1", "The mask as printed beats none", ASL_ALL, NO_MASK),
+          ("eq. 1", "A mask that does not shrink the map beats the printed one", SCALED, ASL_ALL),
+          ("eq. 1", "A mask over positions beats the printed one", SPATIAL, ASL_ALL),
+          ("eq. 1", "A mask over positions beats one over channels of the same scale", SPATIAL, SCALED),
+          ("§IV-D", "The mask helps identity without attribute labels (Only-ID with the attention structure)", MASKED,
+           ONLY_ID),
+          ("Table III, against ALS", "ALS beats cross-entropy, category embedding", ASL_ID, CE_ID),
+          ("Tables III, IV, against ALS", "ALS beats cross-entropy, attribute embedding", ASL_ATTR, CE_ATTR),
+      ) for column in THREE[:2]),
+    *(Claim("Fig. 7", f"{statement} has the purer neighbourhoods", better.name, worse.name, column)
+      for statement, better, worse in (
+          ("The attribute embedding, against the category embedding,", ASL_ATTR, ASL_ID),
+          ("AGNet, against the identity branch alone,", ASL_ALL, ONLY_ID),
+      ) for column in ("color purity", "type purity", "identity purity")),
+)  # fmt: skip
+
+
+def rows(scope: str, profile: str = "quick", dataset: str = "rendered") -> tuple[Row, ...]:
+    """Which rows a scope fills: the given configuration and what it is measured against, or every table there is.
+
+    Data without colours leave the identity branch alone to be run.
+    """
+    found = layout.scope_rows(scope, BASE_ROWS, tables(profile), dataset)
+    able = dataset not in COLOURLESS
+    return tuple(row for row in found if able or row == GIVEN or not AGNetConfig(**row.changes).needs_attributes())
+
+
+def pair_kinds(config: AGNetConfig, rows: pd.DataFrame) -> dict[str, str]:
+    """How many pairs of each kind a batch has, on average, and how much the loss's second part weighs them (ε).
+
+    Args:
+        config: its pairs, θ, and what equal attributes are.
+        rows: usable training rows.
+    """
+    vehicle, *attributes = label_codes(rows).T.numpy()
+    known = [each >= 0 for each in attributes]
+    shared = _in_common([*attributes], np.logical_and(*known), vehicle)
+    if config.alike == "either":
+        shared = sum(_in_common([each], there, vehicle) for each, there in zip(attributes, known, strict=True)) - shared
+    others = len(rows) - pd.Series(vehicle).map(pd.Series(vehicle).value_counts()).to_numpy()
+    hard = float(np.mean(shared / others)) * (config.pairs - config.positives())
+    kinds = {
+        "one vehicle": (config.positives(), 1 - config.theta),
+        "two vehicles that share their attributes": (hard, config.theta),
+        "two other vehicles": (config.pairs - config.positives() - hard, 0.0),
+    }
+    return {name: f"{count:.2f} of {config.pairs} pairs, ε = {weight:g}" for name, (count, weight) in kinds.items()}
+
+
+def _in_common(labels: list[np.ndarray], known: np.ndarray, vehicle: np.ndarray) -> np.ndarray:
+    """For each image, how many images of other vehicles have all of its labels; 0 where one is unknown."""
+    table = pd.DataFrame({"vehicle": vehicle, **{f"label {i}": each for i, each in enumerate(labels)}})
+    names = [name for name in table if name != "vehicle"]
+    size = (table.groupby(by)["vehicle"].transform("size").to_numpy() for by in (names, [*names, "vehicle"]))
+    return np.where(known, next(size) - next(size), 0)

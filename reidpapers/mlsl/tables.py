@@ -1,0 +1,117 @@
+"""What the MLSL paper prints and claims: its tables as rows of runs, its claims as comparisons of rows.
+
+Most of the printed numbers are lost with the table images; what the text repeats is in ``printed.csv``.
+"""
+
+from __future__ import annotations
+
+from reidpapers.mlsl.paper import ATTRIBUTES, MLSLConfig
+from reidpapers.show import layout
+from reidpapers.show.claims import Claim
+from reidpapers.show.layout import Row, Table
+
+DROPOUTS = (0.0, 0.1, 0.3, 0.5, 0.7, 0.9)
+DISTANCES = ("absolute", "euclidean", "multiplication")
+SCHEMES = ("vector", "scalar")
+
+# A row fixes what its table is about, and leaves the rest to the given configuration.
+WHOLE = {"learning": "joint", "mapping": "sigmoid", "labels": ATTRIBUTES}
+
+GIVEN = Row("given configuration")
+FL = Row("FL", {"learning": "feature"})
+CONTINUED = Row("FL continued", {"learning": "continued"}, own=True)
+SL = Row("SL", {**WHOLE, "learning": "similarity", "labels": ("id",)})
+SLSL = Row("SLSL", {**WHOLE, "labels": ("id",)})
+DIFFERENCES = tuple(Row(f"SLSL minus {other}", None, minus=("SLSL", other)) for other in ("FL", "SL"))
+MLSL = Row("MLSL", WHOLE)
+NO_ML = Row("No-ML", {"learning": "joint", "mapping": "none"})
+DISTANCE_ROWS = tuple(
+    Row(f"{distance}, {scheme}", {**WHOLE, "distance": distance, "scheme": scheme})
+    for scheme in SCHEMES
+    for distance in DISTANCES
+)
+DROPOUT_ROWS = tuple(Row(f"dropout {rate:g}", {**WHOLE, "dropout": rate}) for rate in DROPOUTS)
+
+
+# The paper's own trunk, from scratch on a CPU: too dear for every table, so that it has one of its own.
+TRUNK = {"backbone": "mobilenet_v1", "iterations1": 1200}
+TRUNK_ROWS = (
+    Row("MobileNet FL", {**TRUNK, "learning": "feature"}),
+    Row("MobileNet FL continued", {**TRUNK, "learning": "continued"}, own=True),
+    Row("MobileNet MLSL", {**TRUNK, **WHOLE}),
+)
+TRUNK_TABLE = Table("The paper's trunk", "MobileNet v1 from scratch, 1,200 steps of stage 1", TRUNK_ROWS)
+APART = (TRUNK_TABLE,)  # tables whose rows no scope fills
+
+
+def digit_rows(profile: str) -> tuple[Row, ...]:
+    """The rows of Table 4: another dataset, network and length than the given configuration's."""
+    digits = MLSLConfig.digits(profile)
+    learnings = {"digits FL": "feature", "digits SL": "similarity", "digits joint": "joint"}
+    return tuple(Row(name, {**digits, "mapping": "sigmoid", "learning": kind}) for name, kind in learnings.items())
+
+
+def tables(profile: str = "quick") -> tuple[Table, ...]:
+    """Every results table of the paper. Table 1 lists the datasets, not results."""
+    return (
+        Table("Table 2", "Single-label (SLSL) against multi-label (MLSL) similarity learning", (SLSL, MLSL, CONTINUED)),
+        Table("Table 3", "Feature learning (FL), similarity learning (SL), and both jointly (SLSL)",
+              (FL, SL, SLSL, CONTINUED, *DIFFERENCES)),
+        Table("Table 4", "The three ways of learning on handwritten digits", digit_rows(profile), ("top1", "top2")),
+        Table("Table 5", "One sigmoidal unit (SLSL) against the plain distance (No-ML)", (SLSL, NO_ML)),
+        Table("Table 6", "Distance between two feature vectors, and whether it stays a vector", DISTANCE_ROWS),
+        Table("Table 7", "Dropout rate before the sigmoidal units", DROPOUT_ROWS),
+        Table("Table 8", "Against published methods on VeRi-776", (MLSL, FL), datasets=("veri776",),
+              needs="VeRi-776, which its authors license; no number of this table survives in the paper's text"),
+        Table("Table 9", "Against published methods on VehicleID, by number of test vehicles",
+              (MLSL, FL, Row("Mob.VFL", None)), ("800 top1", "800 top5", "1600 top5", "2400 top5"), ("vehicleid",),
+              needs="VehicleID, which its authors license"),
+        Table("Table 10", "Against published methods on VERI-Wild, small test set",
+              (MLSL, FL, Row("FDA-Net", None)), ("small mAP", "small top1"), ("veriwild",),
+              needs="VERI-Wild, which its authors license"),
+    )  # fmt: skip
+
+
+BASE_ROWS = (GIVEN, FL, CONTINUED)
+COLUMNS = ("mAP", "top1", "top5")
+
+THREE = ("mAP", "top1", "top5")
+VECTORS = tuple(row.name for row in DISTANCE_ROWS if row.name.endswith("vector"))
+OTHER_DROPOUTS = tuple(row.name for row in DROPOUT_ROWS if row.name != "dropout 0.5")
+
+CLAIMS = (
+    *(Claim("Table 2, §V-A1", "Three labels are better than the identity alone", "MLSL", "SLSL", m) for m in THREE),
+    Claim("Table 3, §V-A2", "Joint learning beats feature learning, by more than 4 points on VeRi-776", "SLSL", "FL",
+          "top1", margin=4, margin_dataset="VeRi-776"),
+    Claim("Table 3, §V-A2", "Joint learning beats similarity learning, by more than 21 points on VeRi-776", "SLSL",
+          "SL", "top1", margin=21, margin_dataset="VeRi-776"),
+    *(Claim("Table 5, §V-A3", "A sigmoidal unit is better than the plain distance", "SLSL", "No-ML", m) for m in THREE),
+    *(Claim("Table 6, §V-A4", f"The vector scheme is better than the scalar one ({d})", f"{d}, vector",
+            f"{d}, scalar", m) for d in DISTANCES for m in ("top1", "top5")),
+    *(Claim("Table 6, §V-A4", "The absolute difference is the best of the distances", VECTORS[0], VECTORS[1:], m)
+      for m in ("top1", "top5")),
+    *(Claim("Table 7, §V-A5", "Dropout 0.5 is better than none", "dropout 0.5", "dropout 0", m) for m in THREE),
+    *(Claim("Table 7, §V-A5", "Dropout 0.5 is the best rate", "dropout 0.5", OTHER_DROPOUTS, m) for m in THREE),
+    *(Claim("Table 9, §V-B2", f"MLSL leads on VehicleID-{column.split()[0]}", "MLSL", "Mob.VFL", column,
+            dataset="VehicleID", printed=layout.value("mlsl", "Table 9", "Mob.VFL", column))
+      for column in ("800 top1", "800 top5", "1600 top5", "2400 top5")),
+    *(Claim("Table 10, §V-B3", "MLSL beats FDA-Net on VERI-Wild small", "MLSL", "FDA-Net", column,
+            dataset="VERI-Wild", printed=layout.value("mlsl", "Table 10", "FDA-Net", column))
+      for column in ("small mAP", "small top1")),
+)  # fmt: skip
+
+# What the paper does not say, and a reader asks: these are questions of this suite.
+QUESTIONS = (
+    *(Claim("control", "MLSL beats classification continued for as long", "MLSL", "FL continued", m) for m in THREE),
+    *(Claim("control", "SLSL beats classification continued for as long", "SLSL", "FL continued", m) for m in THREE),
+    *(Claim("control, MobileNet v1", "MLSL beats classification continued for as long", "MobileNet MLSL",
+            "MobileNet FL continued", m) for m in THREE),
+    *(Claim("Table 4 (order lost)", f"On digits, joint learning beats {rival} learning", "digits joint",
+            f"digits {short}", m)
+      for rival, short in (("feature", "FL"), ("similarity", "SL")) for m in ("top1", "top2")),
+)  # fmt: skip
+
+
+def rows(scope: str, profile: str = "quick", dataset: str = "rendered") -> tuple[Row, ...]:
+    """Which rows a scope fills: the given configuration and what it is measured against, or every table there is."""
+    return layout.scope_rows(scope, BASE_ROWS, tables(profile), dataset)

@@ -1,0 +1,1 @@
+"""What every paper's runs share: configurations, records, processes, and the base class of a paper."""

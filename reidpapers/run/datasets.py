@@ -1,0 +1,30 @@
+"""All datasets that a run can name: those on disk, and the embedded vehicles."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from functools import cache
+
+from reidlib import data
+from reidlib.data import BENCHMARKS, DataSource
+from reidlib.data.manifest import Dataset
+from reidpapers import vehicles
+
+DATASETS: dict[str, Callable[[DataSource], Dataset]] = {
+    "rendered": lambda source: vehicles.load(source.preset, source.seed),
+    **data.DATASETS,
+}
+# The rule by which each dataset's authors score it, known without the data.
+PROTOCOLS = {"rendered": "veri", **data.PROTOCOLS}
+__all__ = ["BENCHMARKS", "DATASETS", "PROTOCOLS", "DataSource", "load"]
+
+
+@cache
+def load(source: DataSource) -> Dataset:
+    """The dataset that is asked for; labels only, pixels are read later. It is made once a process.
+
+    Raises:
+        FileNotFoundError: the dataset is not on this disk; the message says where it was looked for and whom to ask.
+        ValueError: what is there does not make a valid manifest.
+    """
+    return DATASETS[source.dataset](source)

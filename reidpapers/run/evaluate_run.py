@@ -1,0 +1,294 @@
+"""What a finished training leaves in its record, whatever the paper: scores, exhibits, history, cost.
+
+Also what papers share before training: what is known of the data without reading pixels, and decoding it once.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import pandas as pd
+import torch
+from torch import Tensor, nn
+
+from reidlib import models, parallel
+from reidlib.data.images import ImageStore, open_store
+from reidlib.data.manifest import SPLITS, Dataset, Test
+from reidlib.evaluate import joint_bayesian, metrics, protocols
+from reidlib.evaluate.embed import Embeddings, embed
+from reidlib.train import History, Schedule
+from reidpapers.run import datasets, provenance
+from reidpapers.run.config import Config
+
+SIZES = ("small", "medium", "large")
+LEARNT = "joint_bayesian"  # the test distance that training features teach
+STRIPS, MAP_POINTS, HISTORY_POINTS, QUERIES = 12, 2000, 200, 2_000
+
+
+def data(config: Config) -> dict[str, Any]:
+    """What is known of a dataset without reading pixels: name, digest, note, counts; training vehicles and models."""
+    dataset = datasets.load(config)
+    counts = dataset.manifest.counts()
+    return {
+        "name": dataset.manifest.name,
+        "digest": dataset.manifest.digest,
+        "note": dataset.note,
+        "counts": counts,
+        "identities": counts["train"]["vehicles"],
+        "models": counts["train"]["models"],
+    }
+
+
+def prepare(config: Config, workers: int = 1, progress: bool = False) -> ImageStore:
+    """The decoded images of a configuration's dataset, made first if they are not in the user's cache."""
+    return open_store(datasets.load(config), config.image_size, workers=workers, progress=progress)
+
+
+@dataclass(frozen=True)
+class Trained:
+    """A trained network, and what it is tested on.
+
+    Attributes:
+        config: its data and device.
+        network: in place, on its device.
+        dataset: of the tests.
+        store: its images.
+    """
+
+    config: Config
+    network: nn.Module
+    dataset: Dataset
+    store: ImageStore
+
+    def embed(self, rows: pd.DataFrame, network: Callable[[Tensor], Tensor] | None = None) -> Embeddings:
+        """Features of manifest rows, from the network or from a part of it (``images → [N, D]``)."""
+        return embed(network or self.network, self.store, rows, device=self.config.device)
+
+
+def distance(trained: Trained, identities: Callable[[pd.DataFrame], Tensor]) -> protocols.Distance:
+    """How a configuration compares features: a distance by name, or one that training features teach.
+
+    Args:
+        trained: the network and its configuration.
+        identities: codes of what matching tells apart, ``rows → [N]``.
+    """
+    if trained.config.test_distance != LEARNT:
+        return trained.config.test_distance
+    rows = trained.dataset.manifest.rows("train")
+    return learnt(trained.embed(rows).features, identities(rows))
+
+
+def assess(trained: Trained, tests: Sequence[Test], distance: protocols.Distance) -> dict[str, Any]:
+    """Scores, per-query results and exhibits of a trained network: all of the first test, scores of the others.
+
+    Args:
+        trained: the network, its data and device.
+        tests: the principal one first; none for a network that matches nothing.
+        distance: between features.
+    """
+    if not tests:
+        return {"scores": {}, "queries": {}, "exhibits": {}, "tests": {}}
+    table = trained.dataset.manifest.rows(*{split for test in tests for split in protocols.needs(test)})
+    used = np.any([protocols.needed(test, table) for test in tests], axis=0)
+    table = table[used].reset_index(drop=True)
+    embeddings = trained.embed(table)
+    found = {test.name: protocols.assess(test, embeddings.features, table, distance=distance) for test in tests}
+    first = found[tests[0].name]
+    parts = {"scores": score_fields(first), "queries": {}, "exhibits": {}}
+    if isinstance(first, metrics.Scores):
+        rows = tests[0].rows(table)
+        seen = Embeddings(embeddings.features[torch.as_tensor(rows)], table[rows].reset_index(drop=True))
+        parts["queries"] = query_fields(first)
+        parts["exhibits"] = _exhibits(seen, first, tests[0].protocol, distance)
+    several = {name: score_fields(scores) for name, scores in found.items()}
+    return {**parts, "tests": several if len(tests) > 1 else {}}
+
+
+def learnt(features: Tensor, labels: Tensor) -> protocols.Distance:
+    """The distance that is learnt from training features ``[N, D]`` and their labels ``[N]``: Joint Bayesian's."""
+    return joint_bayesian.fit(features, labels).distances
+
+
+def query_fields(scores: metrics.Scores) -> dict[str, Any]:
+    """Each query's average precision and first match; of very many every ``every``-th, so that a record stays small."""
+    every = -(-len(scores.ap) // QUERIES)
+    ap = [None if np.isnan(ap) else round(float(ap), 4) for ap in scores.ap[::every]]
+    thinned = {"every": every} if every > 1 else {}
+    return {"ap": ap, "first": [int(rank) for rank in scores.first[::every]], **thinned}
+
+
+def tests_by_size(dataset: Dataset, kinds: Mapping[str, str]) -> tuple[Test, ...]:
+    """A small, a medium and a large test set, as papers on VehicleID and Vehicle-1M report them.
+
+    The first three of the dataset's own test sets where it has several; else a third, two thirds and all of its
+    gallery vehicles, in an order that is drawn once for all. Roles are drawn by the protocols, from gallery images.
+
+    Args:
+        dataset: which.
+        kinds: protocols by what is put after the size in a test's name; "" puts nothing.
+
+    Returns:
+        The tests ``small``, ``small <kind>``, …, the principal one first: ``large`` under the first protocol.
+    """
+    gallery = dataset.manifest.rows("gallery")
+    if len(dataset.tests) > 1:
+        pools = [test.gallery for test in dataset.tests[: len(SIZES)]]
+    else:
+        vehicles = np.random.default_rng(0).permutation(np.sort(gallery["vehicle_id"].unique()))
+        shares = [vehicles[: round(len(vehicles) * (i + 1) / len(SIZES))] for i in range(len(SIZES))]
+        pools = [pd.Index(gallery["image"][gallery["vehicle_id"].isin(share)]) for share in shares]
+    tests = [
+        Test(f"{size} {kind}".strip(), protocol, gallery=pool)
+        for size, pool in reversed(list(zip(SIZES, pools, strict=False)))
+        for kind, protocol in kinds.items()
+    ]
+    return tuple(tests)
+
+
+def score_fields(scores: metrics.Scores | protocols.Verification) -> dict[str, Any]:
+    """Scores as they stand in a record: fractions of 1, but for a verification's threshold; deviations over draws."""
+    if isinstance(scores, protocols.Verification):
+        names = ("accuracy", "auc", "threshold", "threshold_accuracy")
+        return {**{name: round(float(getattr(scores, name)), 6) for name in names}, "pairs": len(scores.right)}
+    top = {f"top{k}": round(scores.top(k), 6) for k in (1, 2, 5, 10)}
+    cmc = [round(float(value), 4) for value in scores.cmc]
+    count = {"queries": len(scores.ap), "unmatched": scores.unmatched}
+    drawn = {name: round(scores.deviation(name), 6) for name in ("mAP", "top1", "top5")} if scores.draws else {}
+    spread = {"draws": len(scores.draws), "deviation": drawn} if drawn else {}
+    return {"mAP": round(scores.mAP, 6), **top, "cmc": cmc, **count, **spread}
+
+
+def _exhibits(
+    embeddings: Embeddings, scores: metrics.Scores, protocol: str, distance: protocols.Distance
+) -> dict[str, Any]:
+    """Retrieval lists of a dozen queries from the worst to the best, and a map where features are points."""
+    order = np.argsort(scores.ap, kind="stable")[: len(scores.ap) - scores.unmatched]  # nan sorts last
+    chosen = order[np.unique(np.linspace(0, len(order) - 1, STRIPS).round().astype(int))]
+    lists = protocols.retrieval(protocol, embeddings.features, embeddings.table, chosen, distance=distance, k=10)
+    strips = [{**item, "ap": round(float(scores.ap[query]), 4)} for item, query in zip(lists, chosen, strict=True)]
+    exhibits: dict[str, Any] = {"retrieval": strips}
+    if embeddings.features.shape[1] == 2:
+        exhibits["map"] = _map(embeddings)
+    return exhibits
+
+
+def _map(embeddings: Embeddings) -> dict[str, Any]:
+    """At most :data:`MAP_POINTS` two-dimensional features of the test images, with their identity."""
+    first = embeddings.table.drop_duplicates("image").index.to_numpy()
+    chosen = first[np.unique(np.linspace(0, len(first) - 1, min(MAP_POINTS, len(first))).astype(int))]
+    points = embeddings.features[torch.as_tensor(chosen.copy())]
+    x, y = ([round(float(value), 3) for value in axis] for axis in points.T)
+    return {"x": x, "y": y, "label": embeddings.table["vehicle_id"].iloc[chosen].tolist()}
+
+
+def history(log: History, schedule: Schedule) -> dict[str, list[float]]:
+    """Loss terms over training, thinned to :data:`HISTORY_POINTS` means of equal stretches, and the rate.
+
+    A run that trains nothing has no terms and no iterations.
+    """
+    values = log.table()
+    if not len(values):
+        return {"iteration": [], "rate": []}
+    stretches = torch.tensor_split(values, min(HISTORY_POINTS, len(values)))
+    starts = np.cumsum([0, *(len(part) for part in stretches[:-1])])
+    means = torch.stack([part.mean(0) for part in stretches])
+    terms = {term: _rounded(means[:, column]) for column, term in enumerate(["total", *log.terms[1:]])}
+    return {"iteration": starts.tolist(), **terms, "rate": [float(f"{schedule(int(s)):.4g}") for s in starts]}
+
+
+def _rounded(values: Tensor) -> list[float]:
+    return [float(f"{value:.4g}") for value in values.tolist()]
+
+
+def cost(network: nn.Module, config: Config, images: int, seconds: float, iterations: int) -> dict[str, float]:
+    """Time and throughput of a training (of its last sitting, if it was resumed), and the network's size."""
+    return {
+        "seconds": round(seconds, 2),
+        "images_per_second": round(images / max(seconds, 1e-9), 1),
+        "parameters": sum(parameter.numel() for parameter in network.parameters()),
+        "flops": models.flops(network, (1, 3, config.image_size, config.image_size)),
+        "iterations": iterations,
+    }
+
+
+def anatomy(network: nn.Module, config: Config) -> dict[str, str]:
+    """What a network is, in numbers: input, width of its features, parameters of each part, FLOPs."""
+    parts = {name: sum(p.numel() for p in child.parameters()) for name, child in network.named_children()}
+    size = config.image_size
+    return {
+        "trunk": config.backbone,
+        "input": f"3 × {size} × {size}",
+        "features x": f"{network.trunk.dim} numbers",
+        "parameters": ", ".join(f"{name} {count:,}" for name, count in parts.items()),
+        "FLOPs an image": f"{models.flops(network, (1, 3, size, size)) / 1e6:.0f} million (two a multiply-add)",
+    }
+
+
+def device_fields(device: str) -> dict[str, Any]:
+    """Where a run was computed, and by how many processes if several shared each batch."""
+    named = torch.cuda.get_device_name() if device == "cuda" else provenance.processor()
+    threads = torch.get_num_threads()
+    several = {"processes": parallel.processes()} if parallel.processes() > 1 else {}
+    return {"type": device, "name": named, "threads": threads, "arithmetic": provenance.arithmetic(), **several}
+
+
+def toy_scores(protocol: str, test_distance: str) -> list[float]:
+    """Scores of a fixed synthetic embedding set under a protocol: the part of a probe that sees the evaluator.
+
+    Thirty images of six vehicles and three cameras in each split; some lie so close that distances tie.
+    """
+    place = np.arange(30)
+    labels = {"image": place.astype(str), "vehicle_id": place % 6, "camera_id": (place // 6 % 3).astype(str),
+              "model": (place % 3).astype(str)}  # fmt: skip
+    table = pd.concat([pd.DataFrame({**labels, "split": split}) for split in SPLITS], ignore_index=True)
+    vehicles = torch.as_tensor(table["vehicle_id"].to_numpy(copy=True))
+    generator = torch.Generator().manual_seed(0)
+    centres = torch.randn(6, 8, generator=generator)
+    # Multiples of 1/8 make distances exact, so that ties are ties on every machine.
+    features = ((centres[vehicles] + torch.randn(len(table), 8, generator=generator)) * 8).round() / 8
+    table = table.astype({"vehicle_id": str})
+    distance: protocols.Distance = test_distance
+    if test_distance == LEARNT:
+        training = torch.as_tensor((table["split"] == "train").to_numpy(copy=True))
+        distance = learnt(features[training], vehicles[training])
+    if protocol == "verification":
+        other = np.where(place % 4 < 2, place + 6, place + 1) % 30  # half of them of the same vehicle
+        pairs = pd.DataFrame({"first": place, "second": other, "same": place % 6 == other % 6})
+        test = Test("", protocol, pairs=pairs[::2], threshold_pairs=pairs[1::2])
+        found = protocols.verify(features, table, test, distance)
+        return [found.accuracy, found.auc, found.threshold, found.threshold_accuracy]
+    scores = protocols.evaluate(protocol, features, table, distance=distance)
+    return [scores.mAP, *(scores.top(k) for k in (1, 2, 5, 10)), float(scores.first.sum())]
+
+
+def toy_images(count: int, size: int) -> Tensor:
+    """Smooth synthetic pictures, uint8 ``[count, S, S, 3]``, the same everywhere: what probes are computed on."""
+    coarse = torch.rand(count, 3, 5, 5, generator=torch.Generator().manual_seed(0))
+    smooth = torch.nn.functional.interpolate(coarse, (size, size), mode="bilinear", align_corners=True)
+    return (smooth * 255).byte().permute(0, 2, 3, 1).contiguous()
+
+
+def toy_features(network: nn.Module, pixels: Tensor) -> list[float]:
+    """Lengths of the features of :func:`toy_images`: the part of a probe that sees how images are embedded."""
+    names = {str(place): place for place in range(len(pixels))}
+    embeddings = embed(network, ImageStore(pixels.numpy(), names), pd.DataFrame({"image": list(names)}))
+    return embeddings.features.norm(dim=1).tolist()
+
+
+class GradientNorms:
+    """Gradient norms of a network's children at each step, for probes; pass it to ``train`` as ``watch``."""
+
+    def __init__(self) -> None:
+        self.values: list[float] = []
+
+    def __call__(self, step: int, network: nn.Module) -> None:
+        for child in network.children():
+            norms = [p.grad.norm() for p in child.parameters() if p.grad is not None]
+            if norms:
+                self.values.append(float(torch.stack(norms).norm()))
+
+
+Source = Callable[[Tensor], Tensor]

@@ -1,0 +1,273 @@
+"""Claims of a paper, judged by paired differences over seeds.
+
+Everything here is in *points*: percent of a score, so that a printed "more than 4 points" is ``margin=4``.
+Records store scores as fractions; :func:`score` is where they become points.
+"""
+
+from __future__ import annotations
+
+import html
+import re
+from collections import defaultdict
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any, Literal, Protocol
+
+import numpy as np
+from IPython.display import HTML
+from scipy import stats
+
+Word = Literal["reproduced", "contradicted", "inconclusive", "not run"]
+MARKS: Mapping[str, str] = {"reproduced": "✓", "contradicted": "✗", "inconclusive": "≈", "not run": "–"}
+# The darkest reading wins: a verdict is no fresher than the least fresh record behind it.
+FRESHNESS = ("fresh", "fresh by probe", "unverified", "stale")
+MIN_SEEDS = 3
+Group = tuple[str, str]  # device type, dataset digest
+
+
+class Record(Protocol):
+    """What claims and pictures read of a finished run; :class:`reidpapers.run.runs.Record` has all of it."""
+
+    seed: int
+    scores: Mapping[str, Any]
+    tests: Mapping[str, Mapping[str, Any]]
+    data: Mapping[str, Any]
+    device: Mapping[str, Any]
+    history: Mapping[str, Sequence[float]]
+    freshness: str
+
+
+@dataclass(frozen=True)
+class Claim:
+    """One sentence of a paper that a measurement can bear out or not.
+
+    Attributes:
+        source: where the paper says it: "Table 3", "§V-A3".
+        statement: what it says, in a sentence.
+        better: the row that should score higher.
+        worse: the row it should beat, or several of them for "best of …".
+        metric: ``mAP`` or ``top<k>``, or one of a certain test, ``800 top1``; ``accuracy`` of a verification.
+        dataset: name of the only dataset that the claim is about; None: whichever is at hand.
+        printed: the rival's score as the paper prints it, in points, where the rival has no runs of its own.
+        margin: by more than how many points; tested on ``margin_dataset`` alone, 0 on any other data.
+        margin_dataset: the name of the dataset that the margin was printed for.
+
+    Raises:
+        ValueError: no row to beat, a row compared with itself, an unknown metric, a negative margin, or a margin
+            without its dataset.
+    """
+
+    source: str
+    statement: str
+    better: str
+    worse: str | tuple[str, ...]
+    metric: str
+    margin: float = 0.0
+    margin_dataset: str | None = None
+    dataset: str | None = None
+    printed: float | None = None
+
+    def __post_init__(self) -> None:
+        where = f"claim {self.statement!r} ({self.source})"
+        if not self.rivals or self.better in self.rivals:
+            raise ValueError(f"{where}: worse = {self.worse!r} must name at least one row other than {self.better!r}")
+        if not re.fullmatch(r"(\S.* )?(mAP|top[1-9]\d*|accuracy|purity)", self.metric):
+            raise ValueError(
+                f"{where}: metric = {self.metric!r} is refused: allowed are mAP, accuracy, purity, top1, top2, …, "
+                "with a test's name before it where there are several"
+            )
+        if self.printed is not None and (self.dataset is None or len(self.rivals) > 1):
+            raise ValueError(f"{where}: printed = {self.printed} needs its dataset and a single rival")
+        if self.margin < 0 or (self.margin > 0 and self.margin_dataset is None):
+            raise ValueError(f"{where}: margin = {self.margin} must be 0, or above 0 with a margin_dataset")
+
+    @property
+    def rivals(self) -> tuple[str, ...]:
+        """The rows to beat, always as a tuple."""
+        return (self.worse,) if isinstance(self.worse, str) else tuple(self.worse)
+
+
+@dataclass(frozen=True)
+class Difference:
+    """``better − worse`` over the seeds that both rows share, in points, with its 95% interval.
+
+    ``mean``, ``low`` and ``high`` are nan below :data:`MIN_SEEDS` common seeds.
+    """
+
+    better: str
+    worse: str
+    mean: float
+    low: float
+    high: float
+    seeds: tuple[int, ...]
+    word: Word
+
+
+@dataclass(frozen=True)
+class Verdict:
+    """A claim, what our runs say about it, and how far they can be trusted.
+
+    Attributes:
+        claim: the claim.
+        verdict: the word.
+        differences: one for each row to beat, in the claim's order.
+        margin: the margin that was tested, in points: the printed one on the printed dataset, else 0.
+        device: type of the device the records come from; None where nothing could be paired.
+        dataset: name of the records' dataset; None where nothing could be paired.
+        freshness: the least fresh word among the records used; "fresh" where there are none.
+    """
+
+    claim: Claim
+    verdict: Word
+    differences: tuple[Difference, ...]
+    margin: float
+    device: str | None
+    dataset: str | None
+    freshness: str
+
+    @property
+    def stale(self) -> bool:
+        """Whether code changed under any record used, so that the verdict may be about other code than today's."""
+        return self.freshness == "stale"
+
+    @property
+    def mark(self) -> str:
+        """One character for the word: ✓, ✗, ≈ or –."""
+        return MARKS[self.verdict]
+
+
+def score(record: Record, metric: str) -> float:
+    """One score of a record in points, 0 to 100: ``mAP``, ``top<k>`` from its CMC, or ``<test> <metric>``.
+
+    Raises:
+        KeyError: the record has no such score.
+    """
+    test, _, plain = metric.rpartition(" ")
+    scores = record.tests.get(test, {}) if test else record.scores
+    if plain in scores:
+        return 100.0 * float(scores[plain])
+    rank = re.fullmatch(r"top([1-9]\d*)", plain)
+    if rank is None or int(rank[1]) > len(scores.get("cmc", ())):
+        known = [*record.scores, *(f"{name} …" for name in getattr(record, "tests", {}))]
+        raise KeyError(f"no score {metric!r} in a record: it has {', '.join(known)}")
+    return 100.0 * float(scores["cmc"][int(rank[1]) - 1])
+
+
+def interval(values: Sequence[float]) -> tuple[float, float | None]:
+    """Mean and half-width of the two-sided 95% t-interval of independent draws; None for the width of one draw.
+
+    Raises:
+        ValueError: no values, or one that is not finite.
+    """
+    values = np.asarray(values, dtype=np.float64)
+    if values.ndim != 1 or len(values) == 0 or not np.isfinite(values).all():
+        raise ValueError(f"an interval needs at least one finite value, not {values.tolist()!r}")
+    if len(values) == 1:
+        return float(values[0]), None
+    error = values.std(ddof=1) / np.sqrt(len(values))
+    return float(values.mean()), float(stats.t.ppf(0.975, len(values) - 1) * error)
+
+
+def judge(claim: Claim, runs: Mapping[str, Sequence[Record]]) -> Verdict:
+    """The verdict on a claim from the records of each row.
+
+    Differences are paired by seed, within one device type and one dataset digest: a CPU's record is never compared
+    with a GPU's. Where several such groups hold all rows, the one with the most common seeds speaks. At least
+    :data:`MIN_SEEDS` of them are needed. A claim over several rows is reproduced if every pair is, contradicted if any
+    is.
+
+    Args:
+        claim: the claim.
+        runs: records by row name; a missing row is a row without runs.
+
+    Raises:
+        ValueError: two records of one row share seed, device type and dataset, so that pairing would be a choice.
+    """
+    about = {name: [one for one in runs.get(name, ()) if claim.dataset in (None, one.data["name"])] for name in runs}
+    groups = {name: _grouped(name, about.get(name, ())) for name in (claim.better, *claim.rivals)}
+    group = max(sorted(groups[claim.better]), key=lambda one: _support(claim, groups, one), default=None)
+    rows = {name: found.get(group, {}) for name, found in groups.items()}
+    dataset = next((record.data["name"] for record in rows[claim.better].values()), None)
+    margin = claim.margin if dataset == claim.margin_dataset else 0.0
+    pairs = tuple(_difference(claim, rival, rows, margin) for rival in claim.rivals)
+    used = [rows[name][s] for pair in pairs for name in (pair.better, pair.worse) for s in pair.seeds if rows[name]]
+    worst = max((record.freshness for record in used), key=FRESHNESS.index, default="fresh")
+    where = (group[0], dataset) if used else (None, None)
+    return Verdict(claim, _together(pairs), pairs, margin, *where, worst)
+
+
+def _grouped(row: str, records: Iterable[Record]) -> dict[Group, dict[int, Record]]:
+    """One row's records by device type and dataset digest, then by seed."""
+    groups: dict[Group, dict[int, Record]] = defaultdict(dict)
+    for record in records:
+        group = (record.device["type"], record.data["digest"])
+        if record.seed in groups[group]:
+            where = f"seed {record.seed} on {group[0]}, data {group[1][:12]}"
+            raise ValueError(f"row {row!r} has two records of {where}: pass one of them")
+        groups[group][record.seed] = record
+    return dict(groups)
+
+
+def _support(claim: Claim, rows: Mapping[str, Mapping[Group, Mapping[int, Record]]], group: Group) -> tuple[int, int]:
+    """How many seeds a group has in common for the claim's weakest pair, then over all pairs."""
+    mine = set(rows[claim.better][group])
+    common = [len(mine & set(rows[name].get(group, ()))) for name in claim.rivals]
+    return min(common), sum(common)
+
+
+def _difference(claim: Claim, rival: str, rows: Mapping[str, Mapping[int, Record]], margin: float) -> Difference:
+    """One pair of rows: mean difference, interval and word."""
+    mine, theirs = rows[claim.better], rows[rival]
+    seeds = tuple(sorted(set(mine) & set(theirs) if claim.printed is None else mine))
+    if len(seeds) < MIN_SEEDS:
+        return Difference(claim.better, rival, np.nan, np.nan, np.nan, seeds, "not run")
+    beaten = {s: score(theirs[s], claim.metric) if claim.printed is None else claim.printed for s in seeds}
+    mean, half = interval([score(mine[s], claim.metric) - beaten[s] for s in seeds])
+    low, high = mean - half, mean + half
+    word: Word = "reproduced" if low > margin else "contradicted" if high < 0 else "inconclusive"
+    return Difference(claim.better, rival, mean, low, high, seeds, word)
+
+
+def _together(pairs: Sequence[Difference]) -> Word:
+    """The word on several pairs: one contradiction decides, then a missing pair, then the weakest."""
+    words = {pair.word for pair in pairs}
+    order: tuple[Word, ...] = ("contradicted", "not run", "inconclusive", "reproduced")
+    return next(word for word in order if word in words)
+
+
+def tally(verdicts: Sequence[Verdict]) -> str:
+    """How many verdicts there are of each word, as a sentence."""
+    counts = {word: sum(verdict.verdict == word for verdict in verdicts) for word in MARKS}
+    return f"{len(verdicts)} comparisons: " + ", ".join(f"{count} {word}" for word, count in counts.items()) + "."
+
+
+def verdict_table(verdicts: Sequence[Verdict], caption: str = "Claims and verdicts") -> HTML:
+    """The verdicts as an HTML table: word and mark, statement, each paired difference with its interval and seeds."""
+    heads = ("Verdict", "Claim", "Source", "Compared", "Difference, points", "95% interval", "Seeds")
+    head = "".join(f'<th scope="col">{name}</th>' for name in heads)
+    body = "".join(f"<tbody>{_rows(verdict)}</tbody>" for verdict in verdicts)
+    return HTML(
+        f'<table class="verdicts"><caption>{html.escape(caption)}</caption><thead><tr>{head}</tr></thead>{body}</table>'
+    )
+
+
+def _rows(verdict: Verdict) -> str:
+    """One verdict's rows: the first carries the word and the statement over all pairs."""
+    claim, span, left = verdict.claim, f' rowspan="{len(verdict.differences)}"', ' style="text-align:left"'
+    note = "" if verdict.freshness in FRESHNESS[:2] else f"<br><em>{verdict.freshness} records</em>"
+    statement = html.escape(claim.statement)
+    first = (
+        f'<td{span}{left} class="verdict {verdict.verdict.replace(" ", "-")}">'
+        f'<span aria-hidden="true">{verdict.mark}</span> {verdict.verdict}{note}</td>'
+        f'<th scope="row"{span}{left}>{statement}</th><td{span}{left}>{html.escape(claim.source)}</td>'
+    )
+    rows = []
+    for pair in verdict.differences:
+        rival = html.escape(pair.worse) + ("" if claim.printed is None else f" (printed {claim.printed:g})")
+        names = f"{claim.metric.replace('top', 'Top-')}: {html.escape(pair.better)} − {rival}"
+        known = np.isfinite(pair.mean)
+        mean = f"{pair.mean:+.1f}".replace("-", "−") if known else "–"
+        limits = f"{pair.low:+.1f} to {pair.high:+.1f}".replace("-", "−") if known else "–"
+        needed = f"{len(pair.seeds)}" if known else f"{len(pair.seeds)} of {MIN_SEEDS}"
+        rows.append(f"<td{left}>{names}</td><td>{mean}</td><td>{limits}</td><td>{needed}</td>")
+    return "".join(f"<tr>{first if i == 0 else ''}{row}</tr>" for i, row in enumerate(rows))

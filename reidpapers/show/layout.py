@@ -1,0 +1,261 @@
+"""Tables of a paper as data: named rows, each a change to a base configuration; ours stand beside the printed.
+
+A row is a set of runs, one a seed. :func:`collect` looks records up and never computes; :func:`configurations` says
+which runs would fill the tables.
+"""
+
+from __future__ import annotations
+
+import csv
+import html
+import re
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+from functools import cache
+from typing import Any
+
+from reidpapers.run import runs
+from reidpapers.run.config import Config, ConfigError
+from reidpapers.run.provenance import CHECKOUT
+from reidpapers.run.records import Record
+from reidpapers.run.runs import STALE, UNVERIFIED, Experiment
+from reidpapers.show.claims import interval, score
+
+BESIDE = 2  # columns at most, that a printed number may stand beside ours
+Results = Mapping[str, Sequence[Record]]
+
+
+@dataclass(frozen=True)
+class Row:
+    """One line of a table.
+
+    Attributes:
+        name: as shown, and as claims call it; the same in every table where the same runs stand.
+        changes: to the base configuration; None for a row that has no runs of its own.
+        own: a row that the paper lacks.
+        minus: names of two rows whose difference, paired by seed, this row shows.
+        seeds: at most so many of the wanted seeds are run, as for one of many values of a parameter; None: all.
+    """
+
+    name: str
+    changes: Mapping[str, Any] | None = field(default_factory=dict)
+    own: bool = False
+    minus: tuple[str, str] | None = None
+    seeds: int | None = None
+
+
+@dataclass(frozen=True)
+class Table:
+    """A table of the paper.
+
+    Attributes:
+        number: "Table 2".
+        title: what it compares.
+        rows: its lines.
+        columns: metrics, or names of printed columns.
+        datasets: those on which its rows are run; empty: any.
+        needs: what must be on disk for it to be filled, if the embedded data cannot.
+    """
+
+    number: str
+    title: str
+    rows: tuple[Row, ...]
+    columns: tuple[str, ...] = ("mAP", "top1", "top5")
+    datasets: tuple[str, ...] = ()
+    needs: str | None = None
+
+    def fits(self, dataset: str) -> bool:
+        """Whether its rows are run on a dataset."""
+        return not self.datasets or dataset in self.datasets
+
+
+def scope_rows(scope: str, base: Sequence[Row], tables: Sequence[Table], dataset: str) -> tuple[Row, ...]:
+    """Which rows a scope fills: the base rows, or those of every table whose rows are run on the dataset."""
+    if scope == "base":
+        return tuple(base)
+    everything = (*base, *(row for table in tables if table.fits(dataset) for row in table.rows))
+    return tuple({row.name: row for row in everything if row.changes is not None}.values())
+
+
+def command(paper: str, base: Config, seeds: Sequence[int]) -> str:
+    """The command line of a run of the base configuration, without a row's own options."""
+    words = [f"python -m reidlib run {paper} --seeds {' '.join(map(str, seeds))}"]
+    shown = {"profile": "quick", "dataset": "rendered", "backbone": "small"}
+    words += [f"--{name} {value}" for name, usual in shown.items() if (value := getattr(base, name)) != usual]
+    return " ".join(words) + (" --data_root DIR" if base.data_root else "")
+
+
+def configurations(rows: Iterable[Row], base: Config, seeds: Sequence[int]) -> dict[str, list[Config]]:
+    """The runs behind rows, by the row's name: one configuration a seed."""
+    named = {row.name: row for row in rows if row.changes is not None}
+    return {
+        name: [base.but(**row.changes, seed=seed) for seed in list(seeds)[: row.seeds]] for name, row in named.items()
+    }
+
+
+def able(
+    wanted: Mapping[str, Sequence[Config]], experiment: Experiment
+) -> tuple[dict[str, Sequence[Config]], dict[str, str]]:
+    """The runs that the data allow, by row, and why each other row is refused: its method needs what they lack."""
+    allowed, refused = {}, {}
+    for name, configs in wanted.items():
+        try:
+            experiment.data(configs[0])
+            allowed[name] = configs
+        except ConfigError as error:
+            refused[name] = str(error)
+    return allowed, refused
+
+
+def collect(
+    rows: Iterable[Row], base: Config, seeds: Sequence[int], experiment: Experiment, *, committed: bool = True
+) -> dict[str, list[Record]]:
+    """The records that are there for rows, by the row's name; computes nothing."""
+    wanted = configurations(rows, base, seeds)
+    found = {
+        name: [runs.lookup(config, experiment, committed=committed) for config in configs]
+        for name, configs in wanted.items()
+    }
+    return {name: [record for record in records if record] for name, records in found.items()}
+
+
+@cache
+def printed(paper: str) -> dict[tuple[str, str, str], str]:
+    """Every printed number of a paper by (table, row, column)."""
+    path = CHECKOUT / "reidpapers" / paper / "printed.csv"
+    if not path.is_file():
+        return {}
+    with path.open(encoding="utf-8", newline="") as file:
+        return {(line["table"], line["row"], line["column"]): line["value"] for line in csv.DictReader(file)}
+
+
+def value(paper: str, table: str, row: str, column: str) -> float | None:
+    """One printed score, in points; None where it is lost."""
+    text = printed(paper).get((table, row, column))
+    return None if text is None else float(text)
+
+
+def to_html(
+    table: Table,
+    results: Results,
+    paper: str,
+    command: str,
+    dataset: str = "rendered",
+    links: Mapping[str, str] | None = None,
+) -> str:
+    """A table as HTML: ours (mean ± half of the 95% interval, in percent) beside the printed, the number of seeds.
+
+    Args:
+        table: which.
+        results: records by row name.
+        paper: whose printed numbers.
+        command: the command line that fills a row, without the row's own options.
+        dataset: which data the results are of; a table of other data shows none of them.
+        links: where the records behind a row are, by its name; our numbers lead there.
+    """
+    fits, numbers = table.fits(dataset), printed(paper)
+    shown = {column for table_number, _, column in numbers if table_number == table.number}
+    # Many columns leave no room beside them: then the printed numbers stand below ours.
+    beside = shown if len(table.columns) <= BESIDE else set()
+    heads = [head for column in table.columns for head in (title(column), *(["printed"] if column in beside else []))]
+    behind = {row.name: results.get(row.name, []) if fits and row.changes is not None else [] for row in table.rows}
+    notes = {row.name: _note(row, behind[row.name], command) if fits else "" for row in table.rows}
+    noted = any(notes.values())
+    head = "".join(f'<th scope="col">{name}</th>' for name in ("row", *heads, "seeds"))
+    head += '<th scope="col" class="note">note</th>' if noted else ""
+    lines = []
+    for row in table.rows:
+        records, link = behind[row.name], (links or {}).get(row.name)
+        cells = []
+        for column in table.columns:
+            ours = _difference(row.minus, results, column) if row.minus else cell(records, column)
+            ours = ours if link is None or ours == "–" else f'<a href="{html.escape(link)}">{ours}</a>'
+            theirs = numbers.get((table.number, row.name, column), "–")
+            below = f'<br><span class="printed">{theirs}</span>' if column in shown - beside else ""
+            cells += [f"{ours}{below}", *([theirs] if column in beside else [])]
+        cells = "".join(f'<td class="number">{text}</td>' for text in (*cells, len(records) or "–"))
+        mark = ' <span class="own">(ours, not in the paper)</span>' if row.own else ""
+        note = f"<td>{notes[row.name]}</td>" if noted else ""
+        lines.append(f'<tr><th scope="row">{html.escape(row.name)}{mark}</th>{cells}{note}</tr>')
+    return (
+        f'<table class="results"><caption>{_caption(table, bool(shown - beside))}</caption>'
+        f"<thead><tr>{head}</tr></thead><tbody>{''.join(lines)}</tbody>"
+        f"{'' if fits else _foot(table, command, len(heads) + 2)}</table>"
+    )
+
+
+def _caption(table: Table, below: bool) -> str:
+    """A table's number and title, what it needs, and how to read it."""
+    needs = f" Needs {html.escape(table.needs)}." if table.needs else ""
+    reading = ' In each cell ours, and below it <span class="printed">the printed</span>.' if below else ""
+    return f'<span class="stay"><strong>{table.number}.</strong> {html.escape(table.title)}.{needs}{reading}</span>'
+
+
+def _foot(table: Table, command: str, columns: int) -> str:
+    """The one command that fills a table of other data."""
+    words = re.sub(r" --(dataset|data_root) \S+", "", command)
+    words += f" --scope all --dataset {table.datasets[0]} --data_root DIR"
+    return f'<tfoot><tr><td colspan="{columns}">Filled by <code>{html.escape(words)}</code></td></tr></tfoot>'
+
+
+def to_text(results: Results, columns: Sequence[str]) -> str:
+    """Rows as plain text: number of seeds and mean scores, for a terminal."""
+    width = max(map(len, results))
+    lines = [f"{'':{width}}  seeds  " + "  ".join(f"{title(column):>8}" for column in columns) + "   (percent, means)"]
+    for name, records in results.items():
+        found = [[score(record, column) for record in records if has(record, column)] for column in columns]
+        means = [f"{interval(values)[0]:8.1f}" if values else f"{'–':>8}" for values in found]
+        lines.append(f"{name:{width}}  {len(records):5d}  " + "  ".join(means))
+    return "\n".join(lines)
+
+
+def title(column: str) -> str:
+    """How a column is headed."""
+    return " ".join(re.sub(r"^top(\d+)$", r"Top-\1", word) for word in column.split())
+
+
+def cell(records: Sequence[Record], column: str) -> str:
+    """Mean ± half-width over seeds, in percent; "–" where there are no runs."""
+    return _summary([score(record, column) for record in records if has(record, column)])
+
+
+def has(record: Record, column: str) -> bool:
+    """Whether a record holds a score."""
+    try:
+        score(record, column)
+    except KeyError:
+        return False
+    return True
+
+
+def _difference(rows: tuple[str, str], results: Results, column: str) -> str:
+    """Mean difference of two rows over their common seeds, in points."""
+    first, second = ({record.seed: score(record, column) for record in results.get(name, [])} for name in rows)
+    return _summary([first[seed] - second[seed] for seed in sorted(first.keys() & second.keys())])
+
+
+def _summary(values: Sequence[float]) -> str:
+    if not values:
+        return "–"
+    mean, half = interval(values)
+    shown = f"{mean:.1f}".replace("-", "−")
+    return shown if half is None else f"{shown}&nbsp;±&nbsp;{half:.1f}"
+
+
+def _note(row: Row, records: Sequence[Record], command: str) -> str:
+    """What a reader must know of a row: how to fill it, or that its records are older than the code."""
+    if not records:
+        return f"<code>{html.escape(command + options(row.changes))}</code>" if row.changes is not None else ""
+    states = {record.freshness for record in records}
+    if STALE in states:
+        return "⚠ stale: made by other code"
+    return "unverified: see <code>make verify</code>" if UNVERIFIED in states else ""
+
+
+def options(changes: Mapping[str, Any]) -> str:
+    """A row's changes as options of the command line."""
+    words = []
+    for name, value in changes.items():
+        values = value if isinstance(value, list | tuple) else [value]
+        words.append(f" --{name} {' '.join(map(str, values))}")
+    return "".join(words)

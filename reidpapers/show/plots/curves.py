@@ -1,0 +1,270 @@
+"""Pictures of records: CMC curves, sweeps, loss histories, 2-D features and paired differences."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+
+import numpy as np
+import seaborn as sns
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+from matplotlib.patheffects import withStroke
+from matplotlib.ticker import MaxNLocator
+
+from reidpapers.show.claims import MARKS, Record, Verdict, interval, score
+from reidpapers.show.plots.style import (
+    BLUE,
+    COLORS,
+    GREEN,
+    GREY,
+    INK,
+    MARKERS,
+    SOFT,
+    VERMILION,
+    blank,
+    figure,
+    look,
+    panels,
+    styled,
+)
+
+NO_RUNS = "no runs yet: the table shows the commands that make them"
+NO_STEPS = "no training: the run takes the features of another as they are"
+VERDICT_LOOKS = {
+    "reproduced": (GREEN, "o"), "contradicted": (VERMILION, "X"), "inconclusive": (BLUE, "D"), "not run": (GREY, "_"),
+}  # fmt: skip
+
+
+def metric_name(metric: str) -> str:
+    """How a metric is written on a picture: ``mAP``, ``Top-5``."""
+    return metric.replace("top", "Top-")
+
+
+@styled
+def cmc(curves: Mapping[str, Sequence[Record]], ranks: int = 20, title: str | None = None, test: str = "") -> Figure:
+    """Mean CMC over seeds, with a band of the 95% interval where there are several.
+
+    Args:
+        curves: records by the name of the curve; a name without records is left out of the picture.
+        ranks: the last rank drawn, at most 50.
+        title: a line above the picture.
+        test: name of the test set; empty: the principal one.
+
+    Raises:
+        ValueError: no curve has a record, or a record's CMC is shorter than ``ranks``.
+    """
+    made = figure(3.9)
+    axis = made.subplots()
+    _cmc(axis, curves, ranks, test)
+    axis.set_ylim(top=min(100.5, axis.get_ylim()[1]))
+    made.axes[0].set_title(title or "")
+    return made
+
+
+@styled
+def cmc_panels(
+    groups: Mapping[str, Mapping[str, Sequence[Record]]], ranks: int = 20, tests: Mapping[str, str] | None = None
+) -> Figure:
+    """Several CMC pictures side by side on one scale, as in the paper's Figures 3 and 6: curves by panel title.
+
+    A panel without any record is left out; without any panel, the picture says so.
+
+    Args:
+        groups: curves by panel title, records by the name of the curve.
+        ranks: the last rank drawn, at most 50.
+        tests: the test set of a panel, by its title; those not named show the principal one.
+    """
+    groups = {title: curves for title, curves in groups.items() if any(curves.values())}
+    if not groups:
+        return blank(NO_RUNS)
+    made, axes = panels(len(groups), 3.6, sharey=True)
+    for axis, (title, curves) in zip(axes, groups.items(), strict=True):
+        _cmc(axis, curves, ranks, (tests or {}).get(title, ""))
+        axis.set_title(title)
+        axis.label_outer()
+    axes[0].set_ylim(top=min(100.5, axes[0].get_ylim()[1]))  # they share it; only now are all curves drawn
+    return made
+
+
+def _cmc(axis: Axes, curves: Mapping[str, Sequence[Record]], ranks: int, test: str = "") -> None:
+    curves = {name: records for name, records in curves.items() if records}
+    if not curves:
+        raise ValueError("no CMC to draw: no curve has a record")
+    rank = np.arange(1, ranks + 1)
+    for index, (name, records) in enumerate(curves.items()):
+        mean, half = _spread([[score(record, f"{test} top{k}".strip()) for k in rank] for record in records])
+        color, dashes = look(index)["color"], look(index)["ls"]
+        axis.plot(rank, mean, color=color, ls=dashes, label=f"{name} ({_seeds(len(records))})")
+        axis.fill_between(rank, mean - half, np.minimum(mean + half, 100), color=color, alpha=0.14, lw=0)
+    axis.set(xlabel="rank $k$", ylabel="queries matched within rank $k$, %", xlim=(1, ranks))
+    axis.xaxis.set_major_locator(MaxNLocator(integer=True, steps=[1, 2, 5, 10]))
+    axis.set_xticks([1, *[tick for tick in axis.get_xticks() if 1 < tick <= ranks]])
+    axis.legend(loc="lower right")
+
+
+def _spread(rows: Sequence[Sequence[float]]) -> tuple[np.ndarray, np.ndarray]:
+    """Mean and 95% half-width of each column; a half-width of 0 for one row."""
+    pairs = [interval(column) for column in np.asarray(rows, dtype=float).T]
+    return np.array([mean for mean, _ in pairs]), np.array([half or 0.0 for _, half in pairs])
+
+
+def _seeds(count: int) -> str:
+    return "1 seed" if count == 1 else f"{count} seeds"
+
+
+@styled
+def sweep(
+    records: Mapping[float, Sequence[Record]],
+    metrics: Sequence[str] = ("mAP", "top1", "top5"),
+    label: str = "dropout rate before the sigmoidal units",
+) -> Figure:
+    """Scores against a swept value, one panel a metric on a scale of its own; bars are 95% intervals over seeds.
+
+    Args:
+        records: records by swept value; values without records are left out.
+        metrics: which scores.
+        label: the swept value's name.
+
+    Without any record, the picture says so.
+    """
+    values = sorted(value for value, found in records.items() if found)
+    if not values:
+        return blank(NO_RUNS)
+    made, axes = panels(len(metrics), 3.0, sharex=True)
+    for index, (axis, metric) in enumerate(zip(axes, metrics, strict=True)):
+        pairs = [interval([score(record, metric) for record in records[value]]) for value in values]
+        means, halves = [mean for mean, _ in pairs], [half or 0.0 for _, half in pairs]
+        look = {"color": COLORS[index % len(COLORS)], "marker": MARKERS[index % len(MARKERS)]}
+        axis.errorbar(values, means, yerr=halves, capsize=3, elinewidth=1.2, **look)
+        axis.set_title(f"{metric_name(metric)}, %")
+        axis.set_xticks(_apart(values))
+        axis.margins(x=0.07, y=0.12)
+    made.supxlabel(label, fontsize=9.5, color=SOFT)
+    return made
+
+
+def _apart(values: Sequence[float], share: float = 1 / 12) -> list[float]:
+    """Those of ascending values that leave room for a label each: at least a share of their range after the last."""
+    kept = [values[0]]
+    for value in values[1:]:
+        if value - kept[-1] >= share * (values[-1] - values[0]):
+            kept.append(value)
+    return kept
+
+
+@styled
+def history(records: Sequence[Record]) -> Figure:
+    """Loss terms against the iteration, one thin line a seed and a strong mean, over the learning rate.
+
+    Args:
+        records: runs of one configuration, one a seed; their histories name the same terms.
+
+    Of runs that train nothing the picture says so.
+
+    Raises:
+        ValueError: there are no records, or their histories name different terms.
+    """
+    terms = [set(record.history) - {"iteration", "rate"} for record in records]
+    if not records or any(names != terms[0] for names in terms):
+        raise ValueError(f"histories of one configuration are needed, not {[sorted(names) for names in terms]}")
+    if not terms[0]:
+        return blank(NO_STEPS)
+    made = figure(4.4)
+    top, bottom = made.subplots(2, 1, sharex=True, height_ratios=(4, 1))
+    ordered = sorted(terms[0], key=lambda name: (name != "total", name))
+    for index, name in enumerate(ordered):
+        _term(top, records, name, look(index)["color"], look(index)["ls"])
+    top.set(yscale="log" if _positive(records, ordered) else "linear", ylabel="loss term")
+    top.legend(ncols=min(len(ordered), 5), loc="lower left", bbox_to_anchor=(0, 1.0), borderaxespad=0)
+    bottom.plot(records[0].history["iteration"], records[0].history["rate"], color=SOFT)
+    bottom.set(xlabel="iteration", ylabel="rate", ylim=(0, None))
+    bottom.margins(x=0.01)
+    bottom.yaxis.set_major_locator(MaxNLocator(2))
+    return made
+
+
+def _term(axis: Axes, records: Sequence[Record], name: str, color: str, dashes: object) -> None:
+    """One loss term: every seed faintly, and their mean where all logged the same iterations."""
+    steps = [list(record.history["iteration"]) for record in records]
+    lines = [np.asarray(record.history[name], dtype=float) for record in records]
+    shared = all(step == steps[0] for step in steps)
+    if len(records) > 1 or not shared:
+        for step, line in zip(steps, lines, strict=True):
+            axis.plot(step, line, color=color, lw=0.7, alpha=0.3, label=None if shared else name)
+    if shared:
+        axis.plot(steps[0], np.mean(lines, axis=0), color=color, ls=dashes, label=name)
+
+
+def _positive(records: Sequence[Record], names: Sequence[str]) -> bool:
+    return all(np.nanmin(np.asarray(record.history[name], dtype=float)) > 0 for record in records for name in names)
+
+
+@styled
+def scatter(maps: Mapping[str, Mapping[str, Sequence]]) -> Figure:
+    """Two-dimensional features, a panel a map, each class in a colour and named at its centre (the paper's Figure 4).
+
+    Args:
+        maps: by panel title, the ``map`` exhibit of a record: ``x``, ``y`` and ``label`` of equal lengths.
+    """
+    made, axes = panels(len(maps), 3.3 if len(maps) > 1 else 5.2)
+    labels = sorted({str(label) for points in maps.values() for label in points["label"]})
+    colors = dict(zip(labels, _palette(len(labels)), strict=True))
+    for axis, (title, points) in zip(axes, maps.items(), strict=True):
+        x, y = np.asarray(points["x"], dtype=float), np.asarray(points["y"], dtype=float)
+        names = np.asarray([str(label) for label in points["label"]])
+        axis.scatter(x, y, c=[colors[name] for name in names], s=5, alpha=0.55, lw=0)
+        for name in sorted(set(names)):
+            _name_class(axis, name, np.median(x[names == name]), np.median(y[names == name]), colors[name])
+        axis.set_title(title)
+        axis.set(xlabel="feature 1")
+        axis.set_box_aspect(1)
+        axis.margins(0.06)
+        axis.tick_params(labelsize=8)
+    axes[0].set_ylabel("feature 2")
+    return made
+
+
+def _palette(count: int) -> list:
+    """Colours for ``count`` classes: the suite's own first, then evenly spaced hues."""
+    more = [(0.55, 0.34, 0.16), (0.60, 0.62, 0.05)]
+    own = [*COLORS, *more]
+    return own[:count] if count <= len(own) else sns.husl_palette(count, l=0.55)
+
+
+def _name_class(axis: Axes, name: str, x: float, y: float, color: object) -> None:
+    outline = [withStroke(linewidth=3.5, foreground="white")]
+    axis.text(x, y, name, color=color, size=13, weight="bold", ha="center", va="center", path_effects=outline)
+
+
+@styled
+def forest(verdicts: Sequence[Verdict]) -> Figure:
+    """Every claim's paired differences with their 95% intervals; a mark, a colour and a word for each verdict.
+
+    A short upright bar shows a printed margin where one was tested. Pairs that were not run have no interval.
+
+    Raises:
+        ValueError: there are no verdicts.
+    """
+    pairs = [(verdict, pair) for verdict in verdicts for pair in verdict.differences]
+    if not pairs:
+        raise ValueError("no differences to draw: there are no verdicts")
+    made = figure(1.0 + 0.36 * len(pairs))
+    axis = made.subplots()
+    axis.axvline(0, color=INK, lw=1)
+    for line, (verdict, pair) in enumerate(pairs):
+        color, marker = VERDICT_LOOKS[pair.word]
+        if np.isfinite(pair.mean):
+            axis.plot([pair.low, pair.high], [line, line], color=color, lw=2.2, solid_capstyle="butt")
+            axis.plot(pair.mean, line, marker=marker, color=color, ms=7, mec="white", mew=0.8)
+        if verdict.margin:
+            axis.plot([verdict.margin] * 2, [line - 0.35, line + 0.35], color=INK, lw=1.6)
+        stale = " (stale)" if verdict.stale else ""
+        words = f"{MARKS[pair.word]} {pair.word}{stale}"
+        axis.text(1.02, line, words, color=color, va="center", transform=axis.get_yaxis_transform())
+    names = [f"{pair.better} − {pair.worse}, {metric_name(v.claim.metric)}" for v, pair in pairs]
+    axis.set_yticks(range(len(pairs)), names)
+    axis.set(ylim=(len(pairs) - 0.4, -0.6), xlabel="difference paired by seed, points (95% interval)")
+    axis.grid(axis="y", visible=False)
+    axis.tick_params(axis="y", length=0)
+    axis.spines["left"].set_visible(False)
+    return made

@@ -1,0 +1,170 @@
+"""What the site says of one paper, gathered from its records and tables; nothing is computed."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, replace
+from importlib import import_module
+from pathlib import Path
+from statistics import median
+from typing import Any
+
+from reidpapers.run import records, runs
+from reidpapers.run.config import Config
+from reidpapers.run.records import Record
+from reidpapers.run.runs import Experiment
+from reidpapers.show import layout
+from reidpapers.show.claims import Verdict, judge
+from reidpapers.show.layout import Row, Table
+
+PROFILE, SEEDS = "quick", range(5)
+Entry = tuple[type[Config], Experiment, Any]
+"""A paper's configuration class, experiment and tables."""
+
+
+@dataclass(frozen=True)
+class Paper:
+    """A paper as the site shows it.
+
+    Attributes:
+        name: of its module.
+        short: what it is called, "MLSL".
+        title: of the publication.
+        citation: authors, place and year; empty for the comparison.
+        summary: what it is about, a paragraph.
+        tables: all its tables.
+        columns: the scores that its command line shows, the principal one first.
+        rows: every row that is run, by name.
+        found: the records of each row.
+        claims: verdicts on what the paper says.
+        questions: verdicts on what this suite asks.
+        notes: what a reader must know of a row, by its name.
+        command: the command line that runs it.
+        page: file name of its rendered notebook, if that is in the site's folder.
+    """
+
+    name: str
+    short: str
+    title: str
+    citation: str
+    summary: str
+    tables: tuple[Table, ...]
+    columns: tuple[str, ...]
+    rows: Mapping[str, Row]
+    found: Mapping[str, Sequence[Record]]
+    claims: tuple[Verdict, ...]
+    questions: tuple[Verdict, ...]
+    notes: Mapping[str, str]
+    command: str
+    page: str | None
+
+    @property
+    def records(self) -> list[Record]:
+        """Every record behind it, once, by key."""
+        return list({record.key: record for found in self.found.values() for record in found}.values())
+
+    @property
+    def verdicts(self) -> tuple[Verdict, ...]:
+        """Claims, then questions."""
+        return (*self.claims, *self.questions)
+
+
+def gather(name: str, entry: Entry, folder: Path) -> Paper:
+    """A paper from the records in ``folder/<name>/records``."""
+    config_type, experiment, tables = entry
+    base, rows = config_type(profile=PROFILE), every_row(tables)
+    files = {path.stem: path for path in sorted((folder / name / "records").glob("*.json"))}
+    wanted = layout.configurations(rows, base, SEEDS)
+    found = {row: [r for config in configs if (r := _record(config, experiment, files))]
+             for row, configs in wanted.items()}  # fmt: skip
+    short, title, citation, summary = _described(import_module(f"reidpapers.{name}").__doc__ or "")
+    page = f"{name}_ablation.html"
+    return Paper(
+        name=name, short=short, title=title, citation=citation, summary=summary,
+        tables=(*tables.tables(PROFILE), *getattr(tables, "APART", ())),
+        columns=tables.COLUMNS, rows={row.name: row for row in rows}, found=found,
+        claims=tuple(judge(claim, found) for claim in tables.CLAIMS),
+        questions=tuple(judge(claim, found) for claim in tables.QUESTIONS),
+        notes=getattr(tables, "NOTES", {}),
+        command=layout.command(name, base, SEEDS), page=page if (folder / name / page).is_file() else None,
+    )  # fmt: skip
+
+
+def every_row(tables: Any) -> tuple[Row, ...]:
+    """Every row of a paper that is run, those of tables that no scope fills among them."""
+    return (*tables.rows("all", PROFILE), *(row for table in getattr(tables, "APART", ()) for row in table.rows))
+
+
+def _record(config: Config, experiment: Experiment, files: Mapping[str, Path]) -> Record | None:
+    """The record of a configuration in a folder, with its freshness; on data that have changed since it is stale."""
+    wanted = runs.name(config, experiment)
+    same = [path for stem, path in files.items() if stem.partition("-")[0] == wanted.partition("-")[0]]
+    for path in sorted(same, key=lambda path: path.stem != wanted):
+        if record := records.read_or_warn(path):
+            elsewhere = record.data["name"] != experiment.data(config)["name"]
+            fits = path.stem == wanted or elsewhere
+            return replace(record, freshness=runs.freshness(record) if fits else runs.STALE)
+    return None
+
+
+def _described(text: str) -> tuple[str, str, str, str]:
+    """Short name, title, citation and summary, from the first two paragraphs of a paper's module."""
+    first, _, rest = text.strip().partition("\n\n")
+    first, summary = " ".join(first.split()).rstrip("."), " ".join(rest.partition("\n\n")[0].split())
+    match = re.fullmatch(r"([^:]{1,40}): (.+) \(([^()]+)\)", first)
+    return (*match.groups(), summary) if match else ("All methods", first, "", summary)
+
+
+@dataclass(frozen=True)
+class Cost:
+    """What the runs of a row cost: medians over its seeds.
+
+    Attributes:
+        steps: of training, of this run alone.
+        seconds: of training.
+        speed: images a second.
+        parameters: of the network.
+        flops: of an image.
+    """
+
+    steps: int
+    seconds: float
+    speed: float
+    parameters: int
+    flops: float
+
+
+def cost(found: Sequence[Record]) -> Cost:
+    """Cost of a row's runs."""
+    middle = {key: median(record.cost[key] for record in found) for key in found[0].cost}
+    return Cost(int(middle["iterations"]), middle["seconds"], middle["images_per_second"], int(middle["parameters"]),
+                middle["flops"])  # fmt: skip
+
+
+def facts(found: Iterable[Record]) -> dict[str, list[str]]:
+    """Which data, machines, versions and commits stand behind records, each once."""
+    found = sorted(found, key=lambda record: record.created)
+    if not found:
+        return {}
+    return {
+        "Data": _once(_data(record) for record in found),
+        "Machine": _once(f"{r.device['name']}; {r.device['threads']} thread a run" for r in found),
+        "Versions": _once(", ".join(f"{name} {number}" for name, number in r.versions.items()) for r in found),
+        "Commit": _once(record.commit for record in found),
+        "Computed": _once(record.created[:10] for record in found),
+    }
+
+
+def _data(record: Record) -> str:
+    counts = "; ".join(f"{split} {n['images']:,} images of {n['vehicles']:,} identities" + _cameras(n)
+                       for split, n in record.data["counts"].items())  # fmt: skip
+    return f"{record.data['name']}: {counts}. {record.data['note']}"
+
+
+def _cameras(count: Mapping[str, int]) -> str:
+    return f" in {count['cameras']} cameras" if count.get("cameras") else ""
+
+
+def _once(values: Iterable[str]) -> list[str]:
+    return list(dict.fromkeys(values))

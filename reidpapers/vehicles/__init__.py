@@ -1,0 +1,16 @@
+"""The embedded vehicles: a labelled world from a seed, as one dataset, alone or with simulated images beside it."""
+
+from __future__ import annotations
+
+from reidlib.data.manifest import Dataset
+from reidpapers.vehicles import rendered, simulated
+
+
+def load(preset: str, seed: int = 0) -> Dataset:
+    """The vehicles of a preset by its name in a configuration, where ``_simulated`` adds clean ones to training.
+
+    Raises:
+        ValueError: an unknown preset or a negative seed.
+    """
+    street = preset.removesuffix(simulated.SUFFIX)
+    return rendered.load(preset, seed) if street == preset else simulated.load(street, seed)

@@ -1,0 +1,25 @@
+"""Procedural vehicles in numpy: 27 models, 10 colours, identity marks, fixed cameras.
+
+``plan`` draws all labels of a benchmark without a pixel; ``draw`` turns one scene into a picture.
+"""
+
+from reidpapers.vehicles.render.image import Scene, draw
+from reidpapers.vehicles.render.plan import Plan, Preset, Share, camera_metres, plan
+from reidpapers.vehicles.render.sheet import portrait, samples, sheet
+from reidpapers.vehicles.render.vehicles import Marks, Sticker, Vehicle
+
+__all__ = [
+    "Marks",
+    "Plan",
+    "Preset",
+    "Scene",
+    "Share",
+    "Sticker",
+    "Vehicle",
+    "camera_metres",
+    "draw",
+    "plan",
+    "portrait",
+    "samples",
+    "sheet",
+]

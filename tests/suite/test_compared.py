@@ -1,0 +1,112 @@
+"""The comparison: equal terms, each paper's own recipe, and records that say both."""
+
+import pickle
+
+import pytest
+
+from reidpapers.compared import paper, tables
+from reidpapers.compared.paper import ENTRANTS, ComparedConfig
+from reidpapers.run import datasets, runs
+from reidpapers.run.config import ConfigError, configure
+from reidpapers.show import layout
+from reidpapers.show.claims import judge
+
+RECIPE = {
+    "mlsl": ("rate1", "rate2", "schedule1", "schedule2", "optimizer", "labels", "dropout", "alpha", "pairs", "batch"),
+    "drdl": ("rate", "decay", "weight_decay", "sets", "set_size", "margin", "network", "loss", "center", "embedding"),
+    "c2f_rank": ("rate1", "rate2", "schedule", "optimizer", "terms", "alpha", "beta", "gamma", "models", "batch"),
+    "agnet": ("rate", "schedule", "optimizer", "theta", "beta", "mask", "branches", "verification", "pairs", "width"),
+    "multiguided": ("rate", "schedule", "margin", "center_weight", "shrink", "erase", "identities", "images", "width"),
+}
+
+
+@pytest.mark.parametrize("name", ENTRANTS)
+@pytest.mark.parametrize("profile, images", [("quick", 48_000), ("paper", 4_800_000), ("smoke", 480)])
+def test_every_method_sees_the_same_number_of_images(name, profile, images):
+    config = ComparedConfig(profile=profile, method=name)
+    whole = images * (5 if name == "multiguided_ensemble" else 1)
+    assert paper.images_seen(config) == pytest.approx(whole, rel=0.003 if profile != "smoke" else 0.05)
+
+
+@pytest.mark.parametrize("name", RECIPE)
+def test_a_method_keeps_its_papers_recipe(name):
+    mine, theirs = paper.own(ComparedConfig(method=name)), ENTRANTS[name].config()
+    assert {field: getattr(mine, field) for field in RECIPE[name]} == {f: getattr(theirs, f) for f in RECIPE[name]}
+    differs = {field for field, value in mine if value != getattr(theirs, field)}
+    assert differs <= {*ENTRANTS[name].lengths, *ENTRANTS[name].drops, *ENTRANTS[name].changes, *paper.GIVEN}
+
+
+@pytest.mark.parametrize("name", ENTRANTS)
+def test_all_have_one_trunk_one_dataset_and_one_test(name):
+    configs = [paper.own(ComparedConfig(method=method)) for method in (name, "classification")]
+    for field in ("backbone", "image_size", "preset", "data_seed", "precision", "pretrained", "crop", "brightness"):
+        assert len({getattr(config, field) for config in configs}) == 1, field
+    dataset = datasets.load(configs[0])
+    (test,) = paper.on_equal_terms(name).tests(configs[0], dataset)
+    assert test == dataset.tests[0] and paper.on_equal_terms(name).protocols(configs[0]) == ("veri",)
+    assert paper.data(ComparedConfig(method=name))["digest"] == dataset.manifest.digest
+
+
+def test_stages_are_runs_of_their_own_and_end_at_the_first():
+    whole = ComparedConfig(method="mlsl", seed=3)
+    (first,) = paper.starts_from(whole)
+    assert first.stage == (0,) and first.seed == 3 and paper.starts_from(first) == ()
+    assert paper.own(first).learning == "feature" and paper.own(whole).learning == "joint"
+    assert paper.steps(first) * 48 + paper.steps(whole) * 48 == 48_000
+    assert runs.name(first, paper.EXPERIMENT) != runs.name(whole, paper.EXPERIMENT)
+
+
+def test_the_initial_model_of_c2f_rank_sees_the_same_vehicles_as_all():
+    (first,) = paper.starts_from(ComparedConfig(method="c2f_rank"))
+    learnt = ENTRANTS["c2f_rank"].method.learns_from(paper.own(first))
+    assert (learnt.preset, learnt.data_seed) == ("small", 0)
+
+
+@pytest.mark.parametrize("given, said", [
+    ({"dataset": "veri776"}, "allowed is rendered"), ({"crop": 1.5}, "keeps its paper's"),
+    ({"test_distance": "cosine"}, "keeps its paper's"), ({"stage": [0, 0]}, "no such run"), ({"images": 3}, ">= 200"),
+    ({"method": "best"}, "one of classification, mlsl"),
+])  # fmt: skip
+def test_what_would_set_one_method_apart_is_refused(given, said):
+    with pytest.raises(ConfigError, match=said):
+        configure(ComparedConfig, {"method": "mlsl", **given})
+
+
+@pytest.mark.parametrize("name", ENTRANTS)
+def test_every_method_runs_and_its_record_shows_the_papers_own_configuration(name):
+    config = ComparedConfig(profile="smoke", image_size=16, images=200, method=name)
+    record = runs.run(config, paper.EXPERIMENT)
+    assert record.paper == "compared" and record.config["method"] == name and 0 < record.scores["mAP"] <= 1
+    shown = record.exhibits["configuration"]
+    assert shown == paper.own(config).portable() and ENTRANTS[name].config(**shown).portable() == shown
+    assert record.data["digest"] == datasets.load(config).manifest.digest and not record.tests
+    assert runs.replay(record, config, paper.EXPERIMENT)[0] == runs.BY_PROBE
+
+
+def test_the_experiment_can_be_sent_to_other_processes():
+    assert pickle.loads(pickle.dumps(paper.EXPERIMENT)).compute is paper.compute
+
+
+def test_every_method_is_a_row_and_meets_the_reference_and_every_older_one():
+    named = {row.changes["method"]: row.name for row in tables.rows("all")}
+    assert set(named) == set(ENTRANTS) and tables.rows("all") == tables.rows("base")
+    assert named["multiguided_ensemble"] not in {claim.better for claim in tables.QUESTIONS}
+    asked = {(claim.better, rival) for claim in tables.QUESTIONS for rival in claim.rivals}
+    methods = [row.name for row in tables.METHODS]
+    assert asked == {(new, old) for i, new in enumerate(methods) for old in ["Classification", *methods[:i]]}
+    assert {claim.metric for claim in tables.QUESTIONS} == {"mAP", "top1"}
+
+
+def test_every_row_says_how_long_it_learns():
+    assert set(tables.NOTES) == {row.name for row in tables.ROWS}
+    assert tables.NOTES["MLSL"] == "600 steps of 48 images, then 400 steps of 48 images"
+    assert "five times the images" in tables.NOTES["Multi-guided, ensemble of five"]
+
+
+def test_questions_are_judged_on_records_of_one_dataset():
+    config = ComparedConfig(profile="smoke", image_size=16, images=200)
+    found = {row.name: [runs.run(config.but(**row.changes, seed=seed), paper.EXPERIMENT) for seed in range(3)]
+             for row in tables.rows("all")[:2]}  # fmt: skip
+    verdict = judge(tables.QUESTIONS[0], found)
+    assert len(verdict.differences[0].seeds) == 3 and verdict.dataset == "rendered smoke"
+    assert "DRDL" in layout.to_text(found, tables.COLUMNS)

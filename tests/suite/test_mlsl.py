@@ -1,0 +1,288 @@
+"""MLSL's network and objective against loops and values by hand; what starts from what; tiny runs of each variant."""
+
+import math
+
+import pandas as pd
+import pytest
+import torch
+from torch import nn
+from torch.autograd import gradcheck
+
+from reidpapers.mlsl import paper
+from reidpapers.mlsl.paper import MLSL, MLSLConfig, SigmoidalUnits
+from reidpapers.run import evaluate_run, runs
+from reidpapers.run.base import Batch, batches, probe
+
+TINY = {"profile": "smoke", "dataset": "digits", "backbone": "small", "image_size": 16, "digits_train": 60,
+        "digits_test": 40, "iterations1": 3, "iterations2": 2}  # fmt: skip
+
+
+def sigmoid(value):
+    return 1 / (1 + math.exp(-value))
+
+
+def units(weights, biases, **fields):
+    """Sigmoidal units with given weights."""
+    found = SigmoidalUnits(len(weights[0]) if fields.get("scheme", "vector") == "vector" else 2, MLSLConfig(**fields))
+    for unit, weight, bias in zip(found.maps, weights, biases, strict=True):
+        unit.weight.data = torch.tensor([weight], dtype=torch.float32)
+        unit.bias.data = torch.tensor([bias], dtype=torch.float32)
+    return found
+
+
+class Plain(nn.Module):
+    """A network whose features are the images, so that the objective stands alone; logits are given."""
+
+    def __init__(self, config, width, classes=5):
+        super().__init__()
+        self.identity = nn.Linear(width, classes)
+        self.units = SigmoidalUnits(width, config)
+
+    def forward(self, images):
+        return images
+
+
+def test_a_sigmoidal_unit_by_hand():
+    found = units([[1.0, -2.0]], [0.5], labels=["id"]).eval()
+    first, second = torch.tensor([[3.0, 1.0], [0.0, 0.0]]), torch.tensor([[1.0, 2.0], [0.0, 0.0]])
+    # |3−1| · 1 + |1−2| · (−2) + 0.5 = 0.5; two equal images leave the bias alone.
+    assert found(first, second).flatten().tolist() == pytest.approx([sigmoid(0.5), sigmoid(0.5)])
+    found = units([[0.3, 0.4]], [-1.0], labels=["id"]).eval()
+    assert found(first, second).flatten().tolist() == pytest.approx([sigmoid(0.6 + 0.4 - 1), sigmoid(-1.0)])
+
+
+@pytest.mark.parametrize(
+    "distance, vector, scalar", [("absolute", 2.5, 7.0), ("euclidean", 8.5, 5.0), ("multiplication", -1.5, -3.0)]
+)
+def test_distances_and_schemes_by_hand(distance, vector, scalar):
+    first, second = torch.tensor([[3.0, -1.0]]), torch.tensor([[0.0, 3.0]])
+    seen = units([[-0.5, 1.0]], [0.0], labels=["id"], distance=distance).eval()(first, second)
+    expected = {"absolute": -1.5 + 4, "euclidean": -4.5 + 16, "multiplication": 0 - 3}[distance]
+    assert seen.item() == pytest.approx(sigmoid(expected), abs=1e-6)
+    seen = units([[0.1]], [0.2], labels=["id"], distance=distance, scheme="scalar").eval()(first, second)
+    assert seen.item() == pytest.approx(sigmoid(0.1 * scalar + 0.2), abs=1e-6)
+
+
+def test_one_unit_an_attribute_in_the_papers_order():
+    assert len(SigmoidalUnits(4, MLSLConfig(labels=["type", "id"])).maps) == 2
+    found = units([[1.0], [2.0], [3.0]], [0.0] * 3).eval()(torch.ones(2, 1), torch.zeros(2, 1))
+    assert found[0].tolist() == found[1].tolist() == pytest.approx([sigmoid(1), sigmoid(2), sigmoid(3)])
+
+
+@pytest.mark.parametrize("scheme", ["vector", "scalar"])
+def test_each_unit_drops_elements_of_its_own(scheme):
+    torch.manual_seed(0)
+    width = 64 if scheme == "vector" else 1
+    found = units([[0.01] * width] * 3, [0.0] * 3, dropout=0.5, scheme=scheme).train()
+    outputs = found(torch.ones(2000, 64), torch.zeros(2000, 64))
+    assert not torch.equal(outputs[:, 0], outputs[:, 1]) and not torch.equal(outputs[:, 1], outputs[:, 2])
+    kept = torch.logit(outputs.detach()) / 0.01 / 2  # what is kept counts twice
+    assert kept.sub(kept.round()).abs().max() < 1e-2
+    assert kept.mean().item() == pytest.approx(32, abs=0.5) and kept.std().item() == pytest.approx(4, abs=0.3)
+
+
+def test_dropout_may_be_left_out_of_the_scalar_scheme_and_never_touches_evaluation():
+    first, second = torch.randn(5, 8), torch.randn(5, 8)
+    without = units([[0.1]], [0.0], labels=["id"], scheme="scalar", scalar_dropout=False, dropout=0.9)
+    assert torch.equal(without.train()(first, second), without.eval()(first, second))
+    found = SigmoidalUnits(8, MLSLConfig(dropout=0.9)).eval()
+    assert torch.equal(found(first, second), found(first, second))
+
+
+@pytest.mark.parametrize("distance", ["absolute", "euclidean", "multiplication"])
+@pytest.mark.parametrize("scheme", ["vector", "scalar"])
+def test_slopes_of_the_units(distance, scheme):
+    torch.manual_seed(1)
+    found = SigmoidalUnits(4, MLSLConfig(distance=distance, scheme=scheme)).double().eval()
+    first, second = torch.randn(3, 4, dtype=torch.float64), torch.randn(3, 4, dtype=torch.float64)
+    assert gradcheck(found, (first.requires_grad_(), second.requires_grad_()))
+
+
+def test_the_objective_equals_a_loop():
+    torch.manual_seed(2)
+    config = MLSLConfig(alpha=0.3, weight_color=0.7, weight_type=0.2, margin=0.6)
+    network = Plain(config, 6).eval()
+    features = torch.randn(8, 6)
+    labels = torch.tensor([[0, 0, 1], [0, -1, 1], [1, 2, 0], [2, 1, -1], [0, 0, 1], [0, 1, 1], [3, 2, 0], [4, 1, 0]])
+    terms = paper.pairwise(network, Batch(features, labels), config)
+    logits, outputs = network.identity(features).tolist(), network.units(features[:4], features[4:]).tolist()
+    entropy = [
+        math.log(sum(map(math.exp, row))) - row[int(label)] for row, label in zip(logits, labels[:, 0], strict=True)
+    ]
+    wanted = {"identity": sum(entropy[:4]) / 4 + sum(entropy[4:]) / 4}
+    for m, name in enumerate(("id", "color", "type")):
+        parts = []
+        for pair in range(4):
+            a, b = int(labels[pair, m]), int(labels[pair + 4, m])
+            y, d = int(a != b), outputs[pair][m]
+            if a >= 0 and b >= 0:
+                parts.append((1 - y) * 0.5 * d**2 + y * 0.5 * max(0.0, 0.6 - d) ** 2)
+        wanted[name] = sum(parts) / len(parts)
+    assert {name: value.item() for name, value in terms.items()} == pytest.approx(wanted, abs=1e-6)
+    assert paper.term_weights(config) == {"identity": 0.3, "id": 1.0, "color": 0.7, "type": 0.2}
+
+
+def test_the_total_of_one_pair_by_hand():
+    config = MLSLConfig(labels=["id"], dropout=0.0)
+    network = Plain(config, 2, classes=2)
+    network.identity.weight.data, network.identity.bias.data = torch.eye(2), torch.zeros(2)
+    network.units = units([[1.0, 1.0]], [-2.0], labels=["id"], dropout=0.0)
+    features = torch.tensor([[1.0, 0.0], [0.0, 1.0]])
+    batch = Batch(features, torch.tensor([[0, 0, 0], [1, 0, 0]]))  # two vehicles: Y = 1; d = σ(1 + 1 − 2) = ½
+    terms = paper.pairwise(network, batch, config)
+    total = sum(paper.term_weights(config)[name] * value for name, value in terms.items())
+    entropy = math.log(1 + math.exp(-1))
+    assert total.item() == pytest.approx(0.1 * (entropy + entropy) + 0.5 * (1 - 0.5) ** 2, abs=1e-6)
+    same = paper.pairwise(network, Batch(features, torch.zeros(2, 3, dtype=torch.long)), config)
+    assert same["id"].item() == pytest.approx(0.5 * 0.25, abs=1e-6), "Y = 0 where a pair shares the vehicle"
+
+
+@pytest.mark.parametrize("distance, scalar", [("absolute", 7.0), ("euclidean", 5.0)])
+def test_without_mapping_the_loss_is_on_the_distance_itself(distance, scalar):
+    config = MLSLConfig(mapping="none", distance=distance, plain_margin=9.0)
+    features = torch.tensor([[3.0, -1.0], [3.0, -1.0], [0.0, 3.0], [0.0, 3.0]])
+    labels = torch.tensor([[0, 0, 0], [0, 0, 0], [0, 0, 0], [1, 0, 0]])
+    terms = paper.pairwise(Plain(MLSLConfig(), 2), Batch(features, labels), config)
+    assert terms.keys() == {"identity", "id"} == paper.term_weights(config).keys()
+    assert terms["id"].item() == pytest.approx((0.5 * scalar**2 + 0.5 * (9 - scalar) ** 2) / 2, rel=1e-6)
+    assert not hasattr(paper.build(config.but(image_size=16, device="cpu"), {"identities": 3}), "units")
+
+
+@pytest.mark.parametrize("learning, terms", [
+    ("feature", {"identity": 1.0}), ("continued", {"identity": 0.1}),
+    ("similarity", {"id": 1.0, "color": 1.0, "type": 1.0}),
+    ("joint", {"identity": 0.1, "id": 1.0, "color": 1.0, "type": 1.0}),
+])  # fmt: skip
+def test_each_way_of_learning_has_its_terms(learning, terms):
+    config = MLSLConfig(learning=learning, image_size=32, device="cpu")
+    network = paper.build(config, {"identities": 4})
+    batch = Batch(torch.randn(8, 3, 32, 32), torch.randint(0, 4, (8, 3)))
+    found = paper.objective(config)(network, batch)
+    assert found.keys() == terms.keys() and paper.term_weights(config) == terms
+    sum(found.values()).backward()
+    assert (network.identity[1].weight.grad is not None) == ("identity" in terms)
+    assert all(parameter.grad is not None for parameter in network.trunk.parameters())
+
+
+def test_one_seed_has_one_set_of_initial_weights_in_every_variant(tmp_path):
+    def trunk(**fields):
+        return torch.cat(
+            [p.flatten() for p in paper.build(MLSLConfig(device="cpu", **fields), {"identities": 4}).trunk.parameters()]
+        )
+
+    assert torch.equal(trunk(), trunk(mapping="none")) and torch.equal(trunk(), trunk(learning="feature"))
+    assert not torch.equal(trunk(), trunk(seed=1))
+    network = paper.build(MLSLConfig(device="cpu", learning="feature", seed=7), {"identities": 4})
+    torch.save({name: child.state_dict() for name, child in network.named_children()}, tmp_path / "start.pt")
+    started = paper.build(MLSLConfig(device="cpu"), {"identities": 4}, [tmp_path / "start.pt"])
+    for name, value in network.state_dict().items():
+        assert torch.equal(value, started.state_dict()[name]), name
+
+
+def test_building_leaves_the_callers_random_state_alone():
+    before = torch.get_rng_state()
+    paper.build(MLSLConfig(device="cpu"), {"identities": 4})
+    assert torch.equal(before, torch.get_rng_state())
+
+
+def test_what_starts_from_what_and_for_how_long():
+    config = MLSLConfig(iterations1=70, iterations2=50, seed=3, dropout=0.2)
+    (start,) = paper.starts_from(config)
+    assert start.learning == "feature" and start.seed == 3 and paper.starts_from(start) == ()
+    others = [config.but(**changes) for changes in ({"dropout": 0.0}, {"mapping": "none"}, {"learning": "similarity"},
+              {"learning": "continued"}, {"labels": ("id",)}, {"pairs": 8}, {"iterations2": 9})]  # fmt: skip
+    assert {paper.starts_from(other)[0].fingerprint() for other in others} == {start.fingerprint()}, "stage 1 is shared"
+    assert paper.starts_from(config.but(batch=9))[0].fingerprint() != start.fingerprint()
+    assert paper.starts_from(config.but(init="scratch")) == ()
+    assert [paper.steps(c) for c in (config, start, config.but(init="scratch"))] == [50, 70, 120]
+
+
+def test_schedules_of_the_paper():
+    config = MLSLConfig(profile="paper")
+    stage2 = paper.schedule(config, 37_778)
+    assert [stage2(step) for step in (0, 23_999, 24_000, 35_999, 36_000, 47_999)] == pytest.approx(
+        [1e-3] * 2 + [1e-4] * 2 + [1e-5] * 2
+    )
+    stage1 = paper.schedule(config.but(learning="feature"), 4_800)  # 100 steps an epoch of 48 images
+    assert [stage1(step) for step in (0, 9_999, 10_000, 20_000)] == pytest.approx([1e-3, 1e-3, 1e-4, 1e-5])
+    epochs = paper.schedule(config.but(schedule2="epochs"), 4_800)
+    assert [epochs(step) for step in (0, 4_999, 5_000, 10_000)] == pytest.approx([1e-3, 1e-3, 1e-4, 1e-5])
+
+
+def test_batches_hold_pairs_and_their_labels():
+    labels = torch.tensor([[i // 3, i // 6, -1] for i in range(12)])
+    pixels = torch.arange(12, dtype=torch.uint8).view(12, 1, 1, 1).expand(12, 16, 16, 3).contiguous() * 20
+    config = MLSLConfig(pairs=8, batch=5, crop=1, rotation=0, brightness=0, image_size=16)
+    for learning, count in (("joint", 16), ("feature", 5)):
+        feed = batches(
+            paper.METHOD, config.but(learning=learning), lambda places: pixels[places], torch.arange(12), labels
+        )
+        batch = feed(3)
+        assert batch.images.shape == (count, 3, 16, 16) and batch.labels.shape == (count, 3)
+        shown = (batch.images[:, 0, 8, 8] * 58.395 + 123.675).div(20).round().long()
+        assert torch.equal(labels[shown], batch.labels), "labels stay with their images"
+        assert torch.equal(feed(3).images, batch.images) and not torch.equal(feed(4).images, batch.images)
+    first, second = (
+        batches(paper.METHOD, config, lambda places: pixels[places], torch.arange(12), labels)(0).labels[:, 0].chunk(2)
+    )
+    assert (first[:4] == second[:4]).all() and (first[4:] != second[4:]).all()
+
+
+def test_label_codes_take_the_model_where_there_is_no_type():
+    rows = pd.DataFrame(
+        {
+            "vehicle_id": ["b", "a", "b"],
+            "color": ["red", pd.NA, "blue"],
+            "type": [pd.NA] * 3,
+            "model": ["x", "y", pd.NA],
+        },
+        dtype="string",
+    )
+    assert paper.label_codes(rows).tolist() == [[1, 1, 0], [0, -1, 1], [1, 0, -1]]
+    assert paper.label_codes(rows.assign(type=pd.Series(["van", "bus", pd.NA], dtype="string")))[:, 2].tolist() == [
+        1,
+        0,
+        -1,
+    ]
+
+
+def test_a_probe_is_repeatable_and_sees_both_stages():
+    config = MLSLConfig(image_size=32)
+    found = probe(paper.METHOD, config, {"identities": 10})
+    assert found == probe(paper.METHOD, config, {"identities": 10})
+    parts = {f"{stage} {part}" for stage in ("feature", "joint") for part in ("rate", "loss", "gradient", "features")}
+    assert found.keys() == parts | {"scores", "contrastive"}
+    assert len(found["joint rate"]) == 20 and len(found["joint loss"]) == 3 * 5
+    other = probe(paper.METHOD, config.but(mapping="none"), {"identities": 10})
+    assert other["feature loss"] == found["feature loss"] and other["joint loss"] != found["joint loss"]
+
+
+VARIANTS = [{"learning": "feature"}, {"learning": "continued"}, {"learning": "similarity"}, {"mapping": "none"},
+            {"init": "scratch"}, {"scheme": "scalar", "distance": "euclidean"}, {"distance": "multiplication"},
+            {"digits_protocol": "test_to_train"}, {"backbone": "digits", "image_size": 28}, {"precision": "bfloat16"},
+            {"test_distance": "cosine"}]  # fmt: skip
+
+
+@pytest.mark.parametrize("variant", VARIANTS, ids=str)
+def test_every_variant_runs_and_leaves_a_whole_record(variant):
+    config = MLSLConfig(**{**TINY, **variant})
+    steps = []
+    record = runs.run(config, paper.EXPERIMENT, committed=False, progress=steps.append)
+    assert sum(steps) == paper.steps(config) == record.cost["iterations"]
+    assert record.scores["queries"] == len(record.queries["ap"]) == 40 and 0 < record.scores["mAP"] <= 1
+    assert record.history["total"] and len(record.history["total"]) == len(record.history["rate"])
+    assert record.cost["parameters"] > 0 and record.cost["flops"] > 0
+    assert ("map" in record.exhibits) == (config.backbone == "digits")
+    assert record.data["identities"] == 10 and evaluate_run.data(config)["digest"] == record.data["digest"]
+
+
+@pytest.mark.parametrize("name, width", [("small", 128), ("mobilenet_v1", 1024)])
+def test_the_network_takes_any_trunk(name, width):
+    network = MLSL(MLSLConfig(backbone=name, image_size=32), 6).eval()
+    assert network(torch.randn(2, 3, 32, 32)).shape == (2, width)
+    assert network.identity[1].weight.shape == (6, width)
+
+
+def test_car_models_are_no_vehicles():
+    with pytest.raises(ValueError, match="dataset = 'compcars' is refused"):
+        MLSLConfig(dataset="compcars")

@@ -1,0 +1,121 @@
+"""Pictures: each is drawn from records, says so where there are none, and reaches a page with caption and text."""
+
+import io
+from types import SimpleNamespace
+
+import numpy as np
+import pytest
+from matplotlib.figure import Figure
+from PIL import Image
+
+from reidpapers.show import plots
+from reidpapers.show.claims import Claim, judge
+from reidpapers.show.plots import style
+
+
+def record(seed, score):
+    cmc = list(np.linspace(score, 1, 50))
+    steps = list(range(0, 100, 10))
+    history = {"iteration": steps, "total": [1.0 / (s + 1) for s in steps], "rate": [1e-3] * len(steps)}
+    return SimpleNamespace(
+        seed=seed, freshness="fresh", scores={"mAP": score, "top1": cmc[0], "top5": cmc[4], "cmc": cmc},
+        data={"name": "toy", "digest": "d"}, device={"type": "cpu"}, history=history,
+    )  # fmt: skip
+
+
+def rows(*scores):
+    return [record(seed, score) for seed, score in enumerate(scores)]
+
+
+def image(value=100):
+    return np.full((16, 16, 3), value, np.uint8)
+
+
+def lines(figure):
+    return [line for axis in figure.axes for line in axis.get_lines()]
+
+
+def test_a_cmc_curve_is_the_mean_over_seeds_in_percent():
+    figure = plots.cmc({"a": rows(0.2, 0.4), "b": []}, ranks=10)
+    curve = lines(figure)[0]
+    assert curve.get_ydata()[0] == pytest.approx(30.0)
+    assert list(curve.get_xdata()) == list(range(1, 11))
+    assert len(lines(figure)) == 1  # the row without records has no curve
+
+
+def test_axes_are_named():
+    for figure in (plots.cmc({"a": rows(0.2)}), plots.sweep({0.1: rows(0.2), 0.5: rows(0.3)}), plots.pull_push()):
+        assert figure.get_supxlabel() or all(axis.get_xlabel() for axis in figure.axes)
+        assert all(axis.get_ylabel() or axis.get_title(loc="left") for axis in figure.axes)
+
+
+@pytest.mark.parametrize("draw", [lambda: plots.cmc_panels({"(a)": {"x": []}}), lambda: plots.sweep({0.5: []})])
+def test_without_runs_a_picture_says_so(draw):
+    figure = draw()
+    assert "no runs yet" in figure.texts[0].get_text()
+
+
+def test_a_sweep_draws_each_value_that_has_runs():
+    figure = plots.sweep({0.1: rows(0.2, 0.3), 0.3: [], 0.5: rows(0.4, 0.5)}, metrics=("mAP",))
+    points = [line for line in lines(figure) if len(line.get_xdata()) == 2]
+    assert [round(y, 6) for y in points[0].get_ydata()] == [25.0, 45.0]
+
+
+def test_a_forest_has_a_line_for_each_comparison():
+    claim = Claim("T", "a beats b", "a", "b", "mAP")
+    verdict = judge(claim, {"a": rows(0.5, 0.52, 0.51), "b": rows(0.4, 0.42, 0.43)})
+    assert verdict.verdict == "reproduced"
+    assert isinstance(plots.forest([verdict]), Figure)
+
+
+def test_pictures_of_images():
+    assert len(plots.contact_sheet([image(), image(50)], ["a\nb", ""], 2).axes) >= 2
+    pair = (image(), image(10), {"id": 0.0, "color": None, "type": 1.0})
+    assert isinstance(plots.batch([pair, pair]), Figure)
+    top = [{"image": "x", "vehicle": "1", "camera": "c", "match": i % 2 == 0, "distance": 0.1} for i in range(10)]
+    one = {"query": {"image": "q", "vehicle": "1", "camera": None}, "ap": 0.5, "top": top}
+    figure = plots.strips([one], lambda name: image(), 1)
+    marks = [text.get_text() for axis in figure.axes for text in axis.texts]
+    assert marks.count("✓") == 5 and marks.count("✗") == 5
+
+
+def test_refusals():
+    with pytest.raises(ValueError, match="one label an image"):
+        plots.contact_sheet([image()], [])
+    with pytest.raises(ValueError, match="no retrieval strips"):
+        plots.strips([], lambda name: image())
+    with pytest.raises(ValueError, match="caption"):
+        plots.markup(plots.pull_push(), "", "")
+
+
+def test_drawings_and_maps():
+    for figure in (plots.model(), plots.distance_schemes(), plots.history(rows(0.1, 0.2))):
+        assert plots.png(figure, dpi=40).startswith(b"\x89PNG")
+    points = {"x": [0.0, 1.0, 2.0], "y": [0.0, 1.0, 0.0], "label": ["0", "1", "1"]}
+    assert len(plots.scatter({"a": points, "b": points}).axes) == 2
+
+
+def test_a_picture_reaches_the_page_with_caption_and_text():
+    text = plots.markup(plots.pull_push(), "What to see", "Two curves")
+    assert 'alt="Two curves"' in text and "<figcaption>What to see</figcaption>" in text
+    assert "data:image/webp;base64," in text
+
+
+@pytest.mark.parametrize("noise", [False, True], ids=["lines", "images"])
+def test_a_stored_picture_shows_what_the_figure_does(noise):
+    coarse = np.random.default_rng(0).integers(0, 256, (12, 3, 3, 3), dtype=np.uint8)
+    pictures = [np.asarray(Image.fromarray(one).resize((72, 72), Image.Resampling.BICUBIC)) for one in coarse]
+    figure = plots.contact_sheet(list(pictures), [str(n) for n in range(12)]) if noise else plots.pull_push()
+    stored = np.asarray(Image.open(io.BytesIO(style.webp(figure, 80))).convert("RGB")).astype(float)
+    raw = io.BytesIO()
+    figure.savefig(raw, format="png", dpi=80)
+    whole = np.asarray(Image.open(raw).convert("RGB")).astype(float)
+    assert stored.shape == whole.shape and np.abs(stored - whole).mean() < 4  # of 255
+    assert len(style.webp(figure, 80)) < len(plots.png(figure, 80))
+
+
+def test_no_two_lines_of_a_picture_look_alike():
+    from reidpapers.show.plots.style import look
+
+    assert len({tuple(sorted(look(index).items())) for index in range(32)}) == 32
+    assert len({(look(index)["color"], look(index)["ls"]) for index in range(32)}) == 32, "also without markers"

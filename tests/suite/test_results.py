@@ -1,0 +1,98 @@
+"""The committed results: readable, of today's code or proven equal to it, whole, and nothing of one machine."""
+
+from pathlib import Path
+
+import pytest
+
+from reidpapers.run import datasets, records, runs
+from reidpapers.run.papers import PAPERS, RUNS, parts
+from reidpapers.show import layout
+from reidpapers.show.claims import judge, tally
+
+README = records.COMMITTED.parent / "README.md"
+RECORDS = {paper: list(records.read_all(records.COMMITTED / paper / "records")) for paper in RUNS}
+EVERY = [pytest.param(paper, record, id=record.key) for paper, found in RECORDS.items() for record in found]
+LEAST = {"mlsl": 80, "drdl": 40, "c2f_rank": 35, "agnet": 80, "multiguided": 140, "compared": 55}
+
+
+def found_in(paper):
+    """The records of every row of a paper's tables, at quick."""
+    config, experiment, tables = parts(paper)
+    return layout.collect(tables.rows("all"), config(), range(5), experiment)
+
+
+@pytest.mark.parametrize("paper", RUNS)
+def test_there_are_records_and_every_file_is_one(paper):
+    files = list((records.COMMITTED / paper / "records").glob("*.json"))
+    assert len(RECORDS[paper]) == len(files) >= LEAST[paper]
+
+
+@pytest.mark.parametrize("paper, record", EVERY)
+def test_no_record_outlives_its_code(paper, record):
+    config_type, experiment, _ = parts(paper)
+    config = config_type(**record.config)
+    assert config.portable() == record.config
+    assert runs.freshness(record) in (runs.FRESH, runs.BY_PROBE), "run make verify: the code has changed"
+    if config.dataset == "rendered":
+        assert runs.name(config, experiment) == record.key
+
+
+@pytest.mark.parametrize("paper", RUNS)
+def test_every_row_has_its_seeds(paper):
+    rows = {row.name: row for row in parts(paper)[2].rows("all")}
+    found = {name: len(seeds) for name, seeds in found_in(paper).items() if "digits" not in name}
+    assert {name: count for name, count in found.items() if count < (rows[name].seeds or 5)} == {}
+
+
+def test_the_digits_are_real_and_have_their_seeds():
+    digits = [record for record in RECORDS["mlsl"] if record.config["dataset"] == "digits"]
+    assert all(record.data["counts"]["train"]["images"] == 60_000 for record in digits)
+    assert all(record.scores["queries"] == 10_000 for record in digits)
+    assert len({record.seed for record in digits}) >= 3
+
+
+def test_mlsls_own_trunk_was_trained_too():
+    own = [record for record in RECORDS["mlsl"] if record.config["backbone"] == "mobilenet_v1"]
+    kinds = {(record.config["learning"], record.seed) for record in own}
+    assert {(learning, seed) for learning in ("feature", "joint", "continued") for seed in range(3)} <= kinds
+
+
+@pytest.mark.parametrize("paper", RUNS)
+def test_the_readme_shows_what_the_records_say(paper):
+    found, tables = found_in(paper), parts(paper)[2]
+    section = README.read_text().split(f"<!-- results: {paper} -->")[1].split("<!-- end -->")[0]
+    lines = [line.strip("| ").split(" | ") for line in section.splitlines() if line.startswith("|")]
+    heads, *rows = [line for line in lines if not set(line[0]) <= set("-|")]
+    columns = {layout.title(column): column for column in tables.COLUMNS}
+    assert len(rows) >= 5
+    for name, *shown in rows:
+        ours = [layout.cell(found[name], columns[head]).replace("&nbsp;", " ") for head in heads[1:]]
+        assert shown == ours, name
+    asked = tables.CLAIMS or tables.QUESTIONS  # all methods on equal terms are no paper's claim
+    assert tally([judge(claim, found) for claim in asked]) in " ".join(section.split())
+
+
+@pytest.mark.parametrize("paper", PAPERS)
+def test_the_page_is_small_and_self_contained(paper):
+    page = records.COMMITTED / paper / f"{paper}_ablation.html"
+    text = page.read_text()
+    assert page.stat().st_size < 4_000_000
+    assert "<script" not in text and "<math" in text
+    for table in parts(paper)[2].tables("quick"):
+        assert f"{table.number}." in text
+
+
+@pytest.mark.parametrize("paper", PAPERS)
+def test_claims_about_a_dataset_name_it_as_its_manifest_does(paper):
+    tables = parts(paper)[2]
+    titles = {"VeRi-776", "VehicleID", "VERI-Wild", "Vehicle-1M", "CompCars", "AI City 2020"}
+    assert {name.split(",")[0] for name in (b.title for b in datasets.BENCHMARKS.values())} == titles
+    for claim in (*tables.CLAIMS, *tables.QUESTIONS):
+        assert {claim.dataset, claim.margin_dataset} - {None} <= titles, claim
+
+
+def test_nothing_of_one_machine_is_in_the_results():
+    home = str(Path.home())
+    for record in (record for found in RECORDS.values() for record in found):
+        assert "data_root" not in record.config and not record.commit.endswith("+changes")
+        assert home not in str(record)

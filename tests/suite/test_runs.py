@@ -1,0 +1,274 @@
+"""Runs: computed once, by whoever is first; resumed after a kill; never believed beyond the code that made them."""
+
+import json
+import multiprocessing
+import os
+import shutil
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pytest
+import torch
+from pydantic import Field
+
+from reidpapers.run import provenance, records, runs
+from reidpapers.run.config import Config
+from reidpapers.run.runs import Experiment
+
+
+class Toy(Config):
+    """A configuration whose run is trivial and can be told to take long, to fail, or to start from another."""
+
+    value: float = Field(1.0, description="what is scored")
+    stage: int = Field(1, ge=1, le=2, description="2 starts from 1")
+    wait: float = Field(0.0, ge=0, description="seconds a run takes")
+    fails: bool = Field(False, description="whether it fails")
+
+
+def toy(**fields):
+    return Toy(device="cpu", **fields)
+
+
+def log():
+    """Who computed what, in order, over all processes."""
+    path = Path(os.environ["REIDLIB_CACHE"], "computed.txt")
+    return path.read_text().split() if path.exists() else []
+
+
+def compute(config, space):
+    time.sleep(config.wait)
+    if config.fails:
+        raise ArithmeticError(f"toy {config.value} failed")
+    start = sum(torch.load(start)["value"] for start in space.starts)
+    for _ in range(3):
+        space.progress(1)
+    with Path(os.environ["REIDLIB_CACHE"], "computed.txt").open("a") as file:
+        file.write(f"{config.stage}:{config.value}:{config.seed}\n")
+    parts = {"scores": {"mAP": start + config.value}, "queries": {"ap": [], "first": []}, "history": {},
+             "cost": {"seconds": 1.0}, "device": {"type": "cpu"}, "exhibits": {}}  # fmt: skip
+    return parts, {"value": config.value}
+
+
+def starts_from(config):
+    return (toy(seed=config.seed),) if config.stage == 2 else ()
+
+
+def steps(config):
+    return 3
+
+
+def data(config):
+    digest = os.environ.get("TOY_DATA", "0123456789abcdef")
+    return {"name": "toy", "digest": digest, "note": "", "counts": {}, "identities": 3}
+
+
+def prepare(config, workers=1, progress=False):
+    return None
+
+
+def probe(config, identities):
+    return {"loss": [config.value, float(os.environ.get("TOY_PROBE", "2.0"))], "gone": []}
+
+
+TOY = Experiment("mlsl", compute, starts_from, steps, data, prepare, probe)
+
+
+@pytest.fixture
+def cache(tmp_path, monkeypatch):
+    """A cache and a committed store of this test's own."""
+    monkeypatch.setenv("REIDLIB_CACHE", str(tmp_path / "cache"))
+    monkeypatch.setattr(records, "COMMITTED", tmp_path / "results")
+    (tmp_path / "cache").mkdir()
+    return tmp_path / "cache"
+
+
+def run_in_process(config, start, queue):
+    start.wait()
+    queue.put(runs.run(config, TOY).scores["mAP"])
+
+
+def other_code(monkeypatch):
+    """As if some line of the library had changed."""
+    monkeypatch.setattr(runs, "code", lambda paper: "f" * 64)
+
+
+def test_a_run_is_computed_once_and_then_read(cache):
+    first, counted = runs.run(toy(), TOY), []
+    again = runs.run(toy(), TOY, progress=counted.append)
+    assert log() == ["1:1.0:0"]
+    assert first == again and first.freshness == "fresh"
+    assert sum(counted) == 3, "a bar over steps goes on, whether a run is computed or read"
+    assert runs.run(toy(seed=1), TOY).key != first.key and len(log()) == 2
+
+
+def test_a_record_says_where_it_comes_from(cache):
+    record = runs.run(toy(seed=4, value=0.5), TOY)
+    assert record.key == runs.name(toy(seed=4, value=0.5), TOY)
+    assert record.config["seed"] == record.seed == 4 and record.config["value"] == 0.5
+    assert record.data["digest"] == "0123456789abcdef" and record.scores["mAP"] == 0.5
+    assert record.code == provenance.code_digest("reidpapers.mlsl.paper")
+    assert record.versions["torch"] == torch.__version__.partition("+")[0] or record.versions["torch"]
+    assert record.created.endswith("+00:00") and record.probe["loss"] == [0.5, 2.0]
+    assert (cache / "records" / "mlsl" / f"{record.key}.json").is_file()
+
+
+def test_two_processes_compute_a_run_once(cache):
+    context = multiprocessing.get_context("spawn")
+    start, queue = context.Event(), context.Queue()
+    both = [context.Process(target=run_in_process, args=(toy(wait=1.0), start, queue)) for _ in range(2)]
+    for process in both:
+        process.start()
+    start.set()
+    assert [queue.get(timeout=60) for _ in both] == [1.0, 1.0]
+    for process in both:
+        process.join()
+    assert len(log()) == 1
+
+
+@pytest.mark.parametrize("damage", ["truncate", "alter", "empty"])
+def test_a_damaged_record_is_named_and_computed_again(cache, damage):
+    record = runs.run(toy(), TOY)
+    path = cache / "records" / "mlsl" / f"{record.key}.json"
+    text = path.read_text()
+    path.write_text(
+        {"truncate": text[: len(text) // 2], "alter": text.replace('"mAP":1.0', '"mAP":0.9'), "empty": ""}[damage]
+    )
+    with pytest.warns(UserWarning, match=f"{record.key}.json .*computed again"):
+        again = runs.run(toy(), TOY)
+    assert again.scores == record.scores and len(log()) == 2
+    assert records.read(path).scores == record.scores
+
+
+def test_the_committed_store_is_read_second(cache, tmp_path):
+    record = runs.run(toy(), TOY)
+    own = cache / "records" / "mlsl" / f"{record.key}.json"
+    committed = tmp_path / "results" / "mlsl" / "records" / own.name
+    committed.parent.mkdir(parents=True)
+    shutil.move(own, committed)
+    assert runs.run(toy(), TOY) == record and len(log()) == 1
+    assert runs.run(toy(), TOY, committed=False).scores == record.scores and len(log()) == 2
+    records.write(runs.replace(runs.lookup(toy(), TOY), commit="mine"), own)
+    assert runs.lookup(toy(), TOY).commit == "mine", "the user's own comes first"
+
+
+def test_stage_one_is_shared(cache):
+    for value in (2.0, 5.0):
+        assert runs.run(toy(stage=2, value=value), TOY).scores["mAP"] == value + 1.0
+    assert log() == ["1:1.0:0", "2:2.0:0", "2:5.0:0"]
+    shutil.rmtree(cache / "weights")  # a record without weights: they are computed again when another run wants them
+    runs.run(toy(stage=2, value=7.0), TOY)
+    assert log()[3:] == ["1:1.0:0", "2:7.0:0"]
+
+
+def test_other_code_with_the_same_probe_is_fresh_by_probe(cache, monkeypatch):
+    runs.run(toy(), TOY)
+    other_code(monkeypatch)
+    assert runs.lookup(toy(), TOY).freshness == "unverified", "a look never replays"
+    assert runs.run(toy(), TOY).freshness == "fresh by probe"
+    assert runs.lookup(toy(), TOY).freshness == "fresh by probe", "a finding is remembered"
+    monkeypatch.setenv("TOY_PROBE", "2.0001")
+    findings = cache / "verified.json"
+    findings.unlink()
+    assert runs.run(toy(), TOY).freshness == "fresh by probe", "within the tolerance"
+    assert len(log()) == 1
+
+
+def test_other_code_with_another_probe_is_stale_and_computed_again(cache, monkeypatch):
+    runs.run(toy(), TOY)
+    other_code(monkeypatch)
+    monkeypatch.setenv("TOY_PROBE", "2.001")
+    assert runs.present(toy(), TOY) is None
+    assert runs.lookup(toy(), TOY).freshness == "stale", "still there to be shown as such"
+    assert runs.run(toy(), TOY).freshness == "fresh" and len(log()) == 2
+
+
+def test_a_replay_names_what_differs(cache, monkeypatch):
+    record = runs.run(toy(), TOY)
+    assert runs.replay(record, toy(), TOY)[0] == "fresh by probe"
+    assert runs.replay(record, toy(value=3.0), TOY) == ("stale", "the probe differs in loss")
+    monkeypatch.setenv("TOY_DATA", "fedcba9876543210")
+    assert runs.replay(record, toy(), TOY) == ("stale", "the data have changed")
+
+
+def test_other_data_make_a_record_stale(cache, monkeypatch):
+    runs.run(toy(), TOY)
+    monkeypatch.setenv("TOY_DATA", "fedcba9876543210")
+    assert runs.lookup(toy(), TOY).freshness == "stale"
+    assert runs.run(toy(), TOY).freshness == "fresh" and len(log()) == 2
+
+
+def test_a_ledger_grows_and_survives_damage(tmp_path):
+    path = tmp_path / "verified.json"
+    runs.remember({"a": "fresh by probe"}, path)
+    runs.remember({"b": "stale"}, path)
+    assert runs.ledger(path) == {"a": "fresh by probe", "b": "stale"} == json.loads(path.read_text())
+    path.write_text("{")
+    assert runs.ledger(path) == {} == runs.ledger(tmp_path / "none.json")
+
+
+# --- a real run, killed -----------------------------------------------------------------------------------------------
+
+DIGITS = {"profile": "smoke", "dataset": "digits", "backbone": "small", "image_size": 32, "iterations1": 120,
+          "iterations2": 80, "seed": 3}  # fmt: skip
+KILLED = """
+import os, signal, sys, json, torch
+from reidlib import runs
+from reidpapers import mlsl
+torch.set_num_threads(1)
+done, stop = 0, int(sys.argv[2])
+def progress(steps):
+    global done
+    done += steps
+    if done >= stop:
+        os.kill(os.getpid(), signal.SIGKILL)
+runs.run(mlsl.MLSLConfig(**json.loads(sys.argv[1])), mlsl.EXPERIMENT, progress=progress)
+"""
+
+
+def run_digits(**options):
+    from reidpapers.mlsl import paper as mlsl
+
+    variant = {name: options.pop(name) for name in ("dropout", "learning") if name in options}
+    return runs.run(mlsl.MLSLConfig(**DIGITS, **variant), mlsl.EXPERIMENT, **options)
+
+
+@pytest.fixture(scope="module")
+def undisturbed(tmp_path_factory):
+    """A joint run that nobody disturbs, and the folder it left behind."""
+    folder = tmp_path_factory.mktemp("undisturbed")
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("REIDLIB_CACHE", str(folder))
+        torch.set_num_threads(1)
+        run_digits()
+    return folder
+
+
+@pytest.mark.parametrize("learning, killed_at, left", [("feature", 75, 120 - 72), ("joint", 45, 80 - 44)])
+def test_a_killed_run_resumes_to_the_same_metrics(undisturbed, cache, learning, killed_at, left):
+    command = [sys.executable, "-c", KILLED, json.dumps({**DIGITS, "learning": learning}), str(killed_at)]
+    assert subprocess.run(command, cwd=provenance.CHECKOUT).returncode == -signal.SIGKILL
+    names = {path.stem for path in (cache / "records" / "mlsl").glob("*.json")}
+    steps = []
+    record = run_digits(learning=learning, progress=steps.append)
+    assert record.key not in names, "an unfinished run has no record"
+    assert steps.count(1) == left, "it went on from its last checkpoint"
+    assert not list(cache.rglob("checkpoints/**/*.pt")) and not list(cache.rglob("*.draft"))
+    folder = undisturbed
+    wanted = records.read(folder / "records" / "mlsl" / f"{record.key}.json")
+    for part in ("scores", "queries", "history", "exhibits", "probe"):
+        assert getattr(record, part) == getattr(wanted, part), part
+    for path in (cache / "weights").rglob("*.pt"):
+        mine, theirs = torch.load(path), torch.load(folder / path.relative_to(cache))
+        for part, state in theirs.items():
+            assert all(torch.equal(state[name], mine[part][name]) for name in state), f"{path.name}: {part}"
+
+
+def test_variants_share_stage_one_and_differ_in_stage_two(undisturbed, monkeypatch):
+    monkeypatch.setenv("REIDLIB_CACHE", str(undisturbed))
+    record, steps = run_digits(), []
+    other = run_digits(dropout=0.0, progress=steps.append)
+    assert sum(steps) == 80 and other.scores != record.scores
+    assert len(list((undisturbed / "weights" / "mlsl").glob("*.pt"))) == 3

@@ -1,0 +1,220 @@
+"""The site: made from records alone, each number leads to its records, and the committed one is today's."""
+
+import csv
+import re
+import shutil
+from functools import cache
+from importlib import import_module
+from pathlib import Path
+
+import pytest
+from bs4 import BeautifulSoup
+
+from reidpapers.compared import paper as compared
+from reidpapers.compared import tables as compared_tables
+from reidpapers.compared.paper import ComparedConfig
+from reidpapers.run import papers, records, runs
+from reidpapers.run.papers import PAPERS, RUNS
+from reidpapers.show import site
+from reidpapers.show.claims import MARKS
+from reidpapers.show.site import pages, parts
+
+gather = import_module("reidpapers.show.site.gather")  # the package has a function of this name
+RESULTS = records.COMMITTED
+PAGES = ["index.html", "errata.html", *(f"{name}/index.html" for name in RUNS)]
+
+
+@cache
+def soup(path):
+    return BeautifulSoup((RESULTS / path).read_text(encoding="utf-8"), "html.parser")
+
+
+@cache
+def ids_of(path):
+    return set(re.findall(r'\sid="([^"]+)"', path.read_text(encoding="utf-8")))
+
+
+# --- what is committed -----------------------------------------------------------------------------------------------
+
+
+def test_the_committed_site_is_what_the_records_say():
+    """The whole site and the ledger of claims, anew from the same records: the same bytes."""
+    made = site.texts(RESULTS, {name: papers.parts(name) for name in RUNS})
+    kept = {name: (RESULTS / name).read_text(encoding="utf-8") if (RESULTS / name).is_file() else "" for name in made}
+    assert [name for name in made if made[name] != kept[name]] == [], "run: python -m reidlib site --out results"
+
+
+def test_every_claim_and_question_is_in_the_ledger():
+    with (RESULTS / "claims.csv").open(encoding="utf-8", newline="") as file:
+        lines = list(csv.DictReader(file))
+    tables = {paper: papers.parts(paper)[2] for paper in RUNS}
+    asked = [(paper, claim) for paper in RUNS for claim in (*tables[paper].CLAIMS, *tables[paper].QUESTIONS)]
+    wanted = [(paper, claim.source, claim.statement, claim.metric, claim.better, rival)
+              for paper, claim in asked for rival in claim.rivals]  # fmt: skip
+    named = ("paper", "source", "statement", "metric", "better", "worse")
+    assert [tuple(line[name] for name in named) for line in lines] == wanted
+    for line in lines:
+        assert line["verdict"] in MARKS and (line["difference"] == "") == (line["pair"] == "not run")
+        if line["difference"]:
+            assert float(line["low"]) <= float(line["difference"]) <= float(line["high"]) and line["commit"]
+            assert len(line["seeds"].split()) >= 3 and line["profile"] == "quick" and line["dataset"]
+
+
+@pytest.mark.parametrize("page", PAGES)
+def test_links_lead_somewhere_and_nothing_is_fetched_from_outside(page):
+    found = soup(page)
+    for link in found.find_all("a", href=True):
+        target, _, anchor = link["href"].partition("#")
+        path = ((RESULTS / page).parent / target if target else RESULTS / page).resolve()
+        assert not re.match(r"\w+:|//", link["href"]) and path.is_file(), link
+        assert not anchor or anchor in ids_of(path), link["href"]
+    assert not found.find_all(["script", "iframe", "object"]) and "@import" not in str(found)
+    for tag in found.find_all(src=True):
+        assert tag["src"].startswith("data:"), tag
+
+
+@pytest.mark.parametrize("page", PAGES)
+def test_a_page_is_accessible(page):
+    found = soup(page)
+    assert found.html["lang"] == "en" and found.title.text and found.find("meta", attrs={"name": "viewport"})
+    levels = [int(tag.name[1]) for tag in found.find_all(re.compile("^h[1-6]$"))]
+    assert levels.count(1) == 1 and levels[0] == 1
+    assert all(after <= before + 1 for before, after in zip(levels, levels[1:], strict=False)), levels
+    assert found.find("a", class_="skip")["href"] == f"#{found.main['id']}"
+    for table in found.find_all("table"):
+        assert table.caption.text.strip() and all(head.get("scope") for head in table.find_all("th"))
+        assert table.parent["tabindex"] == "0" and table.parent["aria-label"]
+    for figure in found.find_all("figure"):
+        assert len(figure.figcaption.text) > 40
+    for picture in found.find_all("svg"):
+        assert picture["aria-hidden"] == "true"  # the numbers beside it say the same
+    ids = [tag["id"] for tag in found(id=True)]
+    assert len(ids) == len(set(ids))
+
+
+@pytest.mark.parametrize("name", PAPERS)
+def test_every_number_of_ours_leads_to_its_records(name):
+    found = soup(f"{name}/index.html")
+    numbers = [
+        cell for table in found.find_all("table", class_="results") for cell in table.find_all("td", class_="number")
+    ]
+    ours = [cell for cell in numbers if re.match(r"−?[\d.]+\s±", cell.text)]
+    assert len(ours) > 10
+    for cell in ours:
+        link = cell.a["href"]
+        line = found.find(id=link.removeprefix("#"))
+        keys = [a["href"] for a in line.find_all("a", href=re.compile(r"^records/.*\.json$"))]
+        assert keys or link.startswith("#pair-"), link
+    for table in papers.parts(name)[2].tables("quick"):
+        assert f"{table.number}." in found.text
+
+
+def test_colours_are_told_apart_from_their_ground():
+    """Every pair of ink and tint that words are set in has a contrast of 4.5 or more."""
+    style = (RESULTS / "style.css").read_text()
+    colour = dict(re.findall(r"--([\w-]+): (#\w{6})", style))
+
+    def luminance(text):
+        parts = [int(text[place : place + 2], 16) / 255 for place in (1, 3, 5)]
+        red, green, blue = (part / 12.92 if part <= 0.04045 else ((part + 0.055) / 1.055) ** 2.4 for part in parts)
+        return 0.2126 * red + 0.7152 * green + 0.0722 * blue
+
+    pairs = [("good", "tint-good"), ("bad", "tint-bad"), ("amber", "tint-amber"), ("soft", "tint-none"),
+             ("soft", "paper"), ("link", "paper"), ("ink", "wash"), ("link", "wash"), ("bad", "paper")]  # fmt: skip
+    for ink, ground in pairs:
+        bright, dark = sorted((luminance(colour[ink]), luminance(colour[ground])), reverse=True)
+        assert (bright + 0.05) / (dark + 0.05) >= 4.5, (ink, ground)
+
+
+# --- what is made ----------------------------------------------------------------------------------------------------
+
+
+@pytest.fixture(scope="module")
+def toy(tmp_path_factory):
+    """A folder with the records of two methods in three seeds, and the comparison gathered from it at smoke."""
+    folder, base = tmp_path_factory.mktemp("results"), ComparedConfig(profile="smoke", image_size=16, images=200)
+    (folder / "compared" / "records").mkdir(parents=True)
+    for row in compared_tables.ROWS[:2]:
+        for seed in range(3):
+            record = runs.run(base.but(**row.changes, seed=seed), compared.EXPERIMENT)
+            shutil.copy(records.stores("compared")[0] / f"{record.key}.json", folder / "compared" / "records")
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(gather, "PROFILE", "smoke")
+        patch.setattr(
+            ComparedConfig, "SCALES", {"smoke": {**ComparedConfig.SCALES["smoke"], "image_size": 16, "images": 200}}
+        )
+        paper = gather.gather("compared", (ComparedConfig, compared.EXPERIMENT, compared_tables), folder)
+    return folder, paper
+
+
+def test_a_papers_records_are_those_in_its_folder(toy):
+    folder, paper = toy
+    assert [len(found) for found in paper.found.values()] == [3, 3] + [0] * (len(compared_tables.ROWS) - 2)
+    assert {record.freshness for record in paper.records} == {"fresh"}
+    assert {f"{record.key}.json" for record in paper.records} == {
+        p.name for p in (folder / "compared/records").iterdir()
+    }
+    assert paper.questions[0].verdict in ("reproduced", "contradicted", "inconclusive") and paper.claims == ()
+    assert all(verdict.verdict == "not run" for verdict in paper.questions if "C2F-Rank" in verdict.claim.better)
+
+
+def test_a_page_shows_rows_records_and_costs(toy):
+    text = pages.paper(toy[1], [toy[1]], [])
+    found = BeautifulSoup(text, "html.parser")
+    line = found.find(id="row-1")
+    assert [a.text for a in line.find_all("a")] == ["0", "1", "2"]
+    assert all(a["href"] == f"records/{r.key}.json" for a, r in zip(line("a"), toy[1].found["DRDL"], strict=True))
+    assert found.find("table", class_="results").find("a")["href"] == "#row-0"
+    assert "python -m reidlib run compared" in text and "Who is above whom" in text
+    assert len(found.find("figure", class_="dots").find_all("li")) == 2
+    provenance = gather.facts(toy[1].records)
+    assert provenance["Data"][0].startswith("rendered smoke: train") and provenance["Commit"]
+
+
+def test_a_row_of_one_run_leads_to_the_record_itself(toy):
+    paper = toy[1]
+    alone = paper.found["DRDL"][:1]
+    links = parts.anchors(gather.replace(paper, found={**paper.found, "DRDL": alone}), "compared/index.html")
+    assert (
+        links["DRDL"] == f"compared/records/{alone[0].key}.json"
+        and links["Classification"] == "compared/index.html#row-0"
+    )
+
+
+def test_stale_records_are_marked(toy):
+    paper = toy[1]
+    stale = [gather.replace(record, freshness="stale") for record in paper.found["DRDL"]]
+    text = pages.paper(gather.replace(paper, found={**paper.found, "DRDL": stale}), [paper], [])
+    assert "stale: made by other code" in text
+
+
+def test_intervals_are_drawn_where_the_numbers_say(toy):
+    pair = toy[1].questions[0].differences[0]
+    drawn = parts.interval_line(gather.replace(pair, mean=5.0, low=-5.0, high=20.0), 0.0, 10.0)
+    assert 'x1="25.0%" x2="100.0%"' in drawn and 'cx="75.0%"' in drawn  # what is beyond the scale ends at its edge
+
+
+def test_text_becomes_markup_and_nothing_else_does():
+    shown = "<em>models</em> of <code>center=&#34;x&#34;</code> &amp; &lt;b&gt;"
+    assert pages.prose('*models* of `center="x"` & <b>') == shown
+    assert pages.prose("f(x*) and 2 * 3 * 4") == "f(x*) and 2 * 3 * 4"
+
+
+def test_another_folder_gets_copies_of_the_records_on_this_machine(toy, tmp_path):
+    entries = {"compared": (ComparedConfig, compared.EXPERIMENT, compared_tables)}
+    files = site.build(tmp_path / "out", entries)
+    assert {path.relative_to(tmp_path / "out").as_posix() for path in files} == {
+        "index.html", "errata.html", "claims.csv", "style.css", "compared/index.html"}  # fmt: skip
+    assert "Not run yet" in files[2].read_text() or list((tmp_path / "out/compared/records").glob("*.json"))
+
+
+def test_papers_describe_themselves():
+    for name in PAPERS:
+        short, title, citation, summary = gather._described(import_module(f"reidpapers.{name}").__doc__)
+        assert citation and len(title) > 30 and len(summary) > 80 and short != "All methods", name
+
+
+def test_results_stay_small():
+    sizes = {path: path.stat().st_size for path in RESULTS.rglob("*") if path.is_file()}
+    assert sum(sizes.values()) < 20_000_000, sorted(sizes.items(), key=lambda item: -item[1])[:5]
+    assert Path(RESULTS / "index.html").stat().st_size < 100_000
