@@ -19,9 +19,10 @@ from pathlib import Path
 FOLDER = Path(__file__).resolve().parent.parent  # of the packages that are followed
 PACKAGES = ("reidlib", "reidpapers")
 ALL = "*"  # everything that a module defines
+ELSE = "-"  # its statements that bind no name
 
 Symbol = tuple[str, str]
-"""A module's dotted name and a name that it defines, or :data:`ALL`."""
+"""A module's dotted name, and a name that it defines, :data:`ALL` or :data:`ELSE`."""
 
 
 def code_digest(*roots: str, without: Collection[str] = ()) -> str:
@@ -59,7 +60,7 @@ def reached(*roots: str, without: Collection[str] = ()) -> frozenset[Symbol]:
             waiting += [symbol for meanings in source(module).imports.values() for symbol in _ends(meanings)]
         elif (module, name) not in visited:
             visited.add((module, name))
-            waiting += [(module, ""), *(symbol for path in _uses(module, name) for symbol in _meant(module, path))]
+            waiting += [(module, ELSE), *(symbol for path in _uses(module, name) for symbol in _meant(module, path))]
     return frozenset(visited)
 
 
@@ -74,7 +75,7 @@ class Source:
     """A module as its syntax tree.
 
     Attributes:
-        definitions: top-level statements by the name that they bind; "" holds those that bind none.
+        definitions: top-level statements by the name that they bind, :data:`ELSE` where they bind none.
         imports: what each imported name means: modules, and names in them ("" where the module itself is meant).
     """
 
@@ -92,7 +93,7 @@ def source(module: str) -> Source:
     path = module_path(module)
     if path is None:
         raise ModuleNotFoundError(f"{module} is no module of {' or '.join(PACKAGES)}")
-    tree, parsed = ast.parse(path.read_text(encoding="utf-8")), Source({"": []})
+    tree, parsed = ast.parse(path.read_text(encoding="utf-8")), Source()
     package = module if path.name == "__init__.py" else module.rpartition(".")[0]
     for node in ast.walk(tree):
         if isinstance(node, ast.Import | ast.ImportFrom):
@@ -100,7 +101,7 @@ def source(module: str) -> Source:
                 parsed.imports.setdefault(name, set()).add(symbol)
     for statement in tree.body:
         if not isinstance(statement, ast.Import | ast.ImportFrom) and not _is_text(statement):
-            for name in _bound(statement) or [""]:
+            for name in _bound(statement) or [ELSE]:
                 parsed.definitions.setdefault(name, []).append(statement)
     return parsed
 
@@ -128,19 +129,8 @@ def _imported(node: ast.Import | ast.ImportFrom, package: str) -> Iterator[tuple
     else:
         parents = package.split(".")[: len(package.split(".")) - node.level + 1] if node.level else []
         base = ".".join([*parents, *([node.module] if node.module else [])])
-        pairs = [(a.asname or a.name, _member(base, a.name)) for a in node.names]
+        pairs = [(a.asname or a.name, (base, a.name)) for a in node.names]
     yield from ((name, symbol) for name, symbol in pairs if module_path(symbol[0]))
-
-
-def _member(module: str, name: str) -> Symbol:
-    """What ``name`` means in a module: one of its definitions, or a module in it."""
-    inner = f"{module}.{name}"
-    return (inner, "") if module_path(inner) and name not in _defined(module) else (module, name)
-
-
-def _defined(module: str) -> Collection[str]:
-    """Names that a package's own file defines, which come before modules of the same name."""
-    return source(module).definitions if module_path(module) else ()
 
 
 def _bound(statement: ast.stmt) -> list[str]:
@@ -212,14 +202,12 @@ def _meant(module: str, path: tuple[str, ...]) -> Iterator[Symbol]:
 
 def _from(module: str, member: str, rest: tuple[str, ...]) -> Iterator[Symbol]:
     """Follow a member of a module; all of the module where the path ends at it or goes where it cannot be followed."""
-    if not member:
-        if not rest:
-            yield module, ALL
-            return
-        module, member = _member(module, rest[0]) if module_path(module) else (module, rest[0])
-        yield from _from(module, member, rest[1:])
+    if not member and rest:
+        yield from _from(module, rest[0], rest[1:])
     elif member in source(module).definitions:
         yield module, member
+    elif member and module_path(f"{module}.{member}"):
+        yield from _from(f"{module}.{member}", "", rest)
     elif member in source(module).imports:
         yield from _meant(module, (member, *rest))
     else:

@@ -137,7 +137,7 @@ def _data_list(given: argparse.Namespace) -> int:
     from reidpapers.run import datasets
 
     for name in ("rendered", "digits"):
-        dataset = datasets.load(Config(dataset=name))
+        dataset = datasets.load(Config(dataset=name).source)
         counts = "; ".join(
             f"{split} {n['images']} images of {n['vehicles']}" for split, n in dataset.manifest.counts().items()
         )

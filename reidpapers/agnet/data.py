@@ -73,7 +73,7 @@ def _learnt(name: str, root: str | None, preset: str, seed: int, held_out: int, 
     """How many vehicles, colours and types a run learns; looked at once a process."""
     config = AGNetConfig(dataset=name, data_root=root, preset=preset, data_seed=seed, held_out=held_out,
                          unlabelled=unlabelled)  # fmt: skip
-    manifest = datasets.load(config).manifest
+    manifest = datasets.load(config.source).manifest
     try:
         labels = label_codes(usable(config, manifest.rows("train")))
         draw(config, labels)
@@ -85,5 +85,5 @@ def _learnt(name: str, root: str | None, preset: str, seed: int, held_out: int, 
 @cache
 def _without_str(name: str, root: str | None, preset: str, seed: int) -> list[str]:
     """What a dataset's test rows lack for the spatio-temporal re-ranking."""
-    dataset = datasets.load(Config(dataset=name, data_root=root, preset=preset, data_seed=seed))
+    dataset = datasets.load(Config(dataset=name, data_root=root, preset=preset, data_seed=seed).source)
     return evaluation.lacks(dataset, dataset.manifest.rows("query", "gallery"))

@@ -356,7 +356,7 @@ def data(config: Config) -> dict[str, Any]:
 @cache
 def _check_data(name: str, root: str | None, preset: str, seed: int, learning: str) -> None:
     """Whether a learning's batches can be drawn from a dataset; looked at once a process."""
-    manifest = datasets.load(Config(dataset=name, data_root=root, preset=preset, data_seed=seed)).manifest
+    manifest = datasets.load(Config(dataset=name, data_root=root, preset=preset, data_seed=seed).source).manifest
     rows = usable(C2FConfig(), manifest.rows("train"))
     try:
         if rows["model"].nunique() < 2:

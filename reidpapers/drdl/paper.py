@@ -249,7 +249,7 @@ def data(config: DRDLConfig) -> dict[str, Any]:
 
 @lru_cache(maxsize=256)  # a grid asks again and again
 def _known(config: DRDLConfig) -> dict[str, Any]:
-    dataset, found = datasets.load(config), evaluate_run.data(config)
+    dataset, found = datasets.load(config.source), evaluate_run.data(config)
     labels = label_codes(dataset.manifest.rows("train"))
     classes = int(labels[:, config.coarse()].max()) + 1
     try:

@@ -79,7 +79,7 @@ def facts(config: MultiGuidedConfig) -> Facts:
 @cache
 def _facts(dataset: str, root: str | None, preset: str, seed: int, simulated: bool) -> Facts:
     config = MultiGuidedConfig(dataset=dataset, data_root=root, preset=preset, data_seed=seed, simulated=simulated)
-    manifest = datasets.load(config).manifest
+    manifest = datasets.load(config.source).manifest
     rows = usable(config.but(learning="extractor"), manifest.rows("train"))
     masked = rows[rows["mask"].notna() & ~is_simulated(rows)]["vehicle_id"].nunique()
     names = {name: tuple(np.sort(rows[name].dropna().unique()).tolist()) for name in ATTRIBUTES}

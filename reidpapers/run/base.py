@@ -244,7 +244,7 @@ def compute(method: Method, config: Config, space: Workspace) -> tuple[dict[str,
     Of several processes that train together only the main one tests; the others return nothing.
     """
     config = config.canonical()
-    dataset, store = datasets.load(config), evaluate_run.prepare(config)
+    dataset, store = datasets.load(config.source), evaluate_run.prepare(config)
     network = method.build(config, method.data(method.learns_from(config)), space.starts)
     plan, log, seconds = _learn(method, config, network, space)
     if not parallel.is_main():
@@ -271,7 +271,7 @@ def compute(method: Method, config: Config, space: Workspace) -> tuple[dict[str,
 def _learn(method: Method, config: Config, network: nn.Module, space: Workspace) -> tuple[Schedule, History, float]:
     """Train a network in place; its schedule, what happened, and seconds."""
     learnt = method.learns_from(config)
-    dataset, store = datasets.load(learnt), evaluate_run.prepare(learnt)
+    dataset, store = datasets.load(learnt.source), evaluate_run.prepare(learnt)
     rows = method.usable(config, dataset.manifest.rows("train"))
     plan = method.schedule(config, len(rows))
     beside = method.beside(config, Training(dataset, rows, store, space.starts)) if plan.iterations else None

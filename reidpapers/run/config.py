@@ -19,6 +19,7 @@ from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationEr
 from pydantic.fields import FieldInfo
 
 from reidlib.backbones import BACKBONES, check_trunk
+from reidlib.data import DataSource
 
 Profile = Literal["smoke", "quick", "paper"]
 
@@ -107,6 +108,15 @@ class Config(Strict):
     def without(self, unused: Iterable[str]) -> Config:
         """A copy with the named fields at their defaults."""
         return self.model_copy(update={name: type(self).model_fields[name].default for name in unused})
+
+    @property
+    def source(self) -> DataSource:
+        """Which data it names."""
+        used = {
+            "rendered": {"preset": self.preset, "seed": self.data_seed},
+            "digits": {"root": self.data_root, "train": self.digits_train, "test": self.digits_test},
+        }
+        return DataSource(self.dataset, **used.get(self.dataset, {"root": self.data_root}))
 
     def device_present(self) -> str:
         """The device to compute on, with ``auto`` resolved."""

@@ -30,7 +30,7 @@ STRIPS, MAP_POINTS, HISTORY_POINTS, QUERIES = 12, 2000, 200, 2_000
 
 def data(config: Config) -> dict[str, Any]:
     """What is known of a dataset without reading pixels: name, digest, note, counts; training vehicles and models."""
-    dataset = datasets.load(config)
+    dataset = datasets.load(config.source)
     counts = dataset.manifest.counts()
     return {
         "name": dataset.manifest.name,
@@ -44,7 +44,7 @@ def data(config: Config) -> dict[str, Any]:
 
 def prepare(config: Config, workers: int = 1, progress: bool = False) -> ImageStore:
     """The decoded images of a configuration's dataset, made first if they are not in the user's cache."""
-    return open_store(datasets.load(config), config.image_size, workers=workers, progress=progress)
+    return open_store(datasets.load(config.source), config.image_size, workers=workers, progress=progress)
 
 
 @dataclass(frozen=True)

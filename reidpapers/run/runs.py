@@ -17,6 +17,7 @@ from typing import Any
 
 from filelock import FileLock
 
+from reidlib.digest import code_digest
 from reidlib.places import cache_dir, write_atomically
 from reidpapers.run import provenance, records
 from reidpapers.run.config import Config
@@ -197,7 +198,7 @@ def _assemble(config: Config, experiment: Experiment, parts: Mapping[str, Any], 
 @cache
 def code(paper: str) -> str:
     """Digest of the code that makes a paper's records."""
-    return provenance.code_digest(f"reidpapers.{paper}")
+    return code_digest(f"reidpapers.{paper}.paper")
 
 
 def freshness(record: Record) -> str:

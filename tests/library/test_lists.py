@@ -33,7 +33,7 @@ IMAGES = {"vehicleid": "image/0000001.jpg", "veriwild": "images/00001/000004.jpg
 
 
 def load(name, root):
-    return importlib.import_module(f"reidpapers.run.datasets.{name}").load(root)
+    return importlib.import_module(f"reidlib.data.{name}").load(root)
 
 
 @pytest.fixture(scope="module")
@@ -59,7 +59,7 @@ def contents(folder):
 
 @pytest.mark.parametrize("name", LISTS)
 def test_what_is_no_folder_of_the_dataset_is_not_found(name, made, tmp_path):
-    benchmark = importlib.import_module(f"reidpapers.run.datasets.{name}").BENCHMARK
+    benchmark = importlib.import_module(f"reidlib.data.{name}").BENCHMARK
     assert benchmark.find(made / name) == made / name
     for other in set(LISTS) - {name}:  # four datasets of train_list.txt are told apart
         with pytest.raises(FileNotFoundError, match=f"{benchmark.title} was not found.*Ask"):

@@ -346,7 +346,7 @@ def test_data_without_pairs_are_refused(given_data):
 
 def test_held_out_vehicles_are_learnt_from_by_nobody_and_tested_alone():
     config = AGNetConfig(**TINY, held_out=6)
-    dataset = datasets.load(config)
+    dataset = datasets.load(config.source)
     held = dataset.manifest.holdout(6)
     learnt = set(agnet.usable(config, dataset.manifest.rows("train"))["vehicle_id"])
     assert learnt == set(held.rows("train")["vehicle_id"]) and len(learnt) == 18
@@ -356,7 +356,7 @@ def test_held_out_vehicles_are_learnt_from_by_nobody_and_tested_alone():
 
 def test_tests_have_both_papers_shapes():
     config = AGNetConfig(**TINY)
-    found = agnet.tests(config, datasets.load(config))
+    found = agnet.tests(config, datasets.load(config.source))
     assert [(test.name, test.protocol) for test in found] == [
         ("", "veri"), ("large", "vehicleid"), ("medium", "vehicleid"), ("small", "vehicleid"),
     ]  # fmt: skip

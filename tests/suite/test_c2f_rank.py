@@ -198,7 +198,7 @@ def test_rates():
 
 
 def test_every_image_of_a_batch_meets_all_that_the_loss_compares():
-    rows = paper.usable(C2FConfig(), datasets.load(C2FConfig(profile="smoke")).manifest.rows("train"))
+    rows = paper.usable(C2FConfig(), datasets.load(C2FConfig(profile="smoke").source).manifest.rows("train"))
     labels, config = paper.label_codes(rows), C2FConfig(profile="smoke")
     drawn = labels[paper.draw(config, labels)(0, torch.Generator().manual_seed(0))]
     assert len(drawn) == paper.batch_size(config) == 18
@@ -235,12 +235,12 @@ def test_data_without_what_a_batch_needs_are_refused_before_anything_is_computed
 
 
 def test_tests_have_the_papers_sizes():
-    rendered = paper.tests(C2FConfig(profile="smoke"), datasets.load(C2FConfig(profile="smoke")))
+    rendered = paper.tests(C2FConfig(profile="smoke"), datasets.load(C2FConfig(profile="smoke").source))
     assert [test.name for test in rendered] == [
         "large", "large retrieval", "medium", "medium retrieval", "small", "small retrieval"
     ]  # fmt: skip
     for config in (C2FConfig(), C2FConfig(dataset="vehicle1m")):
-        found = paper.tests(config, datasets.load(C2FConfig(profile="smoke")))
+        found = paper.tests(config, datasets.load(C2FConfig(profile="smoke").source))
         assert {test.protocol for test in found} == set(paper.protocols(config))
 
 

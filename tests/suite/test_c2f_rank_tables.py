@@ -92,7 +92,7 @@ def test_claims_compare_rows_that_are_run_with_scores_that_they_have():
 
 
 def test_the_data_at_hand_stand_below_the_printed_datasets():
-    page = tables.compared({"embedded": datasets.load(C2FConfig(profile="smoke")).manifest.table}).data
+    page = tables.compared({"embedded": datasets.load(C2FConfig(profile="smoke").source).manifest.table}).data
     assert "936,051" in page and "26,267" in page
     assert page.endswith(
         '<tr><th scope="row">embedded</th><td class="number">216</td><td class="number">36</td>'

@@ -41,7 +41,7 @@ def test_all_have_one_trunk_one_dataset_and_one_test(name):
     configs = [paper.own(ComparedConfig(method=method)) for method in (name, "classification")]
     for field in ("backbone", "image_size", "preset", "data_seed", "precision", "pretrained", "crop", "brightness"):
         assert len({getattr(config, field) for config in configs}) == 1, field
-    dataset = datasets.load(configs[0])
+    dataset = datasets.load(configs[0].source)
     (test,) = paper.on_equal_terms(name).tests(configs[0], dataset)
     assert test == dataset.tests[0] and paper.on_equal_terms(name).protocols(configs[0]) == ("veri",)
     assert paper.data(ComparedConfig(method=name))["digest"] == dataset.manifest.digest
@@ -79,7 +79,7 @@ def test_every_method_runs_and_its_record_shows_the_papers_own_configuration(nam
     assert record.paper == "compared" and record.config["method"] == name and 0 < record.scores["mAP"] <= 1
     shown = record.exhibits["configuration"]
     assert shown == paper.own(config).portable() and ENTRANTS[name].config(**shown).portable() == shown
-    assert record.data["digest"] == datasets.load(config).manifest.digest and not record.tests
+    assert record.data["digest"] == datasets.load(config.source).manifest.digest and not record.tests
     assert runs.replay(record, config, paper.EXPERIMENT)[0] == runs.BY_PROBE
 
 

@@ -28,7 +28,7 @@ def test_scores_of_several_draws_carry_their_deviation():
 
 
 def test_sizes_are_nested_thirds_of_the_gallerys_vehicles():
-    dataset = datasets.load(Config(preset="smoke"))
+    dataset = datasets.load(Config(preset="smoke").source)
     tests = evaluate_run.tests_by_size(dataset, {"": "vehicleid", "retrieval": "drdl_retrieval"})
     names = ["large", "large retrieval", "medium", "medium retrieval", "small", "small retrieval"]
     assert [test.name for test in tests] == names and [test.protocol for test in tests][:2] == [
@@ -41,7 +41,7 @@ def test_sizes_are_nested_thirds_of_the_gallerys_vehicles():
 
 
 def test_a_datasets_own_sets_are_taken_where_it_has_several():
-    table = datasets.load(Config(preset="smoke")).manifest
+    table = datasets.load(Config(preset="smoke").source).manifest
     images = pd.Index(table.rows("gallery")["image"])
     own = tuple(manifest.Test(str(n), "vehicleid", gallery=images[:n]) for n in (10, 20, 30, 40))
     dataset = manifest.Dataset(table, lambda image: None, own, "")

@@ -312,7 +312,7 @@ def smoke(**changes):
 
 
 def test_which_images_each_run_learns_from():
-    rows = datasets.load(smoke()).manifest.rows("train")
+    rows = datasets.load(smoke().source).manifest.rows("train")
     simulated, config = is_simulated(rows), smoke(learning="extractor")
     assert 0 < simulated.sum() < len(rows) == len(data_of.usable(config, rows))
     assert len(data_of.usable(config.but(simulated=False), rows)) == (~simulated).sum()
@@ -423,7 +423,7 @@ class Recorder(nn.Module):
 
 def test_among_other_backgrounds_vehicles_stay_and_backgrounds_are_of_other_vehicles():
     config = smoke(learning="extractor").canonical()
-    network, full = Recorder(), datasets.load(config)
+    network, full = Recorder(), datasets.load(config.source)
     trained = evaluate_run.Trained(config, network, full, evaluate_run.prepare(config))
     evaluation._among_other_backgrounds(trained)
     rows = full.manifest.rows("query", "gallery").drop_duplicates("image")
@@ -517,7 +517,7 @@ def test_ai_city_serves_every_part(run, city):
 
 def test_small_and_large_objects_are_the_queries_by_their_original_size():
     config = smoke(learning="extractor")
-    full = datasets.load(config)
+    full = datasets.load(config.source)
     tests = {test.name: test for test in paper.METHOD.tests(config, full)}
     query = full.manifest.rows("query")
     small, large = (set(tests[f"{name} objects"].query) for name in ("small", "large"))
@@ -528,7 +528,7 @@ def test_small_and_large_objects_are_the_queries_by_their_original_size():
 
 def test_dense161bs_learns_from_the_masks_of_the_psp_net_it_starts_from(whole):
     config = smoke(**TINY, learning="extractor", extractor="dense161bs").canonical()
-    full, store = datasets.load(config), evaluate_run.prepare(config)
+    full, store = datasets.load(config.source), evaluate_run.prepare(config)
     rows = data_of.usable(config, full.manifest.rows("train"))
     start = runs.weights(starts_from(config)[0], EXPERIMENT, committed=False)
     found = paper.beside(config, Training(full, rows, store, (start,)))

@@ -28,10 +28,10 @@ def test_the_arrows_are_those_of_the_losses():
 def test_pictures_are_drawn_with_and_without_runs():
     curve = {"0": 0.2, "0.5": 0.3}
     curves = [{"queries": curve, "tracks": curve, "both": curve}]
-    figures = [
-        figures.pulls(),
-        figures.thresholds(curves, {"queries": 0.25, "tracks": 0.25}),
-        figures.thresholds([], {}),
+    drawn = [
+        multiguided.pulls(),
+        multiguided.thresholds(curves, {"queries": 0.25, "tracks": 0.25}),
+        multiguided.thresholds([], {}),
     ]
     assert all(isinstance(figure, Figure) for figure in drawn)
     lines = [axis.lines for axis in drawn[1].axes]

@@ -24,7 +24,7 @@ def sides(request, tmp_path_factory):
     names = LAYOUTS[request.param](rendered_source("smoke", 0), root)
     rows = rendered.load("smoke").manifest.table.set_index(["split", "image"]).loc[names.index]
     before = rows.reset_index().assign(image=names.to_numpy())
-    return request.param, importlib.import_module(f"reidpapers.run.datasets.{request.param}").load(root), before
+    return request.param, importlib.import_module(f"reidlib.data.{request.param}").load(root), before
 
 
 def features(names):

@@ -14,6 +14,7 @@ import pytest
 import torch
 from pydantic import Field
 
+from reidlib import digest
 from reidpapers.run import provenance, records, runs
 from reidpapers.run.config import Config
 from reidpapers.run.runs import Experiment
@@ -109,7 +110,7 @@ def test_a_record_says_where_it_comes_from(cache):
     assert record.key == runs.name(toy(seed=4, value=0.5), TOY)
     assert record.config["seed"] == record.seed == 4 and record.config["value"] == 0.5
     assert record.data["digest"] == "0123456789abcdef" and record.scores["mAP"] == 0.5
-    assert record.code == provenance.code_digest("reidpapers.mlsl.paper")
+    assert record.code == digest.code_digest("reidpapers.mlsl.paper")
     assert record.versions["torch"] == torch.__version__.partition("+")[0] or record.versions["torch"]
     assert record.created.endswith("+00:00") and record.probe["loss"] == [0.5, 2.0]
     assert (cache / "records" / "mlsl" / f"{record.key}.json").is_file()

@@ -13,7 +13,7 @@ from reidpapers.vehicles.export import LAYOUTS, rendered_source
 
 @pytest.fixture(scope="module")
 def joined():
-    return datasets.load(Config(profile="smoke", preset="smoke_simulated"))
+    return datasets.load(Config(profile="smoke", preset="smoke_simulated").source)
 
 
 def test_the_street_is_all_there_and_the_clean_part_is_for_training_only(joined):

@@ -79,7 +79,7 @@ class Run:
     @property
     def wait(self) -> float:
         """About how many seconds the features of the principal test take."""
-        rows = datasets.load(self.config).manifest.rows("query", "gallery")
+        rows = datasets.load(self.config.source).manifest.rows("query", "gallery")
         return len(rows) * float(self.record.cost["flops"]) / RATE[self.config.device]
 
     @property
@@ -106,12 +106,12 @@ class Run:
             raise FileNotFoundError("the weights of this run are not in the user's cache: train it first")
         network = self.method.build(self.config, self.method.data(self.method.learns_from(self.config)), ())
         self._fill(network, self.weights)
-        return Trained(self.config, network.eval(), datasets.load(self.config), self.store)
+        return Trained(self.config, network.eval(), datasets.load(self.config.source), self.store)
 
     @cached_property
     def tests(self) -> tuple[Test, ...]:
         """Its tests, the principal one first; none of a network that matches nothing."""
-        return self.method.tests(self.config, datasets.load(self.config))
+        return self.method.tests(self.config, datasets.load(self.config.source))
 
     @property
     def test(self) -> Test | None:
