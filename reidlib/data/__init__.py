@@ -44,6 +44,16 @@ DATASETS: dict[str, Callable[[DataSource], Dataset]] = {
 }
 PROTOCOLS = {"digits": "leave_one_out", **{name: benchmark.protocol for name, benchmark in BENCHMARKS.items()}}
 
+LABELS = {
+    "digits": frozenset(),
+    "veri776": frozenset({"vehicle_id", "camera_id", "color", "type", "track_id"}),
+    "vehicleid": frozenset({"vehicle_id", "color", "model"}),
+    "veriwild": frozenset({"vehicle_id", "camera_id", "color", "type", "model", "time"}),
+    "vehicle1m": frozenset({"vehicle_id", "color", "model"}),
+    "compcars": frozenset({"type", "model"}),
+    "aicity2020": frozenset({"vehicle_id", "camera_id", "track_id"}),
+}
+
 
 @cache
 def load(source: DataSource) -> Dataset:

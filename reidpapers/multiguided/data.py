@@ -11,11 +11,11 @@ import pandas as pd
 import torch
 from torch import Tensor
 
+from reidlib.data.aicity2020 import PREFIX
 from reidlib.data.manifest import codes
 from reidpapers.multiguided.config import ATTRIBUTES, DENSE, MultiGuidedConfig, starts_from
 from reidpapers.run import datasets, evaluate_run
 from reidpapers.run.config import Config, ConfigError
-from reidpapers.vehicles.simulated import is_simulated
 
 HELD_OUT = 0.2  # of the real training vehicles that have masks, for the PSPNet's IoU; at least two
 
@@ -23,6 +23,11 @@ HELD_OUT = 0.2  # of the real training vehicles that have masks, for the PSPNet'
 def label_codes(rows: pd.DataFrame) -> Tensor:
     """Codes ``[N, 3]`` of vehicle, colour and type; −1 where colour or type is not known."""
     return torch.as_tensor(np.stack([codes(rows[name]) for name in ("vehicle_id", *ATTRIBUTES)], 1))
+
+
+def is_simulated(rows: pd.DataFrame) -> np.ndarray:
+    """Which rows of a manifest are simulated, by their vehicles' names: ``[N]`` booleans."""
+    return rows["vehicle_id"].str.startswith(PREFIX).to_numpy(bool)
 
 
 def usable(config: MultiGuidedConfig, rows: pd.DataFrame) -> pd.DataFrame:

@@ -17,11 +17,10 @@ from reidlib.evaluate import protocols
 from reidlib.evaluate.embed import embed
 from reidlib.models import segmentation
 from reidpapers.multiguided.config import ATTRIBUTES, EXTRACTORS, MultiGuidedConfig
-from reidpapers.multiguided.data import facts, held_out
+from reidpapers.multiguided.data import facts, held_out, is_simulated
 from reidpapers.multiguided.postprocessing import processed, reranking, thresholds
 from reidpapers.run import evaluate_run
 from reidpapers.run.evaluate_run import Trained
-from reidpapers.vehicles.simulated import is_simulated
 
 PROTOCOLS = {"challenge": "aicity2020", "all": "veri"}  # mAP over the first 100 results, and over all
 SMALL = 1 / 3  # of the queries, by the pixels of their original pictures

@@ -16,7 +16,9 @@ DATASETS: dict[str, Callable[[DataSource], Dataset]] = {
 }
 # The rule by which each dataset's authors score it, known without the data.
 PROTOCOLS = {"rendered": "veri", **data.PROTOCOLS}
-__all__ = ["BENCHMARKS", "DATASETS", "PROTOCOLS", "DataSource", "load"]
+# The labels that each dataset's release has, known without the data: the manifest's columns.
+LABELS = {"rendered": vehicles.LABELS, **data.LABELS}
+__all__ = ["BENCHMARKS", "DATASETS", "LABELS", "PROTOCOLS", "DataSource", "load"]
 
 
 @cache

@@ -16,7 +16,7 @@ from torch import Tensor, nn
 
 from reidlib import models, parallel
 from reidlib.data.images import ImageStore, open_store
-from reidlib.data.manifest import SPLITS, Dataset, Test
+from reidlib.data.manifest import Dataset, Test
 from reidlib.evaluate import joint_bayesian, metrics, protocols
 from reidlib.evaluate.embed import Embeddings, embed
 from reidlib.train import History, Schedule
@@ -233,62 +233,3 @@ def device_fields(device: str) -> dict[str, Any]:
     threads = torch.get_num_threads()
     several = {"processes": parallel.processes()} if parallel.processes() > 1 else {}
     return {"type": device, "name": named, "threads": threads, "arithmetic": provenance.arithmetic(), **several}
-
-
-def toy_scores(protocol: str, test_distance: str) -> list[float]:
-    """Scores of a fixed synthetic embedding set under a protocol: the part of a probe that sees the evaluator.
-
-    Thirty images of six vehicles and three cameras in each split; some lie so close that distances tie.
-    """
-    place = np.arange(30)
-    labels = {"image": place.astype(str), "vehicle_id": place % 6, "camera_id": (place // 6 % 3).astype(str),
-              "model": (place % 3).astype(str)}  # fmt: skip
-    table = pd.concat([pd.DataFrame({**labels, "split": split}) for split in SPLITS], ignore_index=True)
-    vehicles = torch.as_tensor(table["vehicle_id"].to_numpy(copy=True))
-    generator = torch.Generator().manual_seed(0)
-    centres = torch.randn(6, 8, generator=generator)
-    # Multiples of 1/8 make distances exact, so that ties are ties on every machine.
-    features = ((centres[vehicles] + torch.randn(len(table), 8, generator=generator)) * 8).round() / 8
-    table = table.astype({"vehicle_id": str})
-    distance: protocols.Distance = test_distance
-    if test_distance == LEARNT:
-        training = torch.as_tensor((table["split"] == "train").to_numpy(copy=True))
-        distance = learnt(features[training], vehicles[training])
-    if protocol == "verification":
-        other = np.where(place % 4 < 2, place + 6, place + 1) % 30  # half of them of the same vehicle
-        pairs = pd.DataFrame({"first": place, "second": other, "same": place % 6 == other % 6})
-        test = Test("", protocol, pairs=pairs[::2], threshold_pairs=pairs[1::2])
-        found = protocols.verify(features, table, test, distance)
-        return [found.accuracy, found.auc, found.threshold, found.threshold_accuracy]
-    scores = protocols.evaluate(protocol, features, table, distance=distance)
-    return [scores.mAP, *(scores.top(k) for k in (1, 2, 5, 10)), float(scores.first.sum())]
-
-
-def toy_images(count: int, size: int) -> Tensor:
-    """Smooth synthetic pictures, uint8 ``[count, S, S, 3]``, the same everywhere: what probes are computed on."""
-    coarse = torch.rand(count, 3, 5, 5, generator=torch.Generator().manual_seed(0))
-    smooth = torch.nn.functional.interpolate(coarse, (size, size), mode="bilinear", align_corners=True)
-    return (smooth * 255).byte().permute(0, 2, 3, 1).contiguous()
-
-
-def toy_features(network: nn.Module, pixels: Tensor) -> list[float]:
-    """Lengths of the features of :func:`toy_images`: the part of a probe that sees how images are embedded."""
-    names = {str(place): place for place in range(len(pixels))}
-    embeddings = embed(network, ImageStore(pixels.numpy(), names), pd.DataFrame({"image": list(names)}))
-    return embeddings.features.norm(dim=1).tolist()
-
-
-class GradientNorms:
-    """Gradient norms of a network's children at each step, for probes; pass it to ``train`` as ``watch``."""
-
-    def __init__(self) -> None:
-        self.values: list[float] = []
-
-    def __call__(self, step: int, network: nn.Module) -> None:
-        for child in network.children():
-            norms = [p.grad.norm() for p in child.parameters() if p.grad is not None]
-            if norms:
-                self.values.append(float(torch.stack(norms).norm()))
-
-
-Source = Callable[[Tensor], Tensor]

@@ -16,24 +16,26 @@ from concurrent.futures import FIRST_COMPLETED, Future, ProcessPoolExecutor, wai
 from concurrent.futures.process import BrokenProcessPool
 from contextlib import contextmanager
 from functools import partial
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from tqdm import tqdm
 
 from reidpapers.run import runs
 from reidpapers.run.config import Config, Plan
 from reidpapers.run.records import Record
-from reidpapers.run.runs import Experiment
+
+if TYPE_CHECKING:
+    from reidpapers.run.base import Paper
 
 _steps: Any = None  # in a worker: the counter of training steps that it shares with the others
 
 
-def run_all(configs: Sequence[Config], experiment: Experiment, plan: Plan, *, progress: bool = True) -> list[Record]:
+def run_all(configs: Sequence[Config], paper: Paper, plan: Plan, *, progress: bool = True) -> list[Record]:
     """The records of many configurations, in their order; what is missing is computed.
 
     Args:
         configs: what to run; equal ones are run once.
-        experiment: how.
+        paper: whose runs.
         plan: how many processes, and whether committed records count.
         progress: show a bar over training steps, with an estimate of the time left.
 
@@ -41,28 +43,30 @@ def run_all(configs: Sequence[Config], experiment: Experiment, plan: Plan, *, pr
         RuntimeError: some runs failed, after all others were carried out; the message names them.
         KeyboardInterrupt: stopped by hand; finished runs are kept, others go on from their checkpoints next time.
     """
-    wanted = {runs.name(config, experiment): config for config in configs}
-    found = {key: runs.present(config, experiment, committed=plan.committed) for key, config in wanted.items()}
-    missing = {key: wanted[key] for key, record in found.items() if record is None}
+    wanted = {runs.name(config, paper): config for config in configs}
+    found = {key: runs.present(config, paper, committed=plan.committed) for key, config in wanted.items()}
+    missing = {
+        key: wanted[key] for key, record in found.items() if record is None or runs.lacks(record, wanted[key], paper)
+    }
     if missing:
-        jobs = _with_starts(missing, experiment)
+        jobs = _with_starts(missing, paper)
         for config in {c.but(seed=0): c for c in jobs.values()}.values():
-            experiment.prepare(config, plan.workers, progress)
-        total = sum(experiment.steps(config) for config in jobs.values())
+            paper.prepare(config, plan.workers, progress)
+        total = sum(paper.steps(config) for config in jobs.values())
         with tqdm(total=total, desc=f"{len(jobs)} runs", unit="step", disable=not progress, mininterval=1.0) as bar:
-            _carry_out(jobs, experiment, plan, bar)
-        found |= {key: runs.present(wanted[key], experiment, committed=plan.committed) for key in missing}
-    return [found[runs.name(config, experiment)] for config in configs]
+            _carry_out(jobs, paper, plan, bar)
+        found |= {key: runs.present(wanted[key], paper, committed=plan.committed) for key in missing}
+    return [found[runs.name(config, paper)] for config in configs]
 
 
-def _with_starts(missing: dict[str, Config], experiment: Experiment) -> dict[str, Config]:
+def _with_starts(missing: dict[str, Config], paper: Paper) -> dict[str, Config]:
     """Missing runs preceded by those that they start from, and these by theirs, where they left no weights here."""
     jobs: dict[str, Config] = {}
 
     def add(key: str, config: Config) -> None:
-        for start in experiment.starts_from(config):
-            if not runs.kept_weights(start, experiment).exists():
-                add(runs.name(start, experiment), start)
+        for start in paper.starts_from(config):
+            if not runs.kept_weights(start, paper):
+                add(runs.name(start, paper), start)
         jobs.setdefault(key, config)
 
     for key, config in missing.items():
@@ -70,16 +74,16 @@ def _with_starts(missing: dict[str, Config], experiment: Experiment) -> dict[str
     return jobs
 
 
-def _carry_out(jobs: dict[str, Config], experiment: Experiment, plan: Plan, bar: tqdm) -> None:
+def _carry_out(jobs: dict[str, Config], paper: Paper, plan: Plan, bar: tqdm) -> None:
     """Run all jobs, each after those it starts from; failures are collected, not fatal to the others."""
     from reidlib import parallel
 
     on_gpu = any(config.canonical().device == "cuda" for config in jobs.values())
     together = plan.processes > 1 or parallel.launched()
     if on_gpu or together or plan.workers == 1 or len(jobs) == 1:
-        failed = _one_by_one(jobs, experiment, plan, bar, threads=0 if on_gpu else 1)
+        failed = _one_by_one(jobs, paper, plan, bar, threads=0 if on_gpu else 1)
     else:
-        failed = _in_processes(jobs, experiment, plan, bar)
+        failed = _in_processes(jobs, paper, plan, bar)
     if failed:
         lines = [f"  {jobs[key].model_dump(exclude_defaults=True)}: {error!r}" for key, error in failed.items()]
         raise RuntimeError(f"{len(failed)} of {len(jobs)} runs failed:\n" + "\n".join(lines)) from next(
@@ -87,31 +91,29 @@ def _carry_out(jobs: dict[str, Config], experiment: Experiment, plan: Plan, bar:
         )
 
 
-def _one_by_one(
-    jobs: dict[str, Config], experiment: Experiment, plan: Plan, bar: tqdm, threads: int
-) -> dict[str, Exception]:
+def _one_by_one(jobs: dict[str, Config], paper: Paper, plan: Plan, bar: tqdm, threads: int) -> dict[str, Exception]:
     failed: dict[str, Exception] = {}
     with limited_threads(threads):
         for key, config in jobs.items():
             try:
-                _alone_or_together(config, experiment, plan, bar.update)
+                _alone_or_together(config, paper, plan, bar.update)
             except Exception as error:  # noqa: BLE001 — one failed run must not take the others with it
                 failed[key] = error
     return failed
 
 
-def _alone_or_together(config: Config, experiment: Experiment, plan: Plan, progress: Callable[[int], None]) -> None:
+def _alone_or_together(config: Config, paper: Paper, plan: Plan, progress: Callable[[int], None]) -> None:
     """One job in this process, or in new ones that share its batches; torchrun has started them before."""
     from reidlib import parallel
 
-    work = partial(_work, config, experiment, plan.committed)
+    work = partial(_work, config, paper, plan.committed)
     if plan.processes > 1 and not parallel.launched():
         parallel.launch(work, plan.processes, config.canonical().device, progress)
     else:
         work(progress)
 
 
-def _in_processes(jobs: dict[str, Config], experiment: Experiment, plan: Plan, bar: tqdm) -> dict[str, Exception]:
+def _in_processes(jobs: dict[str, Config], paper: Paper, plan: Plan, bar: tqdm) -> dict[str, Exception]:
     """Several processes; a job waits until the jobs that it starts from are done."""
     context = multiprocessing.get_context("spawn")
     counter = context.Value("q", 0)
@@ -120,8 +122,8 @@ def _in_processes(jobs: dict[str, Config], experiment: Experiment, plan: Plan, b
     try:
         while waiting or active:
             unfinished = waiting.keys() | set(active.values())
-            for key in [key for key in waiting if not _start_names(waiting[key], experiment) & unfinished]:
-                active[pool.submit(_in_worker, waiting.pop(key), experiment, plan.committed)] = key
+            for key in [key for key in waiting if not _start_names(waiting[key], paper) & unfinished]:
+                active[pool.submit(_in_worker, waiting.pop(key), paper, plan.committed)] = key
             for future in _finished(active, bar, counter):
                 key = active.pop(future)
                 if error := future.exception():
@@ -140,8 +142,8 @@ def _in_processes(jobs: dict[str, Config], experiment: Experiment, plan: Plan, b
     return failed
 
 
-def _start_names(config: Config, experiment: Experiment) -> set[str]:
-    return {runs.name(start, experiment) for start in experiment.starts_from(config)}
+def _start_names(config: Config, paper: Paper) -> set[str]:
+    return {runs.name(start, paper) for start in paper.starts_from(config)}
 
 
 def _finished(active: dict[Future, str], bar: tqdm, counter: Any) -> Iterator[Future]:
@@ -165,20 +167,21 @@ def _enter_worker(counter: Any) -> None:
     threading.Thread(target=lambda: (parent.join(), os._exit(1)), daemon=True).start()
 
 
-def _in_worker(config: Config, experiment: Experiment, committed: bool) -> None:
+def _in_worker(config: Config, paper: Paper, committed: bool) -> None:
     def count(steps: int) -> None:
         with _steps.get_lock():
             _steps.value += steps
 
-    _work(config, experiment, committed, count)
+    _work(config, paper, committed, count)
 
 
-def _work(config: Config, experiment: Experiment, committed: bool, progress: Callable[[int], None]) -> None:
-    """One job: a run whose record is there, but whose weights are wanted by others, is computed for its weights."""
-    if runs.present(config, experiment, committed=committed):
-        runs.weights(config, experiment, committed=committed, progress=progress)
+def _work(config: Config, paper: Paper, committed: bool, progress: Callable[[int], None]) -> None:
+    """One job: a run whose record is whole, but whose weights are wanted by others, is computed for its weights."""
+    record = runs.present(config, paper, committed=committed)
+    if record and not runs.lacks(record, config, paper):
+        runs.weights(config, paper, committed=committed, progress=progress)
     else:
-        runs.run(config, experiment, committed=committed, progress=progress)
+        runs.run(config, paper, committed=committed, progress=progress)
 
 
 @contextmanager

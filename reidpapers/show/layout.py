@@ -16,6 +16,7 @@ from typing import Any
 
 from reidpapers.run import runs
 from reidpapers.run.config import Config, ConfigError
+from reidpapers.run.datasets import LABELS
 from reidpapers.run.provenance import CHECKOUT
 from reidpapers.run.records import Record
 from reidpapers.run.runs import STALE, UNVERIFIED, Experiment
@@ -53,7 +54,8 @@ class Table:
         title: what it compares.
         rows: its lines.
         columns: metrics, or names of printed columns.
-        datasets: those on which its rows are run; empty: any.
+        datasets: those on which its rows are run; empty: any that has the labels.
+        labels: what a dataset must have for its rows to be run, in the manifest's columns; its name alone says whether.
         needs: what must be on disk for it to be filled, if the embedded data cannot.
     """
 
@@ -63,10 +65,11 @@ class Table:
     columns: tuple[str, ...] = ("mAP", "top1", "top5")
     datasets: tuple[str, ...] = ()
     needs: str | None = None
+    labels: tuple[str, ...] = ()
 
     def fits(self, dataset: str) -> bool:
         """Whether its rows are run on a dataset."""
-        return not self.datasets or dataset in self.datasets
+        return dataset in (self.datasets or (dataset,)) and LABELS[dataset].issuperset(self.labels)
 
 
 def scope_rows(scope: str, base: Sequence[Row], tables: Sequence[Table], dataset: str) -> tuple[Row, ...]:

@@ -63,11 +63,6 @@ def load(preset: str | Preset = "small", seed: int = 0) -> Dataset:
     )
 
 
-def is_simulated(rows: pd.DataFrame) -> np.ndarray:
-    """Which rows of a manifest are simulated, by their vehicles' names: ``[N]`` booleans."""
-    return rows["vehicle_id"].str.startswith(PREFIX).to_numpy(bool)
-
-
 def _dispatched(street: Callable[[str], T], clean: Callable[[str], T], image: str) -> T:
     """What there is of an image, from the part that it belongs to."""
     return clean(image.removeprefix(PREFIX)) if image.startswith(PREFIX) else street(image)
