@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Sequence
 from concurrent.futures import ProcessPoolExecutor
 from multiprocessing import get_context
 from pathlib import Path
@@ -11,18 +11,15 @@ from tqdm import tqdm
 
 from reidlib.places import cache_dir
 from reidpapers.run import records, runs
-from reidpapers.run.config import Config
-from reidpapers.run.runs import Experiment
+from reidpapers.run.base import Paper
 from reidpapers.vehicles import rendered
 
 
-def verify(
-    papers: Mapping[str, tuple[type[Config], Experiment]], *, own: bool = False, force: bool = False, workers: int = 1
-) -> int:
+def verify(papers: Sequence[Paper], *, own: bool = False, force: bool = False, workers: int = 1) -> int:
     """Check every record of a store and add the findings to its ledger, which pages read.
 
     Args:
-        papers: configuration class and experiment of each paper.
+        papers: whose records.
         own: check the user's own records instead of the committed ones.
         force: replay records whose code is unchanged too.
         workers: processes, one thread each.
@@ -32,12 +29,12 @@ def verify(
     """
     jobs = []
     broken = 0
-    for paper, (config, experiment) in papers.items():
-        for path in sorted(records.stores(paper)[0 if own else 1].glob("*.json")):
+    for paper in papers:
+        for path in sorted(records.stores(paper.name)[0 if own else 1].glob("*.json")):
             record = records.read_or_warn(path)
             broken += record is None
             if record:
-                jobs.append((path, config, experiment, force))
+                jobs.append((path, paper, force))
     with ProcessPoolExecutor(workers, mp_context=get_context("spawn"), initializer=_one_thread) as pool:
         found = list(tqdm(pool.map(_check, jobs), total=len(jobs), unit="record"))
     if not own:
@@ -62,14 +59,14 @@ def _one_thread() -> None:
     torch.set_num_threads(1)
 
 
-def _check(job: tuple[Path, type[Config], Experiment, bool]) -> tuple[str, str, str, str]:
+def _check(job: tuple[Path, Paper, bool]) -> tuple[str, str, str, str]:
     """Ledger key, finding, reason, and name of one record."""
-    path, config_type, experiment, force = job
+    path, paper, force = job
     record = records.read(path)
-    config = config_type(**record.config)
+    config = paper.Config(**record.config)
     word, reason = runs.freshness(record), "the code is the same"
     if force or word != runs.FRESH:
-        word, reason = runs.replay(record, config, experiment)
+        word, reason = runs.replay(record, config, paper)
         if word == runs.BY_PROBE and record.code == runs.code(record.paper):
             word = runs.FRESH
     return runs.finding_key(record), word, reason, path.name
