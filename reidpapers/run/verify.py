@@ -3,12 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from concurrent.futures import ProcessPoolExecutor
-from multiprocessing import get_context
 from pathlib import Path
 
 from tqdm import tqdm
 
+from reidlib import processes
 from reidlib.places import cache_dir
 from reidpapers.run import records, runs
 from reidpapers.run.config import Config
@@ -38,7 +37,7 @@ def verify(
             broken += record is None
             if record:
                 jobs.append((path, config, experiment, force))
-    with ProcessPoolExecutor(workers, mp_context=get_context("spawn"), initializer=_one_thread) as pool:
+    with processes.pool(workers, kept="nothing was written; the same command starts anew") as pool:
         found = list(tqdm(pool.map(_check, jobs), total=len(jobs), unit="record"))
     if not own:
         rendered.publish_pixels()
@@ -54,12 +53,6 @@ def verify(
         + f", {broken} broken"
     )
     return int(counts[runs.STALE] + broken > 0)
-
-
-def _one_thread() -> None:
-    import torch
-
-    torch.set_num_threads(1)
 
 
 def _check(job: tuple[Path, type[Config], Experiment, bool]) -> tuple[str, str, str, str]:
