@@ -31,9 +31,7 @@ class ComparedConfig(Config):
     # One run is both a method's scale and its batches': these follow from the profile, so it counts here.
     UNKEYED: ClassVar[frozenset[str]] = frozenset({"data_root"})
 
-    method: Literal["classification", "mlsl", "drdl", "c2f_rank", "agnet", "multiguided", "multiguided_ensemble"] = (
-        Field("classification", description="whose network, loss, sampler and rates")
-    )
+    method: Literal[tuple(ENTRANTS)] = Field("classification", description="whose network, loss, sampler and rates")
     images: int = Field(48_000, ge=200, le=10**9, description="seen in training, all stages together")
     stage: Annotated[tuple[Annotated[int, Field(ge=0)], ...], ListOrJson] = Field(
         (), description="nothing: the whole method; else which of the runs that it starts from, and of those in turn"

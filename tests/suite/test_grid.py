@@ -23,9 +23,8 @@ def names(job):
 
 def wanted(paper, profile, seeds):
     """The records behind all tables, by the tables themselves."""
-    config_type, _, tables = parts(paper)
-    base, _ = configure(config_type, {"profile": profile})
-    rows = layout.configurations(tables.rows("all", profile, base.dataset), base, seeds)
+    base, _ = configure(load(paper).Config, {"profile": profile})
+    rows = layout.configurations(load(paper).tables.rows("all", profile, base.dataset), base, seeds)
     return {jobs.record_name(paper, config) for configs in rows.values() for config in configs}
 
 
