@@ -12,6 +12,7 @@ from reidpapers.run.config import Config, ListOrJson
 
 TERMS = ("classification", "coarse", "fine", "pair")  # C, R_c, R_f and P of eq. 1
 Term = Literal["classification", "coarse", "fine", "pair"]
+NEEDED = frozenset({"vehicle_id", "model"})  # labels that the loss compares
 
 
 class C2FConfig(Config):
@@ -67,10 +68,11 @@ class C2FConfig(Config):
     @model_validator(mode="after")
     def _fits_together(self) -> C2FConfig:
         """Refuse what no run could mean."""
-        if self.dataset not in KINDS:
+        if not datasets.LABELS[self.dataset] >= NEEDED:
+            able = [name for name, labels in datasets.LABELS.items() if labels >= NEEDED]
             raise ValueError(
                 f"dataset = {self.dataset!r} is refused: the loss needs vehicles and their models; "
-                f"allowed are {', '.join(KINDS)}"
+                f"allowed are {', '.join(able)}"
             )
         if len(set(self.terms)) != len(self.terms):
             raise ValueError(f"terms = {list(self.terms)} is refused: allowed are distinct names of {TERMS}")
@@ -81,11 +83,12 @@ class C2FConfig(Config):
             self._check_nearest("k2", "fine", (self.vehicles - 1) * self.images, "other vehicles of one model")
         return self
 
-    def _check_nearest(self, name: str, term: str, there: int, what: str) -> None:
-        if term in self.terms and getattr(self, name) > there:
+    def _check_nearest(self, name: str, term: str, images: int, what: str) -> None:
+        """Refuse more nearest images than a batch holds."""
+        if term in self.terms and getattr(self, name) > images:
             raise ValueError(
                 f"{name} = {getattr(self, name)} is refused: a batch of {self.models} models × {self.vehicles} "
-                f"vehicles × {self.images} images holds {there} of {what}; allowed is a whole number from 1 to {there}"
+                f"vehicles × {self.images} images holds {images} of {what}; allowed is a whole number from 1 to {images}"
             )
 
     def canonical(self) -> C2FConfig:

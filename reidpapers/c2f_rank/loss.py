@@ -1,4 +1,4 @@
-"""C2F-Rank's loss (eq. 1–5): classification of models, a coarse and a fine ranking, and the pull of a vehicle's images."""
+"""C2F-Rank's loss (eq. 1–5): classification of models, coarse and fine ranking, and the pull within a vehicle."""
 
 from __future__ import annotations
 
