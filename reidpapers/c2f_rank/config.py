@@ -83,12 +83,12 @@ class C2FConfig(Config):
             self._check_nearest("k2", "fine", (self.vehicles - 1) * self.images, "other vehicles of one model")
         return self
 
-    def _check_nearest(self, name: str, term: str, images: int, what: str) -> None:
+    def _check_nearest(self, name: str, term: str, count: int, what: str) -> None:
         """Refuse more nearest images than a batch holds."""
-        if term in self.terms and getattr(self, name) > images:
+        if term in self.terms and getattr(self, name) > count:
             raise ValueError(
                 f"{name} = {getattr(self, name)} is refused: a batch of {self.models} models × {self.vehicles} "
-                f"vehicles × {self.images} images holds {images} of {what}; allowed is a whole number from 1 to {images}"
+                f"vehicles × {self.images} images holds {count} of {what}; allowed is a whole number from 1 to {count}"
             )
 
     def canonical(self) -> C2FConfig:
