@@ -24,6 +24,7 @@ from reidpapers.run import datasets, provenance
 from reidpapers.run.config import Config
 
 SIZES = ("small", "medium", "large")
+OF_VEHICLES = {"800": "small", "1600": "medium", "2400": "large"}  # what papers call VehicleID's test sets
 LEARNT = "joint_bayesian"  # the test distance that training features teach
 STRIPS, MAP_POINTS, HISTORY_POINTS, QUERIES = 12, 2000, 200, 2_000
 
@@ -123,7 +124,8 @@ def query_fields(scores: metrics.Scores) -> dict[str, Any]:
 def tests_by_size(dataset: Dataset, kinds: Mapping[str, str]) -> tuple[Test, ...]:
     """A small, a medium and a large test set, as papers on VehicleID and Vehicle-1M report them.
 
-    The first three of the dataset's own test sets where it has several; else a third, two thirds and all of its
+    A dataset's own test sets are taken by their names, which are sizes or numbers of vehicles, as far as they are
+    there; those of other names only where no size is. One nameless set is parted: a third, two thirds and all of its
     gallery vehicles, in an order that is drawn once for all. Roles are drawn by the protocols, from gallery images.
 
     Args:
@@ -131,21 +133,23 @@ def tests_by_size(dataset: Dataset, kinds: Mapping[str, str]) -> tuple[Test, ...
         kinds: protocols by what is put after the size in a test's name; "" puts nothing.
 
     Returns:
-        The tests ``small``, ``small <kind>``, …, the principal one first: ``large`` under the first protocol.
+        The tests ``small``, ``small <kind>``, …, the principal one first: the largest under the first protocol.
     """
-    gallery = dataset.manifest.rows("gallery")
-    if len(dataset.tests) > 1:
-        pools = [test.gallery for test in dataset.tests[: len(SIZES)]]
-    else:
-        vehicles = np.random.default_rng(0).permutation(np.sort(gallery["vehicle_id"].unique()))
-        shares = [vehicles[: round(len(vehicles) * (i + 1) / len(SIZES))] for i in range(len(SIZES))]
-        pools = [pd.Index(gallery["image"][gallery["vehicle_id"].isin(share)]) for share in shares]
-    tests = [
+    named = {OF_VEHICLES.get(test.name, test.name): test.gallery for test in dataset.tests if test.name}
+    pools = {size: named[size] for size in SIZES if size in named} or named or _thirds(dataset)
+    return tuple(
         Test(f"{size} {kind}".strip(), protocol, gallery=pool)
-        for size, pool in reversed(list(zip(SIZES, pools, strict=False)))
+        for size, pool in reversed(pools.items())
         for kind, protocol in kinds.items()
-    ]
-    return tuple(tests)
+    )
+
+
+def _thirds(dataset: Dataset) -> dict[str, pd.Index]:
+    """Gallery images of a third, two thirds and all of the gallery's vehicles, by size."""
+    gallery = dataset.manifest.rows("gallery")
+    vehicles = np.random.default_rng(0).permutation(np.sort(gallery["vehicle_id"].unique()))
+    shares = {size: vehicles[: round(len(vehicles) * (i + 1) / len(SIZES))] for i, size in enumerate(SIZES)}
+    return {size: pd.Index(gallery["image"][gallery["vehicle_id"].isin(share)]) for size, share in shares.items()}
 
 
 def score_fields(scores: metrics.Scores | protocols.Verification) -> dict[str, Any]:

@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Any
 
 from reidpapers.run import runs
 from reidpapers.run.config import Config, ConfigError
-from reidpapers.run.datasets import LABELS
+from reidpapers.run.datasets import BENCHMARKS, LABELS
 from reidpapers.run.provenance import CHECKOUT
 from reidpapers.run.records import Record
 from reidpapers.run.runs import STALE, UNVERIFIED
@@ -198,7 +198,8 @@ def _caption(table: Table, below: bool) -> str:
 def _foot(table: Table, command: str, columns: int) -> str:
     """The one command that fills a table of other data."""
     words = re.sub(r" --(dataset|data_root) \S+", "", command)
-    words += f" --scope all --dataset {table.datasets[0]} --data_root DIR"
+    dataset = next(name for name in table.datasets or LABELS if table.fits(name))
+    words += f" --scope all --dataset {dataset}" + (" --data_root DIR" if dataset in BENCHMARKS else "")
     return f'<tfoot><tr><td colspan="{columns}">Filled by <code>{html.escape(words)}</code></td></tr></tfoot>'
 
 
