@@ -400,7 +400,7 @@ def test_reranking_adds_omega_times_the_mean_distance():
     found = PAPER.distance(config, trained).distances(torch.zeros(1, 2), features, query, gallery)(slice(0, 1))
     # Plain 3, 4, 5, mean 4; s = 0 at one camera, 10/40 and 1 at the other.
     assert found.tolist()[0] == pytest.approx([3, 4 + 0.5 * 4 * 0.25, 5 + 0.5 * 4])
-    assert PAPER.distance(AGNetConfig(**TINY), trained) is None
+    assert PAPER.distance(AGNetConfig(**TINY), trained) == "euclidean"
 
 
 @pytest.mark.parametrize("kind, wanted", [("literal", 1 / 3), ("spatial", 1 / 16)])
