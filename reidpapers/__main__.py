@@ -7,12 +7,15 @@ import sys
 from collections.abc import Iterable, Sequence
 from functools import partial
 from pathlib import Path
-from typing import Any, Literal, get_args, get_origin
+from typing import TYPE_CHECKING, Any, Literal, get_args, get_origin
 
 from pydantic.fields import FieldInfo
 
 from reidpapers.run.config import Config, ConfigError, Plan, allowed, configure, options
-from reidpapers.run.papers import RUNS, parts
+from reidpapers.run.papers import RUNS, load, load_all
+
+if TYPE_CHECKING:
+    from reidpapers.run.base import Paper
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -40,7 +43,7 @@ def _parser(arguments: Sequence[str]) -> argparse.ArgumentParser:
     for paper in RUNS:
         options_of = papers.add_parser(paper, help=f"options: run {paper} --help")
         if paper in arguments:
-            _add_fields(options_of, parts(paper)[0])
+            _add_fields(options_of, load(paper).Config)
     _add_data(commands.add_parser("data", help="which data there are; look them over; export rendered ones"))
     verify = commands.add_parser("verify", help="replay the probes of records made by other code")
     verify.add_argument("--own", action="store_true", help="the user's own records instead of the committed ones")
@@ -81,30 +84,30 @@ def _help(name: str, field: FieldInfo, config: type[Config]) -> str:
 
 def _run(given: argparse.Namespace) -> int:
     """Compute the records of one configuration and what it is measured against (base), or of every table (all)."""
-    config_type, experiment, paper = parts(given.paper)
+    paper = load(given.paper)
     values = {name: value for name, value in vars(given).items() if name not in ("command", "paper")}
-    config, plan = configure(config_type, values)
+    config, plan = configure(paper.Config, values)
     from reidlib import parallel
 
-    show = partial(_show, config, plan, experiment, paper)
+    show = partial(_show, config, plan, paper)
     return parallel.carry_out(show, config.device_present()) or 0 if parallel.launched() else show()
 
 
-def _show(config: Config, plan: Plan, experiment: Any, paper: Any) -> int:
+def _show(config: Config, plan: Plan, paper: Paper) -> int:
     """Compute what is missing and print the table; where several processes share each batch, in the main one."""
     from reidpapers.run.workers import run_all
     from reidpapers.show import layout
 
-    rows = paper.rows(plan.scope, config.profile, config.dataset)
-    wanted, refused = layout.able(layout.configurations(rows, config, plan.seeds), experiment)
+    rows = paper.tables.rows(plan.scope, config.profile, config.dataset)
+    wanted, refused = layout.able(layout.configurations(rows, config, plan.seeds), paper)
     if not wanted:
         raise ConfigError(next(iter(refused.values())))
     for name, why in refused.items():
         print(f"left out: {name}: {why}", file=sys.stderr)
-    run_all([c for configs in wanted.values() for c in configs], experiment, plan)
-    found = layout.collect([row for row in rows if row.name not in refused], config, plan.seeds, experiment,
-                           committed=plan.committed)  # fmt: skip
-    print(layout.to_text(found, paper.COLUMNS))
+    run_all([c for configs in wanted.values() for c in configs], paper, plan)
+    able = [row for row in rows if row.name not in refused]
+    results = layout.collect(able, config, plan.seeds, paper, committed=plan.committed)
+    print(layout.to_text(results, paper.tables.COLUMNS))
     return 0
 
 
@@ -181,8 +184,7 @@ def _refuse_unless(fine: bool, name: str, value: Any, allowed_values: Iterable[s
 def _verify(given: argparse.Namespace) -> int:
     from reidpapers.run.verify import verify
 
-    experiments = {paper: parts(paper)[:2] for paper in RUNS}
-    return verify(experiments, own=given.own, force=given.replay, workers=given.workers)
+    return verify(load_all(), own=given.own, force=given.replay, workers=given.workers)
 
 
 def _report(given: argparse.Namespace) -> int:
@@ -196,7 +198,7 @@ def _report(given: argparse.Namespace) -> int:
 def _site(given: argparse.Namespace) -> int:
     from reidpapers.show.site import build
 
-    files = build(given.out, {name: parts(name) for name in RUNS})
+    files = build(given.out, load_all())
     print(f"wrote {len(files)} files; open {given.out / 'index.html'}")
     return 0
 

@@ -14,7 +14,7 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager, redirect_stdout
 from datetime import timedelta
 from functools import partial
-from multiprocessing import get_context, parent_process
+from multiprocessing import get_context
 from pathlib import Path
 from typing import Any
 
@@ -22,6 +22,7 @@ import torch
 import torch.distributed as dist
 
 from reidlib.parallel.shares import is_main, processes
+from reidlib.processes import end_with_parent
 
 PATIENCE = timedelta(days=7)  # others wait while the main process tests; a process that died is noticed at once
 
@@ -130,9 +131,7 @@ def _keep(folder: Path, work: bytes, device: str, counter: Any) -> None:
 
 def _enter(folder: Path, work: bytes, device: str, counter: Any) -> None:
     """The life of one of the group's processes: silent on Ctrl-C, no longer than its parent's."""
-    signal.signal(signal.SIGINT, signal.SIG_DFL)
-    parent = parent_process()
-    threading.Thread(target=lambda: (parent.join(), os._exit(1)), daemon=True).start()
+    end_with_parent()
     if sys.platform == "linux":
         os.environ.setdefault("GLOO_SOCKET_IFNAME", "lo")  # a host's name may lead anywhere
     if device == "cpu":

@@ -6,13 +6,9 @@ so they do where several processes share the batches of one run.
 
 from __future__ import annotations
 
-import multiprocessing
-import os
-import signal
 import sys
-import threading
 from collections.abc import Callable, Iterator, Sequence
-from concurrent.futures import FIRST_COMPLETED, Future, ProcessPoolExecutor, wait
+from concurrent.futures import FIRST_COMPLETED, Future, wait
 from concurrent.futures.process import BrokenProcessPool
 from contextlib import contextmanager
 from functools import partial
@@ -20,6 +16,7 @@ from typing import TYPE_CHECKING, Any
 
 from tqdm import tqdm
 
+from reidlib import processes
 from reidpapers.run import runs
 from reidpapers.run.config import Config, Plan
 from reidpapers.run.records import Record
@@ -114,57 +111,66 @@ def _alone_or_together(config: Config, paper: Paper, plan: Plan, progress: Calla
 
 
 def _in_processes(jobs: dict[str, Config], paper: Paper, plan: Plan, bar: tqdm) -> dict[str, Exception]:
-    """Several processes; a job waits until the jobs that it starts from are done."""
-    context = multiprocessing.get_context("spawn")
-    counter = context.Value("q", 0)
-    waiting, failed, active = dict(jobs), {}, {}
-    pool = ProcessPoolExecutor(min(plan.workers, len(jobs)), context, _enter_worker, (counter,))
+    """Several processes; a job waits until the jobs that it starts from are done.
+
+    A process that dies takes the others' jobs with it. Each of them then goes on from its checkpoint, alone, so that
+    the one whose process dies again is known, and counts as failed.
+    """
+    waiting, failed = dict(jobs), {}
     try:
-        while waiting or active:
-            unfinished = waiting.keys() | set(active.values())
-            for key in [key for key in waiting if not _start_names(waiting[key], paper) & unfinished]:
-                active[pool.submit(_in_worker, waiting.pop(key), paper, plan.committed)] = key
-            for future in _finished(active, bar, counter):
-                key = active.pop(future)
-                if error := future.exception():
-                    if isinstance(error, BrokenProcessPool):
-                        raise error
-                    failed[key] = error
-        pool.shutdown()
-    except BaseException as error:
-        pool.shutdown(wait=False, cancel_futures=True)
-        for child in multiprocessing.active_children():
-            child.terminate()
+        while waiting:
+            suspects = _until_one_dies(waiting, failed, paper, plan, bar)
+            for key, config in suspects.items():
+                alone = {key: config}
+                if _until_one_dies(alone, failed, paper, plan, bar):
+                    failed[key] = RuntimeError("its process ended without a word: killed, or out of memory")
+    except BaseException:
         print("\nstopped: finished runs are kept; the same command goes on where this one ended", file=sys.stderr)
-        if isinstance(error, BrokenProcessPool):
-            raise RuntimeError("a worker process ended without a word: stopped by hand, or out of memory") from error
         raise
     return failed
+
+
+def _until_one_dies(
+    waiting: dict[str, Config], failed: dict[str, Exception], paper: Paper, plan: Plan, bar: tqdm
+) -> dict[str, Config]:
+    """Carry out what waits, taking it from there; the jobs that were at work when a process died, if one did."""
+    counter, before, jobs, active = processes.SPAWN.Value("q", 0), bar.n, dict(waiting), {}
+    with processes.pool(min(plan.workers, len(jobs)), initializer=_enter_worker, arguments=(counter,)) as pool:
+        try:
+            while waiting or active:
+                unfinished = waiting.keys() | set(active.values())
+                for key in [key for key in waiting if not _start_names(waiting[key], paper) & unfinished]:
+                    active[pool.submit(_in_worker, waiting[key], paper, plan.committed)] = key
+                    del waiting[key]
+                for future in _finished(active, bar, counter, before):
+                    error = future.exception()
+                    if isinstance(error, BrokenProcessPool):
+                        raise error
+                    if error:
+                        failed[active[future]] = error
+                    del active[future]
+        except BrokenProcessPool:
+            return {key: jobs[key] for key in active.values()}
+    return {}
 
 
 def _start_names(config: Config, paper: Paper) -> set[str]:
     return {runs.name(start, paper) for start in paper.starts_from(config)}
 
 
-def _finished(active: dict[Future, str], bar: tqdm, counter: Any) -> Iterator[Future]:
+def _finished(active: dict[Future, str], bar: tqdm, counter: Any, before: int) -> Iterator[Future]:
     """Wait until some job is done, moving the bar meanwhile."""
     done: set[Future] = set()
     while not done:
         done, _ = wait(active, timeout=0.5, return_when=FIRST_COMPLETED)
-        bar.update(counter.value - bar.n)
+        bar.update(max(0, before + counter.value - bar.n))
     yield from done
 
 
 def _enter_worker(counter: Any) -> None:
-    """A worker's life: one thread, silent on Ctrl-C, never longer than its parent's."""
+    """What a worker keeps: the counter of training steps that it shares with the others."""
     global _steps
     _steps = counter
-    signal.signal(signal.SIGINT, signal.SIG_DFL)
-    import torch
-
-    torch.set_num_threads(1)
-    parent = multiprocessing.parent_process()
-    threading.Thread(target=lambda: (parent.join(), os._exit(1)), daemon=True).start()
 
 
 def _in_worker(config: Config, paper: Paper, committed: bool) -> None:

@@ -12,15 +12,18 @@ import re
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cache
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from reidpapers.run import runs
 from reidpapers.run.config import Config, ConfigError
 from reidpapers.run.datasets import LABELS
 from reidpapers.run.provenance import CHECKOUT
 from reidpapers.run.records import Record
-from reidpapers.run.runs import STALE, UNVERIFIED, Experiment
+from reidpapers.run.runs import STALE, UNVERIFIED
 from reidpapers.show.claims import interval, score
+
+if TYPE_CHECKING:
+    from reidpapers.run.base import Paper
 
 BESIDE = 2  # columns at most, that a printed number may stand beside ours
 Results = Mapping[str, Sequence[Record]]
@@ -96,14 +99,12 @@ def configurations(rows: Iterable[Row], base: Config, seeds: Sequence[int]) -> d
     }
 
 
-def able(
-    wanted: Mapping[str, Sequence[Config]], experiment: Experiment
-) -> tuple[dict[str, Sequence[Config]], dict[str, str]]:
+def able(wanted: Mapping[str, Sequence[Config]], paper: Paper) -> tuple[dict[str, Sequence[Config]], dict[str, str]]:
     """The runs that the data allow, by row, and why each other row is refused: its method needs what they lack."""
     allowed, refused = {}, {}
     for name, configs in wanted.items():
         try:
-            experiment.data(configs[0])
+            paper.data(configs[0])
             allowed[name] = configs
         except ConfigError as error:
             refused[name] = str(error)
@@ -111,12 +112,12 @@ def able(
 
 
 def collect(
-    rows: Iterable[Row], base: Config, seeds: Sequence[int], experiment: Experiment, *, committed: bool = True
+    rows: Iterable[Row], base: Config, seeds: Sequence[int], paper: Paper, *, committed: bool = True
 ) -> dict[str, list[Record]]:
     """The records that are there for rows, by the row's name; computes nothing."""
     wanted = configurations(rows, base, seeds)
     found = {
-        name: [runs.lookup(config, experiment, committed=committed) for config in configs]
+        name: [runs.lookup(config, paper, committed=committed) for config in configs]
         for name, configs in wanted.items()
     }
     return {name: [record for record in records if record] for name, records in found.items()}

@@ -11,7 +11,6 @@ from dataclasses import replace
 from functools import partial
 from typing import TypeVar
 
-import numpy as np
 import pandas as pd
 
 from reidlib.data.aicity2020 import PREFIX
