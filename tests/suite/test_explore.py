@@ -11,16 +11,17 @@ import pytest
 import torch
 from ipywidgets.widgets import widget as registry
 from matplotlib.figure import Figure
-from reidpapers.c2f_rank.config import C2FConfig
-from reidpapers.drdl.config import DRDLConfig
 
 from reidlib import losses
 from reidlib.augment import normalise
 from reidlib.data.images import ImageStore
 from reidlib.data.manifest import codes
 from reidlib.evaluate import metrics, protocols, rerank
-from reidpapers import agnet
+from reidpapers.agnet import loss as agnet
+from reidpapers.agnet.paper import PAPER as AGNET
+from reidpapers.c2f_rank.config import C2FConfig
 from reidpapers.c2f_rank.figures import DEGREES
+from reidpapers.drdl.config import DRDLConfig
 from reidpapers.drdl.paper import PAPER as DRDL
 from reidpapers.mlsl.config import MLSLConfig
 from reidpapers.mlsl.loss import pairwise
@@ -432,8 +433,8 @@ def test_mlsl_terms_of_a_pair_are_those_of_its_loss():
 
 @pytest.mark.parametrize("changes", [{}, {"branches": "only_id", "only_id_verification": True}, {"verification": "ce"}])
 def test_agnet_terms_of_a_pair_are_those_of_its_loss(changes):
-    config = agnet.AGNetConfig(profile="smoke", **changes).canonical()
-    network = agnet.build(config, {"identities": 5, "colors": 3, "types": 4}).eval()
+    config = AGNET.Config(profile="smoke", **changes).canonical()
+    network = AGNET.build(config, {"identities": 5, "colors": 3, "types": 4}).eval()
     images = torch.randn(2, 3, 32, 32, generator=torch.Generator().manual_seed(1))
     labels = torch.tensor([[1, 0, 2], [3, 0, -1]])
     pair = judging.agnet_pair(network, config, images, labels, True)

@@ -19,7 +19,10 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from reidlib import losses
-from reidpapers import agnet
+from reidpapers.agnet.config import AGNetConfig
+from reidpapers.agnet.loss import pair_losses
+from reidpapers.agnet.loss import term_weights as agnet_weights
+from reidpapers.agnet.network import AGNet
 from reidpapers.mlsl.config import ATTRIBUTES, MLSLConfig
 from reidpapers.mlsl.loss import term_weights
 from reidpapers.mlsl.network import MLSL
@@ -83,7 +86,7 @@ def mlsl_pair(network: MLSL, config: MLSLConfig, images: Tensor, labels: Tensor,
     return Pair(features, terms)
 
 
-def agnet_pair(network: agnet.AGNet, config: agnet.AGNetConfig, images: Tensor, labels: Tensor, training: bool) -> Pair:
+def agnet_pair(network: AGNet, config: AGNetConfig, images: Tensor, labels: Tensor, training: bool) -> Pair:
     """AGNet's judge: the verification network's term, and of training images the classifications' (eq. 8).
 
     The features are the category embedding and, where there is one, the attribute embedding beside it.
@@ -91,11 +94,11 @@ def agnet_pair(network: agnet.AGNet, config: agnet.AGNetConfig, images: Tensor, 
     parts = [part for part in network.embeddings(images) if part is not None]
     features = torch.cat(parts, 1).float()
     category, *attribute = features.split([part.shape[1] for part in parts], 1)
-    weights, terms = agnet.term_weights(config), {}
+    weights, terms = agnet_weights(config), {}
     if config.verifies():
         logits = network.verify(category[:1], category[1:])
         differs = float(labels[0, 0] != labels[1, 0])
-        value = agnet.pair_losses(logits, labels, config).sum()
+        value = pair_losses(logits, labels, config).sum()
         terms["verification"] = Term(value, weights["verification"], float(logits.detach().softmax(1)[0, 0]), differs)
     if training:
         heads = {"identity": (network.identity, category, 0)}
