@@ -16,6 +16,7 @@ from typing import Any, get_origin
 
 from reidpapers.run import runs
 from reidpapers.run.config import Config, ConfigError, Plan, configure
+from reidpapers.run.base import Paper
 from reidpapers.run.papers import RUNS, load
 from reidpapers.run.records import Record
 from reidpapers.show import layout
