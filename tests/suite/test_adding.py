@@ -75,7 +75,9 @@ def tree(tmp_path_factory):
     shutil.copy(ROOT / "results" / "rendered_pixels.json", tree / "results")
     shutil.copytree(SIXTH, tree / "reidpapers" / "sixth", ignore=shutil.ignore_patterns("__pycache__"))
     for path in (tree / "reidpapers" / "sixth").glob("*.py"):
-        path.write_text(path.read_text(encoding="utf-8").replace("from sixth.", "from reidpapers.sixth."), encoding="utf-8")
+        path.write_text(
+            path.read_text(encoding="utf-8").replace("from sixth.", "from reidpapers.sixth."), encoding="utf-8"
+        )
     shutil.copy(tree / "notebooks" / "mlsl_ablation.ipynb", tree / "notebooks" / "sixth_ablation.ipynb")
     (tree / "reidlib" / "data" / "further.py").write_text(ADAPTER, encoding="utf-8")
     face = tree / "reidlib" / "data" / "__init__.py"
