@@ -20,7 +20,9 @@ from torch import Tensor, nn
 
 from reidlib import losses
 from reidpapers import agnet
-from reidpapers.mlsl import paper
+from reidpapers.mlsl.config import ATTRIBUTES, MLSLConfig
+from reidpapers.mlsl.loss import term_weights
+from reidpapers.mlsl.network import MLSL
 
 
 @dataclass(frozen=True)
@@ -58,12 +60,12 @@ Judge = Callable[[nn.Module, Any, Tensor, Tensor, bool], Pair]
 so that the first label is a class of the identity classifier. The network is in evaluation mode."""
 
 
-def mlsl_pair(network: paper.MLSL, config: paper.MLSLConfig, images: Tensor, labels: Tensor, training: bool) -> Pair:
+def mlsl_pair(network: MLSL, config: MLSLConfig, images: Tensor, labels: Tensor, training: bool) -> Pair:
     """MLSL's judge: the sigmoidal units' terms, and of training images the classification's (eq. 5–7)."""
     features = network(images).float()
-    weights, terms = paper.term_weights(config), {}
+    weights, terms = term_weights(config), {}
     if config.learning in ("joint", "similarity"):
-        columns = [paper.ATTRIBUTES.index(name) for name in config.attributes()]
+        columns = [ATTRIBUTES.index(name) for name in config.attributes()]
         differs, sure = losses.differs(labels[:1, columns], labels[1:, columns])
         if config.mapping == "sigmoid":
             output, margin = network.units(features[:1], features[1:]), config.margin
