@@ -5,7 +5,7 @@ from types import SimpleNamespace
 import pytest
 
 from reidpapers.c2f_rank import tables
-from reidpapers.c2f_rank.paper import TERMS, C2FConfig
+from reidpapers.c2f_rank.config import TERMS, C2FConfig
 from reidpapers.run import datasets
 from reidpapers.show import layout
 
