@@ -46,10 +46,10 @@ PROTOCOLS = {"digits": "leave_one_out", **{name: benchmark.protocol for name, be
 
 LABELS = {
     "digits": frozenset(),
-    "veri776": frozenset({"vehicle_id", "camera_id", "color", "type", "track_id"}),
+    "veri776": frozenset({"vehicle_id", "camera_id", "color", "type", "track_id", "time"}),
     "vehicleid": frozenset({"vehicle_id", "color", "model"}),
     "veriwild": frozenset({"vehicle_id", "camera_id", "color", "type", "model", "time"}),
-    "vehicle1m": frozenset({"vehicle_id", "color", "model"}),
+    "vehicle1m": frozenset({"vehicle_id", "model"}),
     "compcars": frozenset({"type", "model"}),
     "aicity2020": frozenset({"vehicle_id", "camera_id", "track_id"}),
 }

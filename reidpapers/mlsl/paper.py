@@ -10,17 +10,15 @@ import pandas as pd
 import torch
 from torch import Tensor
 
-from reidlib import augment as augmentation
 from reidlib import losses, sampler
-from reidlib.data.images import ImageStore
 from reidlib.data.manifest import Dataset, Test, codes
 from reidlib.train import Schedule
-from reidpapers.mlsl.config import ATTRIBUTES, MLSLConfig
+from reidpapers.mlsl.config import MLSLConfig
 from reidpapers.mlsl.loss import classification, pairwise, term_weights
 from reidpapers.mlsl.network import MLSL
 from reidpapers.run.base import Paper
 from reidpapers.run.probe import TOY_IMAGES
-from reidpapers.run.training import Batch, batches
+from reidpapers.run.training import Batch
 
 
 class MLSLPaper(Paper):
@@ -123,18 +121,3 @@ class MLSLPaper(Paper):
 
 
 PAPER = MLSLPaper()
-
-
-def sample_pairs(
-    config: MLSLConfig, store: ImageStore, rows: pd.DataFrame, count: int
-) -> list[tuple[np.ndarray, np.ndarray, dict[str, float | None]]]:
-    """A small batch of stage 2 to look at: both images as augmented, and Y of each attribute (None: unknown)."""
-    config = config.canonical().but(learning="joint", pairs=count)
-    batch = batches(PAPER, config, store.resident("cpu"), store.places(rows), PAPER.labels(rows))(0)
-    first, second = (half.numpy() for half in augmentation.pixels(batch.images).chunk(2))
-    differs, known = losses.differs(*batch.labels.chunk(2))
-    targets = [
-        {name: float(y) if sure else None for name, y, sure in zip(ATTRIBUTES, *pair, strict=True)}
-        for pair in zip(differs, known, strict=True)
-    ]
-    return list(zip(first, second, targets, strict=True))

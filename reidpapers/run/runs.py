@@ -117,13 +117,13 @@ def weights(config: Config, paper: Paper, *, committed: bool = True, progress: P
         with _locked(path):
             if kept_weights(config, paper) is None:
                 _compute(config, paper, path, committed, progress)
-        kept = _beside(path, "weights")
+        kept = weights_path(config, paper)
     return kept
 
 
 def kept_weights(config: Config, paper: Paper) -> Path | None:
     """The file of a run's weights; None where there is none, or one of code that did something else, which is named."""
-    path = _beside(_own_path(config, paper), "weights")
+    path = weights_path(config, paper)
     if not path.exists():
         return None
     stamp = _stamp_of(path, path.stat().st_mtime_ns)
@@ -133,6 +133,11 @@ def kept_weights(config: Config, paper: Paper) -> Path | None:
         return path
     warnings.warn(f"{path} was made by other code: the weights are not used, and made again when needed", stacklevel=2)
     return None
+
+
+def weights_path(config: Config, paper: Paper) -> Path:
+    """Where a run's weights lie, or would lie."""
+    return _beside(_own_path(config, paper), "weights")
 
 
 @cache

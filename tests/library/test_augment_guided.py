@@ -1,7 +1,5 @@
 """The multi-guided augmentation on pixels: what must change changes, nothing else does, each sample by itself."""
 
-from dataclasses import replace
-
 import numpy as np
 import pytest
 import torch
@@ -12,8 +10,9 @@ from test_augment import pictures
 from reidlib.augment import MEAN, Guided, median_side, normalise, parts, pixels
 from reidlib.augment.guided import AREA, RATIO, erased_boxes
 from reidlib.sampler import generator
-from reidpapers.mlsl import paper
-from reidpapers.run.base import batches
+from reidpapers.mlsl.config import MLSLConfig
+from reidpapers.mlsl.paper import MLSLPaper
+from reidpapers.run.training import batches
 
 OFF = {"pad": 0.0, "shrink": 0.0, "substitute": 0.0, "erase": 0.0}
 ALL = {"pad": 0.1, "shrink": 0.5, "target": 20.0, "substitute": 0.5, "erase": 0.5, "flip": True}
@@ -266,16 +265,19 @@ def test_boxes_are_drawn_over_their_whole_range():
 
 
 def test_a_batch_holds_the_masks_as_its_images_show_them():
-    config, count = paper.MLSLConfig(profile="smoke", learning="feature", batch=8), 20
+    config, count = MLSLConfig(profile="smoke", learning="feature", batch=8), 20
     known = beside(count, 16)
     images = known["mask"].unsqueeze(3).expand(-1, -1, -1, 3).contiguous()
     labels = torch.arange(count)[:, None] % 5
-    method = replace(paper.METHOD, augment=lambda config: Guided(**{**OFF, "pad": 0.2, "flip": True}).with_masks)
-    feed = batches(method, config, lambda places: images[places], torch.arange(count), labels.repeat(1, 3), known)
+    class Masked(MLSLPaper):
+        def augment(self, config):
+            return Guided(**{**OFF, "pad": 0.2, "flip": True}).with_masks
+
+    feed = batches(Masked(), config, lambda places: images[places], torch.arange(count), labels.repeat(1, 3), known)
     for step in range(3):
         batch = feed(step)
-        assert batch.images.shape[0] == len(batch.labels) == len(batch.beside["mask"]) == len(batch.beside["size"])
-        assert torch.equal(pixels(batch.images)[..., 0], batch.beside["mask"])
+        assert batch.images.shape[0] == len(batch.labels) == len(batch.side_inputs["mask"]) == len(batch.side_inputs["size"])
+        assert torch.equal(pixels(batch.images)[..., 0], batch.side_inputs["mask"])
 
 
 # --- the rest

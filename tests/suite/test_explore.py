@@ -17,11 +17,15 @@ from reidlib.augment import normalise
 from reidlib.data.images import ImageStore
 from reidlib.data.manifest import codes
 from reidlib.evaluate import metrics, protocols, rerank
-from reidpapers import agnet
+from reidpapers.agnet import loss as agnet
+from reidpapers.agnet.paper import PAPER as AGNET
+from reidpapers.c2f_rank.config import C2FConfig
 from reidpapers.c2f_rank.figures import DEGREES
-from reidpapers.c2f_rank.paper import C2FConfig
-from reidpapers.drdl import paper
-from reidpapers.mlsl import paper as mlsl
+from reidpapers.drdl.config import DRDLConfig
+from reidpapers.drdl.paper import PAPER as DRDL
+from reidpapers.mlsl.config import MLSLConfig
+from reidpapers.mlsl.loss import pairwise
+from reidpapers.mlsl.paper import PAPER as MLSL
 from reidpapers.run import evaluate_run, runs
 from reidpapers.run.base import Batch
 from reidpapers.show import explore
@@ -79,8 +83,8 @@ def make_run(preset="smoke", size=32, dim=16, noise=1.0):
     names = {name: i for i, name in enumerate(sorted(set(dataset.manifest.table["image"])))}
     pixels = np.random.default_rng(0).integers(0, 255, (len(names), size, size, 3), dtype=np.uint8)
     once = ~table.duplicated("image").to_numpy(bool)
-    config = mlsl.MLSLConfig(profile="smoke", preset=preset, image_size=size)
-    network = mlsl.build(config.canonical(), {"identities": 5}).eval()
+    config = MLSLConfig(profile="smoke", preset=preset, image_size=size)
+    network = MLSL.build(config.canonical(), {"identities": 5}).eval()
     record = SimpleNamespace(scores={}, exhibits={}, seed=0)
     train = dataset.manifest.rows("train")
     return SimpleNamespace(
@@ -89,7 +93,7 @@ def make_run(preset="smoke", size=32, dim=16, noise=1.0):
         seen=(table[once].reset_index(drop=True), features[torch.as_tensor(once)]),
         learnt=(train, torch.randn(len(train), dim, generator=draw)), store=ImageStore(pixels, names),
         weights="there", wait=0.0, waiting=[], trained=SimpleNamespace(network=network), config=config,
-        method=mlsl.METHOD,
+        paper=MLSL,
     )  # fmt: skip
 
 
@@ -180,7 +184,7 @@ def show(what, run):
     calls = {
         "retrieval": lambda: explore.retrieval(run), "embedding": lambda: explore.embedding(run),
         "pairs": lambda: explore.pairs(run, explore.mlsl_pair), "ablations": lambda: explore.ablations(some_tables()),
-        "clusters": lambda: explore.clusters(paper.DRDLConfig()), "ranking": lambda: explore.ranking(C2FConfig()),
+        "clusters": lambda: explore.clusters(DRDLConfig()), "ranking": lambda: explore.ranking(C2FConfig()),
     }  # fmt: skip
     calls[what]()
 
@@ -361,10 +365,10 @@ def test_a_run_that_is_tested_on_pairs_says_so(screen):
 @pytest.fixture(scope="module")
 def short():
     """A real run of seconds, whose weights are not there yet."""
-    config = paper.DRDLConfig(profile="smoke", iterations=3, seed=3)
-    store, record = evaluate_run.prepare(config), runs.run(config, paper.EXPERIMENT, committed=False)
-    runs.kept_weights(config, paper.EXPERIMENT).unlink()
-    return Run(paper, config, record, store)
+    config = DRDLConfig(profile="smoke", iterations=3, seed=3)
+    store, record = evaluate_run.prepare(config), runs.run(config, DRDL, committed=False)
+    runs.weights_path(config, DRDL).unlink()
+    return Run(DRDL, config, record, store)
 
 
 def test_without_weights_the_record_is_shown_and_training_opens_the_rest(short, screen):
@@ -408,8 +412,8 @@ def kept_record():
 
 
 def judged(training, **changes):
-    config = mlsl.MLSLConfig(profile="smoke", **changes).canonical()
-    network = mlsl.build(config, {"identities": 5}).eval()
+    config = MLSLConfig(profile="smoke", **changes).canonical()
+    network = MLSL.build(config, {"identities": 5}).eval()
     draw = torch.Generator().manual_seed(1)
     images = normalise(torch.randint(0, 255, (2, 32, 32, 3), generator=draw, dtype=torch.uint8))
     labels = torch.tensor([[1, 0, 2], [3, 0, -1]])
@@ -418,7 +422,7 @@ def judged(training, **changes):
 
 def test_mlsl_terms_of_a_pair_are_those_of_its_loss():
     config, network, images, labels, pair = judged(True)
-    terms = mlsl.pairwise(network, Batch(images, labels), config)
+    terms = pairwise(network, Batch(images, labels), config)
     for name in ("id", "color", "type"):
         assert pair.terms[name].value.item() == pytest.approx(terms[name].item())
     assert pair.terms["classification"].value.item() == pytest.approx(terms["identity"].item())
@@ -429,8 +433,8 @@ def test_mlsl_terms_of_a_pair_are_those_of_its_loss():
 
 @pytest.mark.parametrize("changes", [{}, {"branches": "only_id", "only_id_verification": True}, {"verification": "ce"}])
 def test_agnet_terms_of_a_pair_are_those_of_its_loss(changes):
-    config = agnet.AGNetConfig(profile="smoke", **changes).canonical()
-    network = agnet.build(config, {"identities": 5, "colors": 3, "types": 4}).eval()
+    config = AGNET.Config(profile="smoke", **changes).canonical()
+    network = AGNET.build(config, {"identities": 5, "colors": 3, "types": 4}).eval()
     images = torch.randn(2, 3, 32, 32, generator=torch.Generator().manual_seed(1))
     labels = torch.tensor([[1, 0, 2], [3, 0, -1]])
     pair = judging.agnet_pair(network, config, images, labels, True)
@@ -598,7 +602,7 @@ def test_what_images_add_is_the_loss_and_the_active_ones_add(kind, margin):
 
 
 def test_a_point_is_moved_by_its_sliders_and_a_step_lowers_the_loss(screen):
-    explore.clusters(paper.DRDLConfig(margin=0.4))
+    explore.clusters(DRDLConfig(margin=0.4))
     controls = panel().controls
     controls["point"].value = "n3"
     assert (controls["x"].value, controls["y"].value) == PARTS["clusters"].OTHERS[2]

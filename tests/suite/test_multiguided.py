@@ -27,11 +27,11 @@ from reidpapers.multiguided import (
 )
 from reidpapers.multiguided import data as data_of
 from reidpapers.multiguided import network as networks
+from reidpapers.multiguided.data import is_simulated
 from reidpapers.run import datasets, evaluate_run, runs, workers
 from reidpapers.run.base import Batch, Training, probe
 from reidpapers.run.config import ConfigError, configure
 from reidpapers.vehicles.export import export
-from reidpapers.multiguided.data import is_simulated
 
 TINY = {"profile": "smoke", "image_size": 32, "iterations": 3, "iterations_classifier": 2, "iterations_segmenter": 2}
 SIZES = {"identities": 6, "colors": ["blue", "red"], "types": ["bus", "suv", "van"]}

@@ -39,7 +39,7 @@ def ids_of(path):
 
 def test_the_committed_site_is_what_the_records_say():
     """The whole site and the ledger of claims, anew from the same records: the same bytes."""
-    made = site.texts(RESULTS, {name: papers.parts(name) for name in RUNS})
+    made = site.texts(RESULTS, papers.load_all())
     kept = {name: (RESULTS / name).read_text(encoding="utf-8") if (RESULTS / name).is_file() else "" for name in made}
     assert [name for name in made if made[name] != kept[name]] == [], "run: python -m reidlib site --out results"
 
@@ -47,7 +47,7 @@ def test_the_committed_site_is_what_the_records_say():
 def test_every_claim_and_question_is_in_the_ledger():
     with (RESULTS / "claims.csv").open(encoding="utf-8", newline="") as file:
         lines = list(csv.DictReader(file))
-    tables = {paper: papers.parts(paper)[2] for paper in RUNS}
+    tables = {paper: papers.load(paper).tables for paper in RUNS}
     asked = [(paper, claim) for paper in RUNS for claim in (*tables[paper].CLAIMS, *tables[paper].QUESTIONS)]
     wanted = [(paper, claim.source, claim.statement, claim.metric, claim.better, rival)
               for paper, claim in asked for rival in claim.rivals]  # fmt: skip
@@ -105,7 +105,7 @@ def test_every_number_of_ours_leads_to_its_records(name):
         line = found.find(id=link.removeprefix("#"))
         keys = [a["href"] for a in line.find_all("a", href=re.compile(r"^records/.*\.json$"))]
         assert keys or link.startswith("#pair-"), link
-    for table in papers.parts(name)[2].tables("quick"):
+    for table in papers.load(name).tables.tables("quick"):
         assert f"{table.number}." in found.text
 
 
@@ -201,8 +201,7 @@ def test_text_becomes_markup_and_nothing_else_does():
 
 
 def test_another_folder_gets_copies_of_the_records_on_this_machine(toy, tmp_path):
-    entries = {"compared": (ComparedConfig, compared.EXPERIMENT, compared_tables)}
-    files = site.build(tmp_path / "out", entries)
+    files = site.build(tmp_path / "out", [compared.PAPER])
     assert {path.relative_to(tmp_path / "out").as_posix() for path in files} == {
         "index.html", "errata.html", "claims.csv", "style.css", "compared/index.html"}  # fmt: skip
     assert "Not run yet" in files[2].read_text() or list((tmp_path / "out/compared/records").glob("*.json"))
@@ -210,8 +209,10 @@ def test_another_folder_gets_copies_of_the_records_on_this_machine(toy, tmp_path
 
 def test_papers_describe_themselves():
     for name in PAPERS:
-        short, title, citation, summary = gather._described(import_module(f"reidpapers.{name}").__doc__)
-        assert citation and len(title) > 30 and len(summary) > 80 and short != "All methods", name
+        paper = papers.load(name)
+        assert paper.citation and len(paper.title) > 30 and len(paper.summary) > 80, name
+    places = [paper.place for paper in papers.load_all()]
+    assert places == sorted(set(places)), "each has a place of its own on the site"
 
 
 def test_results_stay_small():

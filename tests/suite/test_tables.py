@@ -6,7 +6,8 @@ from types import SimpleNamespace
 import pytest
 
 from reidpapers.mlsl import tables as mlsl
-from reidpapers.mlsl.paper import EXPERIMENT, MLSLConfig
+from reidpapers.mlsl.config import MLSLConfig
+from reidpapers.mlsl.paper import PAPER
 from reidpapers.show import layout
 
 
@@ -86,7 +87,7 @@ def test_printed_numbers_stand_beside_ours():
 def test_collect_computes_nothing(monkeypatch, tmp_path):
     monkeypatch.setenv("REIDLIB_CACHE", str(tmp_path))
     base = MLSLConfig(profile="smoke")
-    found = layout.collect(mlsl.BASE_ROWS, base, [123], EXPERIMENT, committed=False)
+    found = layout.collect(mlsl.BASE_ROWS, base, [123], PAPER, committed=False)
     assert found == {"given configuration": [], "FL": [], "FL continued": []}
 
 

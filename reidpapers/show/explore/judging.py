@@ -19,8 +19,13 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from reidlib import losses
-from reidpapers import agnet
-from reidpapers.mlsl import paper
+from reidpapers.agnet.config import AGNetConfig
+from reidpapers.agnet.loss import pair_losses
+from reidpapers.agnet.loss import term_weights as agnet_weights
+from reidpapers.agnet.network import AGNet
+from reidpapers.mlsl.config import ATTRIBUTES, MLSLConfig
+from reidpapers.mlsl.loss import term_weights
+from reidpapers.mlsl.network import MLSL
 
 
 @dataclass(frozen=True)
@@ -58,12 +63,12 @@ Judge = Callable[[nn.Module, Any, Tensor, Tensor, bool], Pair]
 so that the first label is a class of the identity classifier. The network is in evaluation mode."""
 
 
-def mlsl_pair(network: paper.MLSL, config: paper.MLSLConfig, images: Tensor, labels: Tensor, training: bool) -> Pair:
+def mlsl_pair(network: MLSL, config: MLSLConfig, images: Tensor, labels: Tensor, training: bool) -> Pair:
     """MLSL's judge: the sigmoidal units' terms, and of training images the classification's (eq. 5–7)."""
     features = network(images).float()
-    weights, terms = paper.term_weights(config), {}
+    weights, terms = term_weights(config), {}
     if config.learning in ("joint", "similarity"):
-        columns = [paper.ATTRIBUTES.index(name) for name in config.attributes()]
+        columns = [ATTRIBUTES.index(name) for name in config.attributes()]
         differs, sure = losses.differs(labels[:1, columns], labels[1:, columns])
         if config.mapping == "sigmoid":
             output, margin = network.units(features[:1], features[1:]), config.margin
@@ -81,7 +86,7 @@ def mlsl_pair(network: paper.MLSL, config: paper.MLSLConfig, images: Tensor, lab
     return Pair(features, terms)
 
 
-def agnet_pair(network: agnet.AGNet, config: agnet.AGNetConfig, images: Tensor, labels: Tensor, training: bool) -> Pair:
+def agnet_pair(network: AGNet, config: AGNetConfig, images: Tensor, labels: Tensor, training: bool) -> Pair:
     """AGNet's judge: the verification network's term, and of training images the classifications' (eq. 8).
 
     The features are the category embedding and, where there is one, the attribute embedding beside it.
@@ -89,11 +94,11 @@ def agnet_pair(network: agnet.AGNet, config: agnet.AGNetConfig, images: Tensor, 
     parts = [part for part in network.embeddings(images) if part is not None]
     features = torch.cat(parts, 1).float()
     category, *attribute = features.split([part.shape[1] for part in parts], 1)
-    weights, terms = agnet.term_weights(config), {}
+    weights, terms = agnet_weights(config), {}
     if config.verifies():
         logits = network.verify(category[:1], category[1:])
         differs = float(labels[0, 0] != labels[1, 0])
-        value = agnet.pair_losses(logits, labels, config).sum()
+        value = pair_losses(logits, labels, config).sum()
         terms["verification"] = Term(value, weights["verification"], float(logits.detach().softmax(1)[0, 0]), differs)
     if training:
         heads = {"identity": (network.identity, category, 0)}

@@ -41,7 +41,7 @@ def build(out: Path, papers: Sequence[Paper]) -> list[Path]:
 def texts(folder: Path, papers: Sequence[Paper]) -> dict[str, str]:
     """Every file of the site by its name, made from the records in ``folder/<paper>/records``."""
     papers = [gather(paper, folder) for paper in papers]
-    found = errata.read_all()
+    found = errata.read_all(paper.name for paper in papers)
     return {
         "style.css": (PAGE / "style.css").read_text(encoding="utf-8"),
         "claims.csv": ledger.to_csv(papers),
