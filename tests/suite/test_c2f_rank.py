@@ -38,7 +38,7 @@ def naive(network, batch, config):
     """Eq. 2 to 5 in loops over images."""
     logits = network.model(batch.images).tolist()
     rows = [[x / math.hypot(*row) for x in row] for row in batch.images.tolist()]
-    distance = [[sum((a - b) ** 2 for a, b in zip(one, other, strict=True)) for other in rows] for one in rows]
+    distance = [[sum((a - b) ** 2 for a, b in zip(first, second, strict=True)) for second in rows] for first in rows]
     entropy, coarse, fine, pair = [], [], [], []
     for i, (v, m) in enumerate(batch.labels.tolist()):
         entropy.append(math.log(sum(map(math.exp, logits[i]))) - logits[i][m])
@@ -50,7 +50,7 @@ def naive(network, batch, config):
         coarse += [max(0, distance[i][j] - distance[i][k] + config.margin_coarse) for j in model for k in far]
         fine += [max(0, distance[i][n] - distance[i][j] + config.margin_fine) for n in same for j in model[: config.k2]]
         pair += [distance[i][n] for n in same]
-    return {name: sum(each) / len(each) for name, each in zip(TERMS, (entropy, coarse, fine, pair), strict=True)}
+    return {name: sum(values) / len(values) for name, values in zip(TERMS, (entropy, coarse, fine, pair), strict=True)}
 
 
 @pytest.mark.parametrize("changes", [{}, {"k1": 2, "k2": 1}, {"margin_coarse": 1.0, "margin_fine": 0.0}], ids=str)
@@ -66,7 +66,7 @@ def test_classification_sees_lengths_and_the_ranking_does_not():
     config = C2FConfig()
     network, batch = plain()
     longer = Batch(batch.images * torch.rand(12, 1, dtype=torch.float64).add(0.5), batch.labels)
-    before, after = (loss.ranking(network, each, config) for each in (batch, longer))
+    before, after = (loss.ranking(network, drawn, config) for drawn in (batch, longer))
     assert before["classification"].item() != pytest.approx(after["classification"].item(), rel=1e-3)
     for name in ("coarse", "fine", "pair"):
         assert before[name].item() == pytest.approx(after[name].item(), rel=1e-5)
@@ -83,29 +83,29 @@ def test_each_variant_learns_its_terms_and_logs_the_others(terms, wanted):
     assert PAPER.term_weights(config) == wanted
     network = PAPER.build(config, {"models": 3})
     batch = Batch(torch.randn(12, 3, 32, 32), torch.tensor(BATCH))
-    found = PAPER.objective(config, network, batch)
-    assert found.keys() == wanted.keys()
+    values = PAPER.objective(config, network, batch)
+    assert values.keys() == wanted.keys()
     parameters = list(network.trunk.parameters())
-    total = sum(wanted[name] * value for name, value in found.items())
-    used = sum(wanted[name] * found[name] for name in terms)
-    slopes = [torch.autograd.grad(each, parameters, retain_graph=True) for each in (total, used)]
-    for one, other in zip(*slopes, strict=True):
-        assert torch.equal(one, other) and one.abs().sum() > 0
+    total = sum(wanted[name] * value for name, value in values.items())
+    used = sum(wanted[name] * values[name] for name in terms)
+    slopes = [torch.autograd.grad(value, parameters, retain_graph=True) for value in (total, used)]
+    for first, second in zip(*slopes, strict=True):
+        assert torch.equal(first, second) and first.abs().sum() > 0
     assert hasattr(network, "model") == ("classification" in terms)
 
 
 def test_the_initial_model_is_plain_classification_of_models():
     network, batch = plain(1)
-    found = PAPER.objective(C2FConfig(learning="initial"), network, batch)
-    assert found["classification"].item() == pytest.approx(naive(network, batch, C2FConfig())["classification"])
-    assert PAPER.term_weights(C2FConfig(learning="initial")) == {"classification": 1.0} and len(found) == 1
+    values = PAPER.objective(C2FConfig(learning="initial"), network, batch)
+    assert values["classification"].item() == pytest.approx(naive(network, batch, C2FConfig())["classification"])
+    assert PAPER.term_weights(C2FConfig(learning="initial")) == {"classification": 1.0} and len(values) == 1
 
 
 def test_features_have_unit_length_and_any_trunk_will_do():
     for name, width in (("small", 128), ("googlenet", 1024)):
         network = PAPER.build(C2FConfig(backbone=name, image_size=32, device="cpu"), {"models": 4}).eval()
-        found = network(torch.randn(3, 3, 32, 32))
-        assert found.shape == (3, width) and found.norm(dim=1).tolist() == pytest.approx([1] * 3, abs=1e-5)
+        features = network(torch.randn(3, 3, 32, 32))
+        assert features.shape == (3, width) and features.norm(dim=1).tolist() == pytest.approx([1] * 3, abs=1e-5)
         assert network.model.weight.shape == (4, width)
 
 
@@ -160,7 +160,7 @@ def test_what_starts_from_what_and_learns_from_what():
     config = C2FConfig(iterations1=70, iterations2=50, seed=3, data_seed=4)
     (start,) = PAPER.starts_from(config)
     assert start.learning == "initial" and start.seed == 3 and PAPER.starts_from(start) == ()
-    assert [PAPER.steps(each) for each in (config, start)] == [50, 70]
+    assert [PAPER.steps(stage) for stage in (config, start)] == [50, 70]
     others = [config.but(**changes) for changes in ({"terms": ("fine",)}, {"alpha": 5}, {"models": 4})]
     assert {PAPER.starts_from(other)[0].fingerprint() for other in others} == {start.fingerprint()}, "it is shared"
     assert PAPER.starts_from(config.but(init="scratch")) == ()
@@ -278,14 +278,14 @@ def test_a_sample_batch_is_the_first_that_the_ranking_learns_from():
 
 def test_a_probe_is_repeatable_and_sees_both_stages_and_the_mining():
     config, data = C2FConfig(image_size=32), {"models": 3}
-    found = PAPER.probe(config, data)
-    assert found == PAPER.probe(config, data)
+    values = PAPER.probe(config, data)
+    assert values == PAPER.probe(config, data)
     parts = {f"{stage} {part}" for stage in ("initial", "ranking") for part in ("rate", "loss", "gradient", "features")}
-    assert found.keys() == parts | {"scores", "scores drdl_retrieval", "mining"}
-    assert len(found["ranking loss"]) == 3 * 5
+    assert values.keys() == parts | {"scores", "scores drdl_retrieval", "mining"}
+    assert len(values["ranking loss"]) == 3 * 5
     other = PAPER.probe(config.but(k1=11), data)
-    assert other["mining"] != found["mining"] and other["initial loss"] == found["initial loss"]
-    assert PAPER.probe(config.but(terms=("fine",)), data)["ranking gradient"] != found["ranking gradient"]
+    assert other["mining"] != values["mining"] and other["initial loss"] == values["initial loss"]
+    assert PAPER.probe(config.but(terms=("fine",)), data)["ranking gradient"] != values["ranking gradient"]
 
 
 VARIANTS = [{"learning": "initial"}, {}, {"terms": ("fine",)}, {"terms": ("coarse", "fine")},

@@ -53,8 +53,8 @@ def test_printed_numbers_stand_in_their_tables():
     for number, columns in (("Table 2", 6), ("Table 3", 3), ("Table 4", 6), ("Table 5", 3)):
         rows = [row.name for row in TABLES[number].rows if not row.own]
         assert len(rows) == (6 if number in ("Table 2", "Table 3") else 5)
-        known = [value("c2f_rank", number, row, column) for row in rows for column in TABLES[number].columns]
-        assert None not in known and len(known) == columns * len(rows)
+        numbers = [value("c2f_rank", number, row, column) for row in rows for column in TABLES[number].columns]
+        assert None not in numbers and len(numbers) == columns * len(rows)
 
 
 def test_every_claim_about_two_rows_holds_in_each_table_that_it_names():
@@ -102,7 +102,7 @@ def test_the_data_at_hand_stand_below_the_printed_datasets():
 
 def test_ratios_of_the_terms_are_those_of_their_means():
     terms = ({"classification": 3.0, "coarse": 0.1, "fine": 0.2, "pair": 1.0}, dict.fromkeys(TERMS, 1.0))
-    records = [SimpleNamespace(history={name: [value, 0.0] for name, value in each.items()}) for each in terms]
-    found = tables.ratios(records)
-    assert found["classification, mean over seeds"] == "2.000" and found["C / P, about 10"] == "2.0"
-    assert found["C / R_f, about 1000"] == "3.3" and found["C / R_c, about 100 in the paper"] == "3.6"
+    records = [SimpleNamespace(history={name: [value, 0.0] for name, value in values.items()}) for values in terms]
+    facts = tables.ratios(records)
+    assert facts["classification, mean over seeds"] == "2.000" and facts["C / P, about 10"] == "2.0"
+    assert facts["C / R_f, about 1000"] == "3.3" and facts["C / R_c, about 100 in the paper"] == "3.6"

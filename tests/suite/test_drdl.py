@@ -44,13 +44,13 @@ def apart(first, second):
 @pytest.mark.parametrize("margin", [0.0, 0.2, 3.0])
 def test_coupled_clusters_of_a_batch_equal_a_loop(margin):
     features, nested = sets(4, 3)
-    found = loss.relative(features, DRDLConfig(loss="ccl", sets=4, set_size=3, margin=margin))
-    each = []
+    value = loss.relative(features, DRDLConfig(loss="ccl", sets=4, set_size=3, margin=margin))
+    wanted = []
     for positives, negatives in nested:
         centre = [sum(values) / 3 for values in zip(*positives, strict=True)]
         far = min(apart(negative, centre) for negative in negatives)
-        each.append(sum(max(0.0, apart(positive, centre) + margin - far) / 2 for positive in positives))
-    assert found.item() == pytest.approx(sum(each) / 4, abs=1e-6)
+        wanted.append(sum(max(0.0, apart(positive, centre) + margin - far) / 2 for positive in positives))
+    assert value.item() == pytest.approx(sum(wanted) / 4, abs=1e-6)
 
 
 @pytest.mark.parametrize("reduction, factor", [("mean", 1.0), ("sum", 3 * 2 * 3)])
@@ -68,24 +68,24 @@ def test_triplets_of_a_batch_equal_a_loop(reduction, factor):
 
 def test_the_softmax_leaves_out_images_without_a_model():
     logits = torch.tensor([[2.0, 0.0], [0.0, 1.0], [5.0, -5.0]])
-    found = loss.classification(logits, torch.tensor([0, 0, -1]))
+    value = loss.classification(logits, torch.tensor([0, 0, -1]))
     wanted = (math.log(1 + math.exp(-2)) + math.log(1 + math.e)) / 2
-    assert found.item() == pytest.approx(wanted, abs=1e-6)
+    assert value.item() == pytest.approx(wanted, abs=1e-6)
     none = loss.classification(logits.requires_grad_(), torch.full((3,), -1))
     none.backward()
     assert none.item() == 0 and logits.grad.abs().max() == 0
 
 
 def test_the_mixed_network_is_figure_6():
-    found, images = network(), torch.randn(3, 3, 32, 32)
-    found.eval()
-    parts, shared = found.branches(images), found.trunk(images)
-    upper, lower = found.fc7_1(shared).relu(), found.fc7_2(shared)
-    both = found.fc8(torch.cat([upper, lower.relu()], 1))
-    assert torch.allclose(parts["logits"], found.model(upper)) and parts["logits"].shape == (3, 4)
+    mixed, images = network(), torch.randn(3, 3, 32, 32)
+    mixed.eval()
+    parts, shared = mixed.branches(images), mixed.trunk(images)
+    upper, lower = mixed.fc7_1(shared).relu(), mixed.fc7_2(shared)
+    both = mixed.fc8(torch.cat([upper, lower.relu()], 1))
+    assert torch.allclose(parts["logits"], mixed.model(upper)) and parts["logits"].shape == (3, 4)
     assert torch.allclose(parts["lower"], lower / lower.norm(dim=1, keepdim=True), atol=1e-6)
     assert torch.allclose(parts["mixed"], both / both.norm(dim=1, keepdim=True), atol=1e-6)
-    assert torch.equal(found(images), parts["mixed"]), "fc8 is the feature that is retrieved with"
+    assert torch.equal(mixed(images), parts["mixed"]), "fc8 is the feature that is retrieved with"
 
 
 @pytest.mark.parametrize("kind, layers", [
@@ -94,10 +94,10 @@ def test_the_mixed_network_is_figure_6():
 ])  # fmt: skip
 @pytest.mark.parametrize("backbone, size", [("small", 32), ("vgg_cnn_m_1024", 41)])
 def test_features_have_length_one_and_layers_are_those_of_the_variant(kind, layers, backbone, size):
-    found = DRDL(DRDLConfig(network=kind, backbone=backbone, image_size=size, embedding=8), 4).eval()
-    features = found(torch.randn(2, 3, size, size))
+    variant = DRDL(DRDLConfig(network=kind, backbone=backbone, image_size=size, embedding=8), 4).eval()
+    features = variant(torch.randn(2, 3, size, size))
     assert features.shape == (2, 8) and features.norm(dim=1).tolist() == pytest.approx([1, 1])
-    assert {name for name, _ in found.named_children()} == layers
+    assert {name for name, _ in variant.named_children()} == layers
 
 
 @pytest.mark.parametrize("fields, names", [
@@ -108,13 +108,13 @@ def test_features_have_length_one_and_layers_are_those_of_the_variant(kind, laye
 ])  # fmt: skip
 def test_every_layer_learns_from_every_variant(fields, names):
     config = DRDLConfig(device="cpu", image_size=32, embedding=8, sets=2, set_size=3, margin=1.0, **fields)
-    found = PAPER.build(config, KNOWN)
+    variant = PAPER.build(config, KNOWN)
     batch = Batch(torch.randn(12, 3, 32, 32), torch.randint(0, 4, (12, 3)))
-    values = PAPER.objective(config, found, batch)
+    values = PAPER.objective(config, variant, batch)
     assert values.keys() == names == PAPER.term_weights(config).keys()
     sum(PAPER.term_weights(config)[name] * value for name, value in values.items()).backward()
-    assert all(parameter.grad is not None for parameter in found.parameters())
-    silent = {name for name, parameter in found.named_parameters() if parameter.grad.abs().max() == 0}
+    assert all(parameter.grad is not None for parameter in variant.parameters())
+    silent = {name for name, parameter in variant.named_parameters() if parameter.grad.abs().max() == 0}
     assert not silent
 
 
@@ -126,13 +126,13 @@ def test_the_weights_are_those_printed_and_each_counts():
 
 def test_the_centres_gradient_is_the_only_difference_of_the_modes():
     features, _ = sets(3, 4, seed=2)
-    found = {}
+    outcomes = {}
     for center in ("detach", "full"):
         leaf = features.clone().requires_grad_()
         value = loss.relative(leaf, DRDLConfig(sets=3, set_size=4, margin=2.0, center=center))
-        found[center] = (value.item(), torch.autograd.grad(value, leaf)[0])
-    assert found["detach"][0] == found["full"][0]
-    assert not torch.allclose(found["detach"][1], found["full"][1], atol=1e-3)
+        outcomes[center] = (value.item(), torch.autograd.grad(value, leaf)[0])
+    assert outcomes["detach"][0] == outcomes["full"][0]
+    assert not torch.allclose(outcomes["detach"][1], outcomes["full"][1], atol=1e-3)
 
 
 def test_one_seed_has_one_trunk_in_every_variant():
@@ -144,16 +144,16 @@ def test_one_seed_has_one_trunk_in_every_variant():
 
 
 def test_a_file_of_weights_fills_the_trunk_and_every_fc7(tmp_path):
-    given = DRDL(DRDLConfig(network="single", backbone="vgg_cnn_m_1024", image_size=41, embedding=1024), 4)
+    start = DRDL(DRDLConfig(network="single", backbone="vgg_cnn_m_1024", image_size=41, embedding=1024), 4)
     path = tmp_path / "vgg.pt"
-    torch.save({**given.trunk.state_dict(), "fc7.weight": given.fc7.weight, "fc7.bias": given.fc7.bias}, path)
+    torch.save({**start.trunk.state_dict(), "fc7.weight": start.fc7.weight, "fc7.bias": start.fc7.bias}, path)
     config = DRDLConfig(backbone="vgg_cnn_m_1024", image_size=41, embedding=1024, weights=str(path), device="cpu")
-    found = PAPER.build(config, KNOWN)
-    for layer in (found.fc7_1, found.fc7_2):
-        assert torch.equal(layer.weight, given.fc7.weight) and torch.equal(layer.bias, given.fc7.bias)
-    assert torch.equal(found.trunk.fc6.weight, given.trunk.fc6.weight)
+    filled = PAPER.build(config, KNOWN)
+    for layer in (filled.fc7_1, filled.fc7_2):
+        assert torch.equal(layer.weight, start.fc7.weight) and torch.equal(layer.bias, start.fc7.bias)
+    assert torch.equal(filled.trunk.fc6.weight, start.trunk.fc6.weight)
     other = PAPER.build(config.but(embedding=16), KNOWN)
-    assert torch.equal(other.trunk.fc6.weight, given.trunk.fc6.weight), "another width has an fc7 of its own"
+    assert torch.equal(other.trunk.fc6.weight, start.trunk.fc6.weight), "another width has an fc7 of its own"
 
 
 def test_schedule_and_sizes_of_the_paper():
@@ -250,10 +250,10 @@ def test_equal_runs_have_one_record():
 
 def test_tests_are_those_of_the_sections():
     dataset = rendered.load("smoke")
-    found = PAPER.tests(DRDLConfig(**SMOKE), dataset)
-    assert [test.name for test in found] == ["large", "large retrieval", "medium", "medium retrieval", "small",
+    tests = PAPER.tests(DRDLConfig(**SMOKE), dataset)
+    assert [test.name for test in tests] == ["large", "large retrieval", "medium", "medium retrieval", "small",
                                              "small retrieval"]  # fmt: skip
-    assert [test.protocol for test in found[:2]] == ["vehicleid", "drdl_retrieval"]
+    assert [test.protocol for test in tests[:2]] == ["vehicleid", "drdl_retrieval"]
     assert PAPER.tests(DRDLConfig(**SMOKE, literal=True), dataset)[1].protocol == "drdl_retrieval_literal"
     pairs = PAPER.tests(DRDLConfig(**SMOKE, task="verification"), dataset)
     assert [(test.name, test.protocol, len(test.pairs)) for test in pairs] == [
@@ -266,10 +266,10 @@ def test_tests_are_those_of_the_sections():
 @pytest.mark.parametrize("fields", [{}, {"loss": "triplet"}, {"network": "upper"}, {"task": "verification"}], ids=str)
 def test_a_probe_is_repeatable_and_sees_the_loss(fields):
     config = DRDLConfig(**SMOKE, **fields)
-    found = PAPER.probe(config, KNOWN)
-    assert found == PAPER.probe(config, KNOWN)
-    assert ("distances" in found) == (config.network != "upper")
-    assert np.isfinite([value for values in found.values() for value in values]).all()
+    values = PAPER.probe(config, KNOWN)
+    assert values == PAPER.probe(config, KNOWN)
+    assert ("distances" in values) == (config.network != "upper")
+    assert np.isfinite([value for series in values.values() for value in series]).all()
 
 
 def test_a_probe_sees_what_the_gradient_of_the_centre_is():
@@ -333,8 +333,8 @@ def test_joint_bayesian_takes_the_features_of_a_finished_run(network, monkeypatc
     table = dataset.manifest.rows("gallery")
     tested = embed(trained, evaluate_run.prepare(plain), table).features
     first = PAPER.tests(config, dataset)[0]
-    found = protocols.assess(first, tested, table, distance=fit(*taught).distances)
-    assert record.scores == evaluate_run.score_fields(found)
+    scores = protocols.assess(first, tested, table, distance=fit(*taught).distances)
+    assert record.scores == evaluate_run.score_fields(scores)
 
 
 def test_joint_bayesian_verifies_models():
@@ -357,12 +357,12 @@ def test_joint_bayesian_changes_no_other_runs_name():
 @pytest.mark.parametrize("fields", [{}, {"network": "upper"}, {"task": "verification"}], ids=str)
 def test_a_probe_of_joint_bayesian_sees_its_start_and_the_fit(fields, monkeypatch):
     config = DRDLConfig(**SMOKE, **LEARNT, **fields)
-    found, plain = PAPER.probe(config, KNOWN), PAPER.probe(*PAPER.starts_from(config), KNOWN)
-    assert found == PAPER.probe(config, KNOWN) and found.keys() == plain.keys()
-    assert {name for name in found if found[name] != plain[name]} == {name for name in found if "scores" in name}
+    learnt, plain = PAPER.probe(config, KNOWN), PAPER.probe(*PAPER.starts_from(config), KNOWN)
+    assert learnt == PAPER.probe(config, KNOWN) and learnt.keys() == plain.keys()
+    assert {name for name in learnt if learnt[name] != plain[name]} == {name for name in learnt if "scores" in name}
     whole = joint_bayesian.fit
     monkeypatch.setattr(joint_bayesian, "fit", lambda x, labels: whole(x, labels, iterations=0))
-    assert PAPER.probe(config, KNOWN) != found
+    assert PAPER.probe(config, KNOWN) != learnt
 
 
 def test_the_paper_can_be_sent_to_other_processes():
@@ -374,8 +374,8 @@ def test_counts_of_the_data_at_hand():
     dataset = rendered.load("smoke")
     counts = notebook.split_counts(dataset.manifest)
     assert counts["Training"].tolist() == [144, 0, 144] and counts["Testing"].tolist() == [72, 0, 72]
-    found = notebook.test_counts(dataset.manifest, PAPER.tests(config, dataset))
-    assert found.columns.tolist() == ["small", "medium", "large"] and found["large"].tolist() == [12, 72, 12, 60]
+    sizes = notebook.test_counts(dataset.manifest, PAPER.tests(config, dataset))
+    assert sizes.columns.tolist() == ["small", "medium", "large"] and sizes["large"].tolist() == [12, 72, 12, 60]
     pairs = notebook.pair_counts(PAPER.tests(config.but(task="verification"), dataset))
     assert pairs["easy"].tolist() == [12, 12, 24]
 
