@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from functools import cache
+from pathlib import Path
 
 from reidlib.data import aicity2020, compcars, digits, vehicle1m, vehicleid, veri776, veriwild
 from reidlib.data.files import Benchmark
@@ -37,12 +37,24 @@ class DataSource:
 
 DATASETS: dict[str, Callable[[DataSource], Dataset]] = {
     "digits": lambda source: digits.load(source.root, train=source.train or None, test=source.test or None),
-    **{
-        name: lambda source: BENCHMARKS[source.dataset].load(BENCHMARKS[source.dataset].find(source.root))
-        for name in BENCHMARKS
-    },
+    **{name: lambda source: _benchmark(source.dataset, source.root) for name in BENCHMARKS},
 }
 PROTOCOLS = {"digits": "leave_one_out", **{name: benchmark.protocol for name, benchmark in BENCHMARKS.items()}}
+# The columns of a manifest that each dataset has something to say of, beside image, split and vehicle.
+LABELS = {"digits": frozenset(), **{name: benchmark.labels for name, benchmark in BENCHMARKS.items()}}
+
+_parsed: dict[tuple[str, Path], tuple[object, Dataset]] = {}
+
+
+def _benchmark(name: str, root: str | None) -> Dataset:
+    """An official dataset, parsed once a process and again when its lists or folders of images have changed."""
+    folder = BENCHMARKS[name].find(root)
+    state = BENCHMARKS[name].state(folder)
+    before, dataset = _parsed.get((name, folder), (None, None))
+    if dataset is None or before != state:
+        dataset = BENCHMARKS[name].load(folder)
+        _parsed[name, folder] = state, dataset
+    return dataset
 
 LABELS = {
     "digits": frozenset(),
@@ -55,9 +67,8 @@ LABELS = {
 }
 
 
-@cache
 def load(source: DataSource) -> Dataset:
-    """The dataset that is asked for; labels only, pixels are read later. It is parsed once a process.
+    """The dataset that is asked for; labels only, pixels are read later. Parsed anew only if its files have changed.
 
     Raises:
         FileNotFoundError: the dataset is not on this disk; the message says where it was looked for and whom to ask.

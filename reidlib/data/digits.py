@@ -176,8 +176,8 @@ def _content(folder: str, name: str, md5: str) -> bytes:
     if not packed.is_file():
         return plain.read_bytes()
     data = packed.read_bytes()
-    if (found := hashlib.md5(data).hexdigest()) != md5:
-        raise ValueError(f"{packed} is damaged: md5 {found}, published {md5}; delete it and fetch it again")
+    if (actual := hashlib.md5(data).hexdigest()) != md5:
+        raise ValueError(f"{packed} is damaged: md5 {actual}, published {md5}; delete it and fetch it again")
     try:
         return gzip.decompress(data)
     except (OSError, EOFError, zlib.error) as error:

@@ -15,6 +15,7 @@ from itertools import product
 from typing import Any, get_origin
 
 from reidpapers.run import runs
+from reidpapers.run.base import Paper
 from reidpapers.run.config import Config, ConfigError, Plan, configure
 from reidpapers.run.papers import RUNS, load
 from reidpapers.run.records import Record

@@ -10,7 +10,7 @@ from reidlib.models.segmentation import Segmenter
 from reidlib.models.segmentation import losses as losses_of_masks
 from reidpapers.multiguided.config import MultiGuidedConfig
 from reidpapers.multiguided.network import Classifier, Extractor
-from reidpapers.run.base import Batch
+from reidpapers.run.training import Batch
 
 COLUMNS = {"identity": 0, "color": 1, "type": 2}  # of a batch's labels
 
@@ -28,7 +28,7 @@ def extraction(network: Extractor, batch: Batch, config: MultiGuidedConfig) -> d
     }
     if network.training:
         network.centers.follow(pulled, identities)
-    return terms | {name: cross_entropy(each, batch.labels[:, COLUMNS[name]]) for name, each in logits.items()}
+    return terms | {name: cross_entropy(values, batch.labels[:, COLUMNS[name]]) for name, values in logits.items()}
 
 
 def classification(network: Classifier, batch: Batch, attribute: str) -> dict[str, Tensor]:
@@ -38,7 +38,7 @@ def classification(network: Classifier, batch: Batch, attribute: str) -> dict[st
 
 def segmentation(network: Segmenter, batch: Batch) -> dict[str, Tensor]:
     """The PSPNet's terms on masks that moved with their pictures."""
-    return losses_of_masks(network.maps(batch.images), batch.beside["mask"])
+    return losses_of_masks(network.maps(batch.images), batch.side_inputs["mask"])
 
 
 def cross_entropy(logits: Tensor, labels: Tensor) -> Tensor:

@@ -19,8 +19,8 @@ from typing import TYPE_CHECKING, Any
 
 from filelock import FileLock
 
-from reidlib.digest import code_digest
 from reidlib.places import cache_dir, write_atomically
+from reidpapers.digest import code_digest
 from reidpapers.run import provenance, records
 from reidpapers.run.config import Config
 from reidpapers.run.records import UNVERIFIED, Record

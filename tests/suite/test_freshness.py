@@ -12,7 +12,7 @@ import sys
 
 import pytest
 
-from reidlib.digest import FOLDER, PACKAGES
+from reidpapers.digest import FOLDER, PACKAGES
 
 DRIVER = """
 import json, os, sys

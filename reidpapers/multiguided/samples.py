@@ -1,4 +1,4 @@
-"""What a page shows of batches and augmentation, as a run makes them."""
+"""Images that the notebook shows: a batch, the augmentation step by step, and predicted masks."""
 
 from __future__ import annotations
 
@@ -15,10 +15,10 @@ from reidlib.augment import pixels
 from reidlib.data.images import ImageStore
 from reidlib.data.manifest import Dataset
 from reidlib.data.side_inputs import masks, original_sizes
-from reidpapers.multiguided import evaluation, paper
 from reidpapers.multiguided.config import MultiGuidedConfig
-from reidpapers.multiguided.data import label_codes, usable
-from reidpapers.run.base import Training, batches
+from reidpapers.multiguided.evaluation import unpacked
+from reidpapers.multiguided.paper import PAPER
+from reidpapers.run.training import Training, batches
 
 STEPS = {
     "other background": {"extractor": "dense161bs", "substitute": 1.0, "shrink": 0.0, "erase": 0.0, "pad": 0.0},
@@ -33,11 +33,11 @@ def sample_batch(
 ) -> tuple[list[np.ndarray], pd.DataFrame]:
     """The first batch of Res50 to look at: its images as augmented, and their rows, by vehicle."""
     config = config.member("res50").canonical()
-    rows = usable(config, dataset.manifest.rows("train"))
-    labels, beside = label_codes(rows), paper.beside(config, Training(dataset, rows, store, ()))
-    draws = sampler.generator(config.seed, paper.stream(config), 0)
-    chosen = rows.iloc[paper.draw(config, labels)(0, draws).numpy()]
-    batch = batches(paper.METHOD, config, store.resident("cpu"), store.places(rows), labels, beside)(0)
+    rows = PAPER.usable(config, dataset.manifest.rows("train"))
+    labels, side_inputs = PAPER.labels(rows), PAPER.side_inputs(config, Training(dataset, rows, store, ()))
+    draws = sampler.generator(config.seed, PAPER.stream(config), 0)
+    chosen = rows.iloc[PAPER.draw(config, labels)(0, draws).numpy()]
+    batch = batches(PAPER, config, store.resident("cpu"), store.places(rows), labels, side_inputs)(0)
     return list(pixels(batch.images).numpy()), chosen.reset_index(drop=True)
 
 
@@ -49,26 +49,26 @@ def augmented(
     Masks are the dataset's own; without any, there is no other background. What is not large is not shrunk.
     """
     images = torch.as_tensor(store.pixels[store.places(rows).numpy()])
-    known = {"size": original_sizes(dataset, rows)}
-    found = {"as they are": list(images.numpy())}
+    side_inputs = {"size": original_sizes(dataset, rows)}
+    pictures = {"as they are": list(images.numpy())}
     masked = dataset.read_mask is not None and rows["mask"].notna().all()
     if masked:
-        known["mask"] = masks(dataset, rows, config.image_size)
-        found["mask"] = list(known["mask"].numpy())
+        side_inputs["mask"] = masks(dataset, rows, config.image_size)
+        pictures["mask"] = list(side_inputs["mask"].numpy())
     for name, changes in STEPS.items():
         if masked or changes["extractor"] != "dense161bs":
-            found[name] = _stepped(config.but(learning="extractor", **changes), images, known)
-    return found
+            pictures[name] = _stepped(config.but(learning="extractor", **changes), images, side_inputs)
+    return pictures
 
 
 def predicted_masks(exhibit: Sequence[Mapping[str, Any]], store: ImageStore) -> tuple[list[np.ndarray], list[str]]:
     """The images of a PSPNet's exhibit, then the masks that it predicts, and a label for each."""
-    pictures = [store.image(one["image"]) for one in exhibit]
-    found = [evaluation.unpacked(one["mask"], store.pixels.shape[1]) for one in exhibit]
-    return [*pictures, *found], [*[""] * len(exhibit), *[f"IoU {one['iou']:.2f}" for one in exhibit]]
+    pictures = [store.image(item["image"]) for item in exhibit]
+    predictions = [unpacked(item["mask"], store.pixels.shape[1]) for item in exhibit]
+    return [*pictures, *predictions], [*[""] * len(exhibit), *[f"IoU {item['iou']:.2f}" for item in exhibit]]
 
 
-def _stepped(config: MultiGuidedConfig, images: Tensor, known: dict[str, Tensor]) -> list[np.ndarray]:
+def _stepped(config: MultiGuidedConfig, images: Tensor, side_inputs: dict[str, Tensor]) -> list[np.ndarray]:
     """Images after the augmentation of a configuration."""
     draws = torch.Generator().manual_seed(3)
-    return list(pixels(paper.augment(config)(images.clone(), known, draws)).numpy())
+    return list(pixels(PAPER.augment(config)(images.clone(), side_inputs, draws)).numpy())
