@@ -81,6 +81,8 @@ def test_what_the_text_says_and_the_tables_do_not():
     assert gain("Table 2", "C2F-Rank", "DRDL", tables.MATCH) == pytest.approx(11.15, abs=0.01)  # "12.7%"
     assert gain("Table 2", "C2F-Rank", "DRDL", tables.MATCH[:3]) == pytest.approx(12.9, abs=0.01)
     assert gain("Table 2", "C+FGR+P", "C+FGR", ["medium top5"]) == 0
+    assert gain("Table 4", "C+FGR", "FGR", tables.MATCH) == pytest.approx(1.75, abs=0.001)  # "1.9%"
+    assert gain("Table 3", "C2F-Rank", "DRDL", tables.RETRIEVAL) == pytest.approx(9.43, abs=0.01)  # "9.3%"
 
 
 def test_claims_compare_rows_that_are_run_with_scores_that_they_have():
