@@ -100,6 +100,21 @@ def test_features_have_length_one_and_layers_are_those_of_the_variant(kind, laye
     assert {name for name, _ in variant.named_children()} == layers
 
 
+def test_dropout_acts_in_training_on_what_classifier_and_fc8_see():
+    mixed, images = network(dropout=0.5), torch.randn(3, 3, 32, 32)
+    mixed.trunk.eval()  # batch normalisation aside, training differs in dropout alone
+    torch.manual_seed(0)
+    first, second = mixed.branches(images), mixed.branches(images)
+    same = {name for name in first if torch.equal(first[name], second[name])}
+    assert same == {"upper", "lower"} and first.keys() - same == {"logits", "mixed"}
+    mixed.eval()
+    assert torch.equal(mixed(images), mixed(images))
+    before = torch.random.get_rng_state()
+    plain = network()
+    plain.trunk.eval()
+    assert torch.equal(plain(images), plain.eval()(images)) and torch.equal(torch.random.get_rng_state(), before)
+
+
 @pytest.mark.parametrize("fields, names", [
     ({"network": "single", "loss": "triplet"}, {"lower"}), ({"network": "single"}, {"lower"}),
     ({"network": "mixed"}, {"model", "lower", "mixed"}), ({"network": "upper"}, {"model"}),
@@ -239,6 +254,7 @@ def test_equal_runs_have_one_record():
         return DRDLConfig(**first).fingerprint() == DRDLConfig(**second).fingerprint()
 
     assert same({"network": "single", "weight_model": 0.1}, {"network": "single"})
+    assert same({"network": "single", "dropout": 0.5}, {"network": "single"}) and not same({"dropout": 0.5}, {})
     assert same({"network": "upper", "loss": "triplet", "margin": 0.5, "center": "full"}, {"network": "upper"})
     assert same({"loss": "triplet", "center": "full"}, {"loss": "triplet"})
     assert same({"reduction": "sum"}, {}) and not same({"loss": "triplet", "reduction": "sum"}, {"loss": "triplet"})
