@@ -17,6 +17,7 @@ from reidpapers.c2f_rank.config import NEEDED, TERMS
 from reidpapers.run.datasets import LABELS
 from reidpapers.show import layout
 from reidpapers.show.claims import Claim, Record
+from reidpapers.show.convergence import Convergence, half_way
 from reidpapers.show.layout import Row, Table
 
 SIZES = ("small", "medium", "large")
@@ -111,6 +112,12 @@ CLAIMS = (
     *(Claim("Tables 2, 3", "The fine ranking alone beats DRDL on nearly all measures", FGR.name, DRDL.name, column,
             dataset="VehicleID", printed=layout.value("c2f_rank", table, DRDL.name, column))
       for table, columns in (("Table 2", (*MATCH[:3], *MATCH[4:])), ("Table 3", RETRIEVAL[1:2])) for column in columns),
+)  # fmt: skip
+
+TERM = {row.name: "fine" for row in LADDER[1:]}  # which all variants learn
+CONVERGENCE = tuple(
+    Convergence('"Results on VehicleID"', f"Without classification convergence is slower ({term})", C2F.name,
+                C_FGR_P.name, term, half_way) for term in TERMS[1:]
 )  # fmt: skip
 
 # What the paper does not say, and a reader asks: these are questions of this suite.
