@@ -62,9 +62,14 @@ def judge(question: Convergence, results: Mapping[str, Sequence[Record]]) -> tup
         question.measure(high[seed], question.term) - question.measure(low[seed], question.term)
         for seed in sorted(low.keys() & high.keys())
     ]
-    if len(values) < MIN_SEEDS:
+    return paired(values)
+
+
+def paired(differences: Sequence[float]) -> tuple[Word, str]:
+    """The word on differences of pairs that should be above 0, one a seed, and their mean with its 95% interval."""
+    if len(differences) < MIN_SEEDS:
         return "not run", "–"
-    mean, half = interval(values)
+    mean, half = interval(differences)
     word: Word = "reproduced" if mean > half else "contradicted" if mean < -half else "inconclusive"
     return word, f"{mean:.1f} ± {half:.1f}".replace("-", "−")
 
