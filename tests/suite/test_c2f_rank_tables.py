@@ -111,16 +111,13 @@ def test_ratios_of_the_terms_are_those_of_their_means():
 
 
 def test_the_largest_gain_is_judged_seed_by_seed():
-    def runs(*scores):
-        tests = [{"large retrieval": {"mAP": score}} for score in scores]
-        return [
-            SimpleNamespace(
-                seed=seed,
-                scores={"top1": score, "top5": score},
-                tests={"large": {"top1": score, "top5": score}, **test},
-            )
-            for seed, (score, test) in enumerate(zip(scores, tests, strict=True))
-        ]
+    def run(seed, value):
+        scores = {"top1": value, "top5": value}
+        tests = {"large": scores, "large retrieval": {"mAP": value}}
+        return SimpleNamespace(seed=seed, scores=scores, tests=tests)
+
+    def runs(*values):
+        return [run(seed, value) for seed, value in enumerate(values)]
 
     results = {"FGR": runs(0.30, 0.40, 0.50), "C+FGR": runs(0.40, 0.51, 0.59), "C+FGR+P": runs(0.41, 0.52, 0.60),
                "C2F-Rank": runs(0.60, 0.70, 0.80)}  # fmt: skip
@@ -128,5 +125,7 @@ def test_the_largest_gain_is_judged_seed_by_seed():
     # Gains of the coarse term are 10, 11 and 9 points, of the pair term 1 each, of classification 19, 18 and 20.
     assert len(texts) == 2 * 3
     for name, text in texts.items():
-        assert text.startswith("✓ reproduced (9.0 ±" if ", less C+FGR+P over" in name else "✗ contradicted (−9.0 ±"), name
+        assert text.startswith("✓ reproduced (9.0 ±" if ", less C+FGR+P over" in name else "✗ contradicted (−9.0 ±"), (
+            name
+        )
     assert set(tables.largest_gain({**results, "FGR": results["FGR"][:2]}).values()) == {"– not run (– points)"}
