@@ -67,10 +67,9 @@ def test_printed_numbers_stand_where_the_tables_look_for_them():
     assert layout.value("drdl", "Table 6", "Mixed + CCL", "small top5") == 73.5
 
 
-@pytest.mark.parametrize("number, dataset, other", [
-    ("Table 4", "compcars", "--scope all --dataset rendered<"), ("Table 3", "vehicleid", "--scope all --dataset rendered<"),
-])  # fmt: skip
-def test_a_table_that_data_cannot_fill_says_what_fills_it(number, dataset, other):
+@pytest.mark.parametrize("number, dataset", [("Table 4", "compcars"), ("Table 3", "vehicleid")])
+def test_a_table_that_data_cannot_fill_says_what_fills_it(number, dataset):
     table = next(table for table in drdl.tables() if table.number == number)
     assert not table.fits(dataset)
-    assert other in layout.to_html(table, {}, "drdl", "python -m reidlib run drdl --seeds 0", dataset)
+    page = layout.to_html(table, {}, "drdl", "python -m reidlib run drdl --seeds 0", dataset)
+    assert "--scope all --dataset rendered<" in page
