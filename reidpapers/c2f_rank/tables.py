@@ -16,7 +16,8 @@ from IPython.display import HTML
 from reidpapers.c2f_rank.config import NEEDED, TERMS
 from reidpapers.run.datasets import LABELS
 from reidpapers.show import layout
-from reidpapers.show.claims import Claim, Record
+from reidpapers.show.claims import MARKS, Claim, Record, score
+from reidpapers.show.convergence import Convergence, half_way, paired
 from reidpapers.show.layout import Row, Table
 
 SIZES = ("small", "medium", "large")
@@ -113,6 +114,12 @@ CLAIMS = (
       for table, columns in (("Table 2", (*MATCH[:3], *MATCH[4:])), ("Table 3", RETRIEVAL[1:2])) for column in columns),
 )  # fmt: skip
 
+TERM = {row.name: "fine" for row in LADDER[1:]}  # which all variants learn
+CONVERGENCE = tuple(
+    Convergence('"Results on VehicleID"', f"Without classification convergence is slower ({term})", C2F.name,
+                C_FGR_P.name, term, half_way) for term in TERMS[1:]
+)  # fmt: skip
+
 # What the paper does not say, and a reader asks: these are questions of this suite.
 QUESTIONS = tuple(
     Claim(source, statement, better.name, worse.name, column)
@@ -155,6 +162,29 @@ def compared(rows_of: Mapping[str, pd.DataFrame]) -> HTML:
         '<table class="results"><caption><strong>Table 1.</strong> Datasets of vehicle re-identification, and the data '
         f"at hand.</caption><thead><tr>{head}</tr></thead><tbody>{body}</tbody></table>"
     )
+
+
+def largest_gain(results: Mapping[str, Sequence[Record]]) -> dict[str, str]:
+    """Whether the coarse ranking brings "the most significant performance gain": more than each term that joins later.
+
+    Args:
+        results: records by row; gains are compared seed by seed.
+    """
+    texts = {}
+    for later, before in ((C_FGR_P, C_FGR), (C2F, C_FGR_P)):
+        for column in COLUMNS:
+            coarse, other = _gains(results, C_FGR, FGR, column), _gains(results, later, before, column)
+            word, difference = paired([coarse[seed] - other[seed] for seed in sorted(coarse.keys() & other.keys())])
+            gains = f"{C_FGR.name} over {FGR.name}, less {later.name} over {before.name}"
+            texts[f"{layout.title(column)}, gain of {gains}"] = f"{MARKS[word]} {word} ({difference} points)"
+    return texts
+
+
+def _gains(results: Mapping[str, Sequence[Record]], after: Row, before: Row, column: str) -> dict[int, float]:
+    """What a term adds, in points, by seed."""
+    first, second = ({record.seed: score(record, column) for record in results.get(row.name, ())}
+                     for row in (after, before))  # fmt: skip
+    return {seed: first[seed] - second[seed] for seed in first.keys() & second.keys()}
 
 
 def ratios(records: Sequence[Record]) -> dict[str, str]:

@@ -44,6 +44,9 @@ class DRDLConfig(Config):
     weight_lower: float = Field(0.5, ge=0, le=100, description="weight of the lower branch's loss of distances")
     weight_mixed: float = Field(1.0, ge=0, le=100, description="weight of the loss of distances on fc8")
     embedding: int = Field(1024, ge=2, le=8192, description="width of fc7 and fc8")
+    dropout: float = Field(
+        0.0, ge=0, lt=1, description="rate after fc7 and its ReLU, before classifier and fc8; VGG_CNN_M_1024 has 0.5"
+    )
     iterations: int = Field(40_000, ge=1, le=10**7, description="training steps")
     rate: float = Field(0.01, gt=0, le=10, description="initial learning rate")
     decay: float = Field(0.7, gt=0, le=1, description="factor of the learning rate at each drop")
@@ -95,6 +98,8 @@ class DRDLConfig(Config):
             unused |= {"literal"}
         if self.network != "mixed":
             unused |= {"weight_model", "weight_lower", "weight_mixed"}
+        if self.network == "single":
+            unused |= {"dropout"}  # its fc7 is the feature itself
         if self.network == "upper":
             unused |= {"loss", "center", "reduction", "margin"}
         elif self.loss == "triplet":

@@ -27,7 +27,7 @@ class DRDL(nn.Module):
             config.backbone, pretrained=config.pretrained, weights=config.weights, image_size=config.image_size
         )
         width = config.embedding
-        self.kind = config.network
+        self.kind, self.dropout = config.network, config.dropout
         if self.kind == "single":
             self.fc7 = nn.Linear(self.trunk.dim, width)
         else:
@@ -50,12 +50,16 @@ class DRDL(nn.Module):
         if self.kind == "single":
             return {"lower": unit(self.fc7(shared))}
         upper = F.relu(self.fc7_1(shared))  # [N, E]
-        outputs = {"upper": unit(upper), "logits": self.model(upper)}
+        outputs = {"upper": unit(upper), "logits": self.model(self._dropped(upper))}
         if self.kind == "mixed":
             lower = self.fc7_2(shared)  # [N, E]
-            both = torch.cat([upper, F.relu(lower)], 1)  # [N, 2E]
+            both = self._dropped(torch.cat([upper, F.relu(lower)], 1))  # [N, 2E]
             outputs |= {"lower": unit(lower), "mixed": unit(self.fc8(both))}
         return outputs
+
+    def _dropped(self, features: Tensor) -> Tensor:
+        """Dropout in training; of rate 0 it draws no random numbers."""
+        return F.dropout(features, self.dropout, self.training) if self.dropout else features
 
 
 def unit(features: Tensor) -> Tensor:

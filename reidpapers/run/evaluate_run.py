@@ -24,7 +24,6 @@ from reidpapers.run import datasets, provenance
 from reidpapers.run.config import Config
 
 SIZES = ("small", "medium", "large")
-OF_VEHICLES = {"800": "small", "1600": "medium", "2400": "large"}  # what papers call VehicleID's test sets
 LEARNT = "joint_bayesian"  # the test distance that training features teach
 STRIPS, MAP_POINTS, HISTORY_POINTS, QUERIES = 12, 2000, 200, 2_000
 
@@ -124,9 +123,9 @@ def query_fields(scores: metrics.Scores) -> dict[str, Any]:
 def tests_by_size(dataset: Dataset, kinds: Mapping[str, str]) -> tuple[Test, ...]:
     """A small, a medium and a large test set, as papers on VehicleID and Vehicle-1M report them.
 
-    A dataset's own test sets are taken by their names, which are sizes or numbers of vehicles, as far as they are
-    there; those of other names only where no size is. One nameless set is parted: a third, two thirds and all of its
-    gallery vehicles, in an order that is drawn once for all. Roles are drawn by the protocols, from gallery images.
+    A dataset's own test sets are taken by what papers call their size, as far as they are there; if none has a size,
+    by their names. One nameless set is parted: a third, two thirds and all of its gallery vehicles, in an order that
+    is drawn once for all. Roles are drawn by the protocols, from gallery images.
 
     Args:
         dataset: which.
@@ -135,8 +134,9 @@ def tests_by_size(dataset: Dataset, kinds: Mapping[str, str]) -> tuple[Test, ...
     Returns:
         The tests ``small``, ``small <kind>``, …, the principal one first: the largest under the first protocol.
     """
-    named = {OF_VEHICLES.get(test.name, test.name): test.gallery for test in dataset.tests if test.name}
-    pools = {size: named[size] for size in SIZES if size in named} or named or _thirds(dataset)
+    own = dataset.sized()
+    pools = {size: own[size].gallery for size in SIZES if size in own}
+    pools = pools or {test.name: test.gallery for test in dataset.tests if test.name} or _thirds(dataset)
     return tuple(
         Test(f"{size} {kind}".strip(), protocol, gallery=pool)
         for size, pool in reversed(pools.items())

@@ -30,7 +30,7 @@ def test_there_are_records_and_every_file_is_one(paper):
 @pytest.mark.parametrize("paper, record", EVERY)
 def test_no_record_outlives_its_code(paper, record):
     config = load(paper).Config(**record.config)
-    assert config.portable() == record.config
+    assert records.is_of(record, config)
     assert runs.freshness(record) in (runs.FRESH, runs.BY_PROBE), "run make verify: the code has changed"
     if config.dataset == "rendered":
         assert runs.name(config, load(paper)) == record.key

@@ -10,8 +10,8 @@ from matplotlib.figure import Figure
 from torch import Tensor
 
 from reidlib import losses
+from reidpapers.drdl.config import DRDLConfig
 from reidpapers.drdl.figures import CLUSTER, OTHERS
-from reidpapers.drdl.paper import DRDLConfig
 from reidpapers.show.explore.kit import Kit
 from reidpapers.show.explore.live import Panel, Picture
 from reidpapers.show.plots.style import GREEN, GREY, INK, SOFT, VERMILION, WIDTH, styled

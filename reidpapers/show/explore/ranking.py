@@ -12,8 +12,8 @@ from matplotlib.figure import Figure
 from torch import Tensor
 
 from reidlib import losses
+from reidpapers.c2f_rank.config import C2FConfig
 from reidpapers.c2f_rank.figures import DEGREES, MODELS, NAMES, VEHICLES, circle
-from reidpapers.c2f_rank.paper import C2FConfig
 from reidpapers.show.explore.kit import Kit
 from reidpapers.show.explore.live import Panel, Picture
 from reidpapers.show.plots.style import GREY, INK, MARKERS, SOFT, VERMILION, WIDTH, styled
