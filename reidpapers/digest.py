@@ -57,11 +57,16 @@ def reached(*roots: str, without: Collection[str] = ()) -> frozenset[Symbol]:
             continue
         if name == ALL:
             waiting += [(module, own) for own in source(module).definitions]
-            waiting += [symbol for meanings in source(module).imports.values() for symbol in _ends(meanings)]
+            waiting += [symbol for meanings in _faced(module) for symbol in _ends(meanings)]
         elif (module, name) not in visited:
             visited.add((module, name))
             waiting += [(module, ELSE), *(symbol for path in _uses(module, name) for symbol in _meant(module, path))]
     return frozenset(visited)
+
+
+def _faced(module: str) -> Collection[set[Symbol]]:
+    """What a package hands on in its own name, imported from the modules in it; other modules import to use."""
+    return source(module).imports.values() if module_path(module).name == "__init__.py" else ()
 
 
 def _ends(meanings: set[Symbol]) -> Iterator[Symbol]:

@@ -40,8 +40,14 @@ DATASETS: dict[str, Callable[[DataSource], Dataset]] = {
     **{name: lambda source: _benchmark(source.dataset, source.root) for name in BENCHMARKS},
 }
 PROTOCOLS = {"digits": "leave_one_out", **{name: benchmark.protocol for name, benchmark in BENCHMARKS.items()}}
-# The columns of a manifest that each dataset has something to say of, beside image, split and vehicle.
-LABELS = {"digits": frozenset(), **{name: benchmark.labels for name, benchmark in BENCHMARKS.items()}}
+# The columns of a manifest that each release has something to say of; vehicles, unless it knows models alone.
+LABELS = {
+    "digits": frozenset(),
+    **{
+        name: benchmark.labels | ({"vehicle_id"} if benchmark.protocol != "verification" else set())
+        for name, benchmark in BENCHMARKS.items()
+    },
+}
 
 _parsed: dict[tuple[str, Path], tuple[object, Dataset]] = {}
 
@@ -55,16 +61,6 @@ def _benchmark(name: str, root: str | None) -> Dataset:
         dataset = BENCHMARKS[name].load(folder)
         _parsed[name, folder] = state, dataset
     return dataset
-
-LABELS = {
-    "digits": frozenset(),
-    "veri776": frozenset({"vehicle_id", "camera_id", "color", "type", "track_id", "time"}),
-    "vehicleid": frozenset({"vehicle_id", "color", "model"}),
-    "veriwild": frozenset({"vehicle_id", "camera_id", "color", "type", "model", "time"}),
-    "vehicle1m": frozenset({"vehicle_id", "model"}),
-    "compcars": frozenset({"type", "model"}),
-    "aicity2020": frozenset({"vehicle_id", "camera_id", "track_id"}),
-}
 
 
 def load(source: DataSource) -> Dataset:

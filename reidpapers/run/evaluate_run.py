@@ -34,7 +34,7 @@ def data(config: Config) -> dict[str, Any]:
     counts = dataset.manifest.counts()
     return {
         "name": dataset.manifest.name,
-        "digest": dataset.manifest.digest,
+        "digest": dataset.digest,
         "note": dataset.note,
         "counts": counts,
         "identities": counts["train"]["vehicles"],

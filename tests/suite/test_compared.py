@@ -46,7 +46,7 @@ def test_all_have_one_trunk_one_dataset_and_one_test(name):
     dataset = datasets.load(configs[0].source)
     (test,) = paper.on_equal_terms(name).tests(configs[0], dataset)
     assert test == dataset.tests[0] and paper.on_equal_terms(name).protocols(configs[0]) == ("veri",)
-    assert PAPER.data(ComparedConfig(method=name))["digest"] == dataset.manifest.digest
+    assert PAPER.data(ComparedConfig(method=name))["digest"] == dataset.digest
 
 
 def test_stages_are_runs_of_their_own_and_end_at_the_first():
@@ -81,7 +81,7 @@ def test_every_method_runs_and_its_record_shows_the_papers_own_configuration(nam
     assert record.paper == "compared" and record.config["method"] == name and 0 < record.scores["mAP"] <= 1
     shown = record.exhibits["configuration"]
     assert shown == own(config).portable() and ENTRANTS[name].paper.Config(**shown).portable() == shown
-    assert record.data["digest"] == datasets.load(config.source).manifest.digest and not record.tests
+    assert record.data["digest"] == datasets.load(config.source).digest and not record.tests
     assert runs.replay(record, config, PAPER)[0] == runs.BY_PROBE
 
 
