@@ -21,7 +21,7 @@ from pygments.formatters import HtmlFormatter
 
 from reidlib.places import write_atomically
 
-PAGE = Path(__file__).with_name("page")
+PAGE = Path(__file__).parent
 LARGEST = 3_000_000  # bytes
 WIDGET = "application/vnd.jupyter.widget-view+json"
 # Displayed or inline mathematics; code spans come first, so that a dollar in code stays a dollar.
