@@ -221,7 +221,7 @@ BENCHMARK = Benchmark(
     },
     load=load,
     protocol="aicity2020",
-    labels=frozenset({"camera_id", "color", "type", "track_id"}),  # colour and type of the simulated part
+    labels=frozenset({"camera_id", "track_id"}),  # colour and type are those of the simulated part alone
     lists=("*", *(f"{part}{kind}/*" for part in REALS for kind in ("", "_Simulation"))),
     remarks=remarks,
     parts=parts,

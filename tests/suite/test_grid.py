@@ -59,7 +59,7 @@ def test_a_job_stands_after_all_that_its_run_starts_from(paper):
 def test_a_job_reads_its_parameters_back_as_planned(paper, profile):
     found = jobs.jobs(jobs.order({"papers": paper, "profile": profile, "device": "cpu", "seeds": [4, 0]}))
     for job in found.values():
-        again, _, _, plan = jobs.read(as_papermill_reads(job.parameters))
+        again, _, plan = jobs.read(as_papermill_reads(job.parameters))
         assert names(again) == names(job) and list(again.rows) == list(job.rows)
         assert plan.committed is True
 
@@ -191,7 +191,7 @@ def test_processes_that_share_a_run_are_asked_for_and_handed_on(per, device, gpu
         assert (job["processes"], job["gpu"], job["parameters"]["processes"]) == (4, gpus, "4")
         read = jobs.read({name: json.loads(value) if name in ("only", "seeds", "changes") else value
                           for name, value in job["parameters"].items()})  # fmt: skip
-        assert read[3].processes == 4
+        assert read[2].processes == 4
     alone = plans.make({**given, "device": device, "out": str(tmp_path)})
     assert all(job["processes"] == 1 and "processes" not in job["parameters"] for job in alone["jobs"].values())
 

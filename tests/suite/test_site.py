@@ -12,7 +12,7 @@ from bs4 import BeautifulSoup
 
 from reidpapers.compared import paper as compared
 from reidpapers.compared import tables as compared_tables
-from reidpapers.compared.paper import ComparedConfig
+from reidpapers.compared.config import ComparedConfig
 from reidpapers.run import papers, records, runs
 from reidpapers.run.papers import PAPERS, RUNS
 from reidpapers.show import site
@@ -47,8 +47,8 @@ def test_the_committed_site_is_what_the_records_say():
 def test_every_claim_and_question_is_in_the_ledger():
     with (RESULTS / "claims.csv").open(encoding="utf-8", newline="") as file:
         lines = list(csv.DictReader(file))
-    tables = {paper: papers.load(paper).tables for paper in RUNS}
-    asked = [(paper, claim) for paper in RUNS for claim in (*tables[paper].CLAIMS, *tables[paper].QUESTIONS)]
+    asked = [(paper.name, claim) for paper in papers.load_all()
+             for claim in (*paper.tables.CLAIMS, *paper.tables.QUESTIONS)]  # fmt: skip
     wanted = [(paper, claim.source, claim.statement, claim.metric, claim.better, rival)
               for paper, claim in asked for rival in claim.rivals]  # fmt: skip
     named = ("paper", "source", "statement", "metric", "better", "worse")
@@ -136,14 +136,14 @@ def toy(tmp_path_factory):
     (folder / "compared" / "records").mkdir(parents=True)
     for row in compared_tables.ROWS[:2]:
         for seed in range(3):
-            record = runs.run(base.but(**row.changes, seed=seed), compared.EXPERIMENT)
+            record = runs.run(base.but(**row.changes, seed=seed), compared.PAPER)
             shutil.copy(records.stores("compared")[0] / f"{record.key}.json", folder / "compared" / "records")
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(gather, "PROFILE", "smoke")
         patch.setattr(
             ComparedConfig, "SCALES", {"smoke": {**ComparedConfig.SCALES["smoke"], "image_size": 16, "images": 200}}
         )
-        paper = gather.gather("compared", (ComparedConfig, compared.EXPERIMENT, compared_tables), folder)
+        paper = gather.gather(compared.PAPER, folder)
     return folder, paper
 
 

@@ -38,7 +38,7 @@ def pairs(run: Run, judge: Judge) -> None:
 
     Args:
         run: whose network.
-        judge: what the paper's loss makes of a pair, such as :func:`~reidpapers.show.explore.mlsl_pair`.
+        judge: what the paper's loss makes of a pair, such as :func:`~reidpapers.mlsl.explore.pair`.
     """
     opening.show(run, lambda: _Inspector(run, judge).panel, lambda offer: _kept(run, offer))
 
