@@ -72,16 +72,16 @@ ALL, PAIRS, RENDERED = set(RECORDS), {"joint", "plain", "digits"}, {"feature", "
 
 # What is changed: file, text, replacement, records that turn stale.
 STALE = {
-    "contrastive loss, pull": ("losses/pairs.py", "pull = 0.5 *", "pull = 0.55 *", PAIRS),
-    "contrastive loss, push": ("losses/pairs.py", "push = 0.5 *", "push = 0.55 *", PAIRS),
-    "distance": ("losses/pairs.py", "(first - second).abs()", "(first - second).abs() * 1.01", PAIRS),
-    "masked mean": ("losses/pairs.py", ".sum(0) / known", ".sum(0) * 1.01 / known", PAIRS),
+    "contrastive loss, pull": ("losses/multi_label.py", "pull = 0.5 *", "pull = 0.55 *", PAIRS),
+    "contrastive loss, push": ("losses/multi_label.py", "push = 0.5 *", "push = 0.55 *", PAIRS),
+    "distance": ("losses/multi_label.py", "(first - second).abs()", "(first - second).abs() * 1.01", PAIRS),
+    "masked mean": ("losses/multi_label.py", ".sum(0) / labelled", ".sum(0) * 1.01 / labelled", PAIRS),
     "classification loss": ("papers/mlsl.py", "labels[:, 0])}", "labels[:, 0], label_smoothing=0.01)}", ALL),
     "classification loss of pairs": ("papers/mlsl.py", ".mean(1).sum()", ".mean(1).sum() * 1.01", PAIRS),
     "weight of classification": ("papers/mlsl.py", '{"identity": 1.0}', '{"identity": 1.01}', ALL),
     "alpha": ("papers/mlsl.py", '{"identity": config.alpha}', '{"identity": 1.1 * config.alpha}', PAIRS),
     "dropout": ("papers/mlsl.py", "nn.Dropout(config.dropout", "nn.Dropout(0.9 * config.dropout", {"joint", "digits"}),
-    "metrics": ("metrics/scoring.py", "place.double() / (place", "place.double() / (1 + place", ALL),
+    "metrics": ("metrics/evaluator.py", "place.double() / (place", "place.double() / (1 + place", ALL),
     "cosine schedule": ("train.py", "0.5 * (1 + math.cos", "0.51 * (1 + math.cos", RENDERED),
     "dropping schedule": ("train.py", "factor: float = 0.1", "factor: float = 0.2", {"joint", "digits"}),
     "optimizer": ("train.py", '"betas": (0.9, 0.999)', '"betas": (0.8, 0.999)', ALL),
@@ -93,13 +93,13 @@ STALE = {
     "renderer, geometry": ("render/geometry.py", "CROWN = 0.035", "CROWN = 0.05", RENDERED),
 }  # fmt: skip
 FRESH = {
-    "a comment": ("losses/pairs.py", "    pull = ", "    # The attribute is shared.\n    pull = "),
+    "a comment": ("losses/multi_label.py", "    pull = ", "    # The attribute is shared.\n    pull = "),
     "a docstring": ("train.py", '"""The rate of step', '"""Learning rate of step'),
     "a docstring taken away": ("embed.py", '"""A network and images become', '"""Images become'),
     "a page's code": ("claims.py", "import", "import zlib\nimport"),
 }
 BY_PROBE = {
-    "a variable's name": ("losses/pairs.py", "pull", "attract"),
+    "a variable's name": ("losses/multi_label.py", "pull", "attract"),
     "a statement that changes nothing": (
         "sampler.py",
         "most = max(self.positive, self.negative)",
