@@ -1,4 +1,4 @@
-"""The multi-guided system's augmentation (AI City 2020, team 44, sections 3.2 and 4.2), batched.
+"""The multi-guided system's augmentation (AI City 2020, team 44, sections 3.1 and 4.2), batched.
 
 In the paper's order: another background, "before training"; random shrink, before the picture gets its input size;
 padding and a random crop; random erasing (Zhong et al. 2020). All of it on bytes; normalisation comes last.
@@ -74,25 +74,25 @@ class Guided:
     def with_masks(
         self, images: Tensor, beside: Mapping[str, Tensor], generator: torch.Generator
     ) -> tuple[Tensor, dict[str, Tensor]]:
-        """The same images, and what is known beside them with ``mask`` cropped and mirrored as they are.
+        """The same images, and their side inputs with ``mask`` cropped and mirrored as they are.
 
         An erased box is no part of it: the vehicle is where it was.
         """
-        found, masks = self._augmented(images, beside, generator, masked=True)
-        return found, {**beside, "mask": masks}
+        augmented, masks = self._augmented(images, beside, generator, masked=True)
+        return augmented, {**beside, "mask": masks}
 
     def _augmented(
         self, images: Tensor, beside: Mapping[str, Tensor], generator: torch.Generator, masked: bool
     ) -> tuple[Tensor, Tensor | None]:
         count, size, device = len(images), images.shape[1], images.device
         draws = torch.rand((8 + 4 * ATTEMPTS, count), generator=generator)
-        masks = _known(beside, "mask") if masked or self.substitute else None
+        masks = _side_input(beside, "mask") if masked or self.substitute else None
         if self.substitute and count > 1:
             chosen = (draws[0] < self.substitute).nonzero().squeeze(1)
             donors = (chosen + 1 + (draws[1][chosen] * (count - 1)).long()) % count  # any but itself
             images = parts.substitute(images, masks, chosen.to(device), donors.to(device))
         if self.shrink:
-            chosen, sides = self._shrunk(_known(beside, "size").cpu(), draws[2], draws[3], size)
+            chosen, sides = self._shrunk(_side_input(beside, "size").cpu(), draws[2], draws[3], size)
             if len(chosen):
                 images = parts.shrink(images, chosen.to(device), sides.to(device))
         images = self._moved("images", images, draws[4:7])
@@ -163,8 +163,10 @@ def median_side(sizes: Tensor) -> float:
     return float(sizes.double().prod(1).sqrt().median())
 
 
-def _known(beside: Mapping[str, Tensor], name: str) -> Tensor:
-    """What is known beside the images, by name."""
+def _side_input(beside: Mapping[str, Tensor], name: str) -> Tensor:
+    """What accompanies the images under a name: their masks, or the originals' sizes."""
     if name not in beside:
-        raise ValueError(f"augmentation needs {name!r} of each image; known are {', '.join(beside) or 'none'}")
+        raise ValueError(
+            f"augmentation needs {name!r} of each image; beside the images are {', '.join(beside) or 'none'}"
+        )
     return beside[name]

@@ -1,7 +1,7 @@
-"""What the multi-guided augmentation is made of: functions of a whole batch, each given what was drawn for it.
+"""What the multi-guided augmentation is made of: functions of a whole batch and of what was drawn for it.
 
-A batch of pictures is uint8 ``[N, S, S, 3]``, its masks uint8 ``[N, S, S]``: 255 on the vehicle, 0 elsewhere. Nothing
-that is given is changed.
+A batch of pictures is uint8 ``[N, S, S, 3]``, its masks uint8 ``[N, S, S]``: 255 on the vehicle, 0 elsewhere. No
+argument is changed.
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ LEAST_VEHICLE = 0.05  # of the pixels: a picture whose mask has fewer keeps its 
 
 
 def substitute(images: Tensor, masks: Tensor, chosen: Tensor, donors: Tensor) -> Tensor:
-    """Some pictures' backgrounds taken from others (section 3.2, background substitution).
+    """Some pictures' backgrounds taken from others (section 3.1, background substitution).
 
     Where the donor shows its own vehicle there is no background to take: the mean colour of its background stands
     there, so that no second vehicle gets into the picture.
@@ -27,9 +27,9 @@ def substitute(images: Tensor, masks: Tensor, chosen: Tensor, donors: Tensor) ->
     """
     own, seen = _shown(masks.index_select(0, chosen)), _shown(masks.index_select(0, donors))
     own |= (own.count_nonzero((1, 2)) < LEAST_VEHICLE * own[0].numel()).byte()[:, None, None] * 255
-    given = images.index_select(0, donors)
-    given = _over(_background(given, seen), given, seen)
-    return _replaced(images, chosen, _over(images.index_select(0, chosen), given, own))
+    others = images.index_select(0, donors)
+    scenery = _over(_background(others, seen), others, seen)
+    return _replaced(images, chosen, _over(images.index_select(0, chosen), scenery, own))
 
 
 def _shown(masks: Tensor) -> Tensor:
@@ -59,7 +59,7 @@ def _replaced(batch: Tensor, chosen: Tensor, new: Tensor) -> Tensor:
 
 
 def shrink(images: Tensor, chosen: Tensor, sides: Tensor) -> Tensor:
-    """Some pictures scaled down and back up, which leaves them the detail of a small one (section 3.2, random shrink).
+    """Some pictures scaled down and back up, which leaves them the detail of a small one (section 3.1, random shrink).
 
     Down by the mean over the area that a small pixel covers, up by linear interpolation; as both take rows and columns
     apart, each is one matrix a picture and axis. A side that is no smaller than ``S`` stays as it is.

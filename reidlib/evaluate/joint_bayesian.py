@@ -113,7 +113,7 @@ def _checked(
     features: Tensor | np.ndarray, labels: Tensor | np.ndarray, ridge: float
 ) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
     """Labelled features in float64, each one's identity among the n there are, and each identity's images."""
-    x, labels = (np.asarray(torch.as_tensor(given).detach().cpu()) for given in (features, labels))
+    x, labels = (np.asarray(torch.as_tensor(values).detach().cpu()) for values in (features, labels))
     if x.ndim != 2 or labels.shape != x.shape[:1]:
         raise ValueError(f"features {x.shape} and labels {labels.shape}: needed are [N, D] and [N]")
     if not 0 < ridge < np.inf:
@@ -121,11 +121,13 @@ def _checked(
     x, labels = x[labels >= 0].astype(np.float64), labels[labels >= 0]
     if bad := int((~np.isfinite(x).all(1)).sum()):
         raise ValueError(f"features are not finite in {bad} of {len(x)} rows")
-    found, identity, count = np.unique(labels, return_inverse=True, return_counts=True)
-    if len(found) < 2:
-        raise ValueError(f"Joint Bayesian needs images of two identities and more, not of {len(found)}")
+    identities, identity, count = np.unique(labels, return_inverse=True, return_counts=True)
+    if len(identities) < 2:
+        raise ValueError(f"Joint Bayesian needs images of two identities and more, not of {len(identities)}")
     if count.max() < 2:
-        raise ValueError(f"none of {len(found)} identities has two images: how images of one differ cannot be learnt")
+        raise ValueError(
+            f"none of {len(identities)} identities has two images: how images of one differ cannot be learnt"
+        )
     return x, identity, count.astype(np.float64)
 
 

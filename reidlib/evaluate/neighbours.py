@@ -33,17 +33,17 @@ def purity(features: Tensor, vehicles: np.ndarray, attributes: Mapping[str, np.n
     """
     features = features.double()
     everyone = np.ones(len(vehicles), bool)
-    found = {"identity": _shares(features, vehicles, vehicles, everyone, k, others=False)}
+    shares = {"identity": _shares(features, vehicles, vehicles, everyone, k, others=False)}
     for name, codes in attributes.items():
-        found[name] = _shares(features, codes, vehicles, codes >= 0, k, others=True)
-    return {name: shares for name, shares in found.items() if shares}
+        shares[name] = _shares(features, codes, vehicles, codes >= 0, k, others=True)
+    return {name: share for name, share in shares.items() if share}
 
 
 def _shares(
-    features: Tensor, labels: np.ndarray, vehicles: np.ndarray, known: np.ndarray, k: int, *, others: bool
+    features: Tensor, labels: np.ndarray, vehicles: np.ndarray, labelled: np.ndarray, k: int, *, others: bool
 ) -> dict[str, float] | None:
     """Purity and chance of one label, among images of other vehicles or among all others; None without neighbours."""
-    place = torch.as_tensor(np.flatnonzero(known))
+    place = torch.as_tensor(np.flatnonzero(labelled))
     points, label, vehicle = features[place], torch.as_tensor(labels)[place], torch.as_tensor(vehicles)[place]
     near, everywhere = [], []
     for rows in torch.arange(len(points)).split(ROWS):
@@ -57,10 +57,10 @@ def _shares(
         some = allowed > 0
         near.append(((same.gather(1, order) & real).sum(1) / counted)[some])
         everywhere.append((same.sum(1) / allowed)[some])
-    shares = [torch.cat(each).double() if each else torch.empty(0) for each in (near, everywhere)]
+    shares = [torch.cat(parts).double() if parts else torch.empty(0) for parts in (near, everywhere)]
     if not len(shares[0]):
         return None
-    return {name: float(each.mean()) for name, each in zip(("purity", "chance"), shares, strict=True)}
+    return {name: float(share.mean()) for name, share in zip(("purity", "chance"), shares, strict=True)}
 
 
 def tsne(features: Tensor, seed: int = 0) -> np.ndarray:

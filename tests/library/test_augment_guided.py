@@ -285,7 +285,7 @@ def test_a_batch_holds_the_masks_as_its_images_show_them():
 
 @pytest.mark.parametrize(("options", "lacks"), [({"shrink": 0.5}, "size"), ({"substitute": 0.5}, "mask")])
 def test_what_is_not_known_beside_the_images_is_named(options, lacks):
-    with pytest.raises(ValueError, match=f"'{lacks}' of each image; known are none"):
+    with pytest.raises(ValueError, match=f"'{lacks}' of each image; beside the images are none"):
         seen(options, pictures())
 
 

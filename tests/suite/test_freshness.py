@@ -72,10 +72,10 @@ ALL, PAIRS, RENDERED = set(RECORDS), {"joint", "plain", "digits"}, {"feature", "
 
 # What is changed: file, text, replacement, records that turn stale.
 STALE = {
-    "contrastive loss, pull": ("reidlib/losses/pairs.py", "pull = 0.5 *", "pull = 0.55 *", PAIRS),
-    "contrastive loss, push": ("reidlib/losses/pairs.py", "push = 0.5 *", "push = 0.55 *", PAIRS),
-    "distance": ("reidlib/losses/pairs.py", "(first - second).abs()", "(first - second).abs() * 1.01", PAIRS),
-    "masked mean": ("reidlib/losses/pairs.py", ".sum(0) / known", ".sum(0) * 1.01 / known", PAIRS),
+    "contrastive loss, pull": ("reidlib/losses/multi_label.py", "pull = 0.5 *", "pull = 0.55 *", PAIRS),
+    "contrastive loss, push": ("reidlib/losses/multi_label.py", "push = 0.5 *", "push = 0.55 *", PAIRS),
+    "distance": ("reidlib/losses/multi_label.py", "(first - second).abs()", "(first - second).abs() * 1.01", PAIRS),
+    "masked mean": ("reidlib/losses/multi_label.py", ".sum(0) / labelled", ".sum(0) * 1.01 / labelled", PAIRS),
     "classification loss": (
         "reidpapers/mlsl/loss.py", "labels[:, 0])}", "labels[:, 0], label_smoothing=0.01)}", ALL,
     ),
@@ -86,7 +86,7 @@ STALE = {
         "reidpapers/mlsl/network.py", "nn.Dropout(config.dropout", "nn.Dropout(0.9 * config.dropout",
         {"joint", "digits"},
     ),
-    "metrics": ("reidlib/evaluate/metrics/scoring.py", "place.double() / (place", "place.double() / (1 + place", ALL),
+    "metrics": ("reidlib/evaluate/metrics/evaluator.py", "place.double() / (place", "place.double() / (1 + place", ALL),
     "cosine schedule": ("reidlib/train.py", "0.5 * (1 + math.cos", "0.51 * (1 + math.cos", RENDERED),
     "dropping schedule": ("reidlib/train.py", "factor: float = 0.1", "factor: float = 0.2", {"joint", "digits"}),
     "optimizer": ("reidlib/train.py", '"betas": (0.9, 0.999)', '"betas": (0.8, 0.999)', ALL),
@@ -108,15 +108,15 @@ def circle(similarity):
 
 def contrastive("""
 FRESH = {
-    "a comment": ("reidlib/losses/pairs.py", "    pull = ", "    # The attribute is shared.\n    pull = "),
+    "a comment": ("reidlib/losses/multi_label.py", "    pull = ", "    # The attribute is shared.\n    pull = "),
     "a docstring": ("reidlib/train.py", '"""The rate of step', '"""Learning rate of step'),
     "a docstring taken away": ("reidlib/evaluate/embed.py", '"""A network and images become', '"""Images become'),
-    "an annotation": ("reidlib/losses/pairs.py", "first: Tensor", 'first: "Tensor"'),
+    "an annotation": ("reidlib/losses/multi_label.py", "first: Tensor", 'first: "Tensor"'),
     "a page's code": ("reidpapers/show/claims.py", "import", "import zlib\nimport"),
     "a page's template": ("reidpapers/show/site/page/base.html.j2", "<body", "<body lang='en'"),
     "a claim": ("reidpapers/mlsl/tables.py", "by more than 4 points", "by more than 5 points"),
     "a printed number": ("reidpapers/mlsl/printed.csv", "> 21", "> 22"),
-    "a loss that nobody calls": ("reidlib/losses/pairs.py", "\n\ndef contrastive(", LOSS),
+    "a loss that nobody calls": ("reidlib/losses/multi_label.py", "\n\ndef contrastive(", LOSS),
     "a further dataset": (
         "reidlib/data/__init__.py", '"digits": frozenset(),', '"digits": frozenset(),\n    "further": frozenset(),',
     ),
@@ -129,7 +129,7 @@ FRESH = {
 }  # fmt: skip
 FIELD = "a neutral field"  # its class is code of the paper, so the probe decides
 BY_PROBE = {
-    "a variable's name": ("reidlib/losses/pairs.py", "pull", "attract"),
+    "a variable's name": ("reidlib/losses/multi_label.py", "pull", "attract"),
     "a statement that changes nothing": (
         "reidlib/sampler.py",
         "most = max(self.positive, self.negative)",

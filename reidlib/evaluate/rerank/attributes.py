@@ -91,7 +91,7 @@ def _codes(name: str, codes: Codes, penalty: float) -> tuple[Tensor, Tensor]:
 
 
 def _compared(codes: tuple[Tensor, Tensor], rows: slice, like: Tensor) -> tuple[Tensor, Tensor]:
-    """Whether both sides are known, and whether they are known and the same; ``[q, G]`` each."""
+    """Whether both labels are there, and whether they are and agree; ``[q, G]`` each."""
     query, gallery = codes[0][rows, None].to(like.device), codes[1].to(like.device)
-    known = (query >= 0) & (gallery >= 0)
-    return known, known & (query == gallery)
+    both = (query >= 0) & (gallery >= 0)
+    return both, both & (query == gallery)

@@ -66,8 +66,8 @@ def score(
     """CMC and mAP of queries against a gallery, exact under the chosen rule for ties.
 
     Args:
-        distances: plain (:func:`~reidlib.evaluate.metrics.euclidean`, :func:`~reidlib.evaluate.metrics.cosine`) or re-ranked. Only their
-            order matters.
+        distances: plain (:func:`~reidlib.evaluate.metrics.euclidean`, :func:`~reidlib.evaluate.metrics.cosine`) or
+            re-ranked. Only their order matters.
         relevance: matches and junk.
         ties: ``"pessimistic"`` or ``"sklearn"``, see the package's head.
         depth: results that count towards AP, at least 1: a match that ranks later adds nothing. CMC and ``first`` know

@@ -91,15 +91,15 @@ def _drawn(
     images: list[np.ndarray], allowed: np.ndarray, count: int, draw: np.random.Generator, what: str
 ) -> pd.DataFrame:
     """Some of all the pairs of images of two allowed vehicles, found by their number and never listed."""
-    one, other = np.nonzero(np.triu(allowed, 1))
+    left, right = np.nonzero(np.triu(allowed, 1))
     size = np.array([len(names) for names in images], dtype=np.int64)
-    last = np.cumsum(size[one] * size[other])
+    last = np.cumsum(size[left] * size[right])
     total = int(last[-1]) if len(last) else 0
     if total < count:
         raise ValueError(f"{count} {what} are asked for, but the images with model, type and colour make {total}")
     number = draw.choice(total, count, replace=False)
     pair = np.searchsorted(last, number, side="right")
-    one, other, within = one[pair], other[pair], number - np.concatenate([[0], last])[pair]
+    left, right, within = left[pair], right[pair], number - np.concatenate([[0], last])[pair]
     names, start = np.concatenate(images), np.cumsum(size) - size
-    first, second = np.divmod(within, size[other])
-    return pd.DataFrame({"first": names[start[one] + first], "second": names[start[other] + second]})
+    first, second = np.divmod(within, size[right])
+    return pd.DataFrame({"first": names[start[left] + first], "second": names[start[right] + second]})

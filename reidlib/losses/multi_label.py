@@ -73,17 +73,17 @@ def contrastive(output: Tensor, differs: Tensor, margin: float) -> Tensor:
 
 
 def differs(first: Tensor, second: Tensor) -> tuple[Tensor, Tensor]:
-    """Labels of pairs (MLSL section IV-C): Y = 0 when a pair shares an attribute, 1 when it does not.
+    """Labels of pairs (MLSL section IV-C): Y = 0 where a pair shares an attribute, 1 where it does not.
 
     Args:
         first, second: label codes ``[P]`` or ``[P, M]``, −1 where a label is missing.
 
     Returns:
-        Y and *known*, of the same shape: Y as float, known False where either label is missing.
+        Y as float, and whether both labels are there, without which Y means nothing; of the same shape.
     """
     return (first != second).float(), (first >= 0) & (second >= 0)
 
 
-def masked_mean(values: Tensor, known: Tensor) -> Tensor:
-    """Mean over the pairs whose label is known, for each attribute: ``[P, M]`` → ``[M]``; 0 where none is known."""
-    return (values * known).sum(0) / known.sum(0).clamp_min(1)
+def masked_mean(values: Tensor, labelled: Tensor) -> Tensor:
+    """Mean over the pairs that have the label, for each attribute: ``[P, M]`` → ``[M]``; 0 where none has it."""
+    return (values * labelled).sum(0) / labelled.sum(0).clamp_min(1)
