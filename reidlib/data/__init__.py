@@ -6,7 +6,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
-from reidlib.data import aicity2020, compcars, digits, vehicle1m, vehicleid, veri776, veriwild
+from reidlib.data import aicity2020, compcars, vehicle1m, vehicleid, veri776, veriwild
 from reidlib.data.files import Benchmark
 from reidlib.data.manifest import Dataset
 
@@ -36,13 +36,11 @@ class DataSource:
 
 
 DATASETS: dict[str, Callable[[DataSource], Dataset]] = {
-    "digits": lambda source: digits.load(source.root, train=source.train or None, test=source.test or None),
     **{name: lambda source: _benchmark(source.dataset, source.root) for name in BENCHMARKS},
 }
-PROTOCOLS = {"digits": "leave_one_out", **{name: benchmark.protocol for name, benchmark in BENCHMARKS.items()}}
+PROTOCOLS = {name: benchmark.protocol for name, benchmark in BENCHMARKS.items()}
 # The columns of a manifest that each release has something to say of; vehicles, unless it knows models alone.
 LABELS = {
-    "digits": frozenset(),
     **{
         name: benchmark.labels | ({"vehicle_id"} if benchmark.protocol != "verification" else set())
         for name, benchmark in BENCHMARKS.items()

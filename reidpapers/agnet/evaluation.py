@@ -11,7 +11,8 @@ import torch
 from torch import Tensor
 
 from reidlib.data.manifest import Dataset, Test, codes
-from reidlib.evaluate import metrics, neighbours, protocols, rerank
+from reidlib.evaluate import metrics, protocols, rerank
+from reidpapers.agnet import neighbours
 from reidpapers.agnet.config import AGNetConfig
 from reidpapers.run.evaluate_run import Trained
 
@@ -36,7 +37,7 @@ def whole_vehicles(trained: Trained, test: Test, count: int) -> pd.DataFrame:
 
 
 def purity(trained: Trained, test: Test) -> dict[str, dict[str, float]]:
-    """Purity of test images' neighbourhoods by label, see :func:`reidlib.evaluate.neighbours.purity`."""
+    """Purity of test images' neighbourhoods by label, see :func:`reidpapers.agnet.neighbours.purity`."""
     rows = whole_vehicles(trained, test, NEIGHBOURS)
     labels = {"color": codes(rows["color"]), "type": codes(kinds(rows))}
     shares = neighbours.purity(trained.embed(rows).features, codes(rows["vehicle_id"]), labels, NEAREST)

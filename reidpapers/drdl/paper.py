@@ -12,11 +12,11 @@ from torch import Tensor
 
 from reidlib import sampler
 from reidlib.data.manifest import Dataset, Test, codes
-from reidlib.evaluate.protocols import verification_tests
 from reidlib.train import Schedule
 from reidpapers.drdl.config import GRADES, DRDLConfig
 from reidpapers.drdl.loss import relative, term_weights, terms
 from reidpapers.drdl.network import DRDL, unit
+from reidpapers.drdl.verification_pairs import verification_tests
 from reidpapers.run import datasets, evaluate_run
 from reidpapers.run.base import Need, Paper
 from reidpapers.run.config import ConfigError

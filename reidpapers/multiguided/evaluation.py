@@ -16,7 +16,7 @@ from reidlib.data.manifest import Dataset, Test
 from reidlib.data.side_inputs import masks, original_sizes
 from reidlib.evaluate import protocols
 from reidlib.evaluate.embed import embed
-from reidlib.models import segmentation
+from reidpapers.multiguided import segmentation
 from reidpapers.multiguided.config import ATTRIBUTES, EXTRACTORS, MultiGuidedConfig
 from reidpapers.multiguided.data import classes, held_out, is_simulated
 from reidpapers.multiguided.postprocessing import reranking, thresholds
@@ -152,7 +152,7 @@ def unpacked(text: str, size: int) -> np.ndarray:
 def _among_other_backgrounds(trained: Trained) -> Any:
     """Scores where each test vehicle, cut out by the dataset's own mask, stands before another vehicle's whole picture.
 
-    The other vehicle shows where it is not covered. In training its place is filled (:class:`~reidlib.augment.Guided`),
+    The other vehicle shows where it is not covered. In training its place is filled (:class:`~reidpapers.multiguided.augment.Guided`),
     so this is noise that no extractor has learnt from.
     """
     rows = _tested(trained).drop_duplicates("image").reset_index(drop=True)

@@ -6,10 +6,10 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from reidlib import losses
-from reidlib.models.segmentation import Segmenter
-from reidlib.models.segmentation import losses as losses_of_masks
 from reidpapers.multiguided.config import MultiGuidedConfig
 from reidpapers.multiguided.network import Classifier, Extractor
+from reidpapers.multiguided.segmentation import Segmenter
+from reidpapers.multiguided.segmentation import losses as losses_of_masks
 from reidpapers.run.training import Batch
 
 COLUMNS = {"identity": 0, "color": 1, "type": 2}  # of a batch's labels

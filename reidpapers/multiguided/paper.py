@@ -12,17 +12,17 @@ import torch
 from torch import Tensor, nn
 
 from reidlib import sampler
-from reidlib.augment import Guided
 from reidlib.data.manifest import Dataset, Test
 from reidlib.data.side_inputs import masks, original_sizes
 from reidlib.evaluate.protocols import Distance
-from reidlib.models.segmentation import predict
 from reidlib.train import Schedule
 from reidpapers.multiguided import data, evaluation, postprocessing
+from reidpapers.multiguided.augment import Guided
 from reidpapers.multiguided.config import DENSE, MultiGuidedConfig, starts_from
 from reidpapers.multiguided.loss import classification, extraction, segmentation, term_weights
 from reidpapers.multiguided.needs import PartNeed, needs, refusal
 from reidpapers.multiguided.network import Classifier, Ensemble, extractor, segmenter
+from reidpapers.multiguided.segmentation import predict
 from reidpapers.run import datasets
 from reidpapers.run.base import Paper
 from reidpapers.run.config import ConfigError

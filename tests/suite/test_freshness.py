@@ -118,7 +118,7 @@ FRESH = {
     "a printed number": ("reidpapers/mlsl/printed.csv", "> 21", "> 22"),
     "a loss that nobody calls": ("reidlib/losses/multi_label.py", "\n\ndef contrastive(", LOSS),
     "a further dataset": (
-        "reidlib/data/__init__.py", '"digits": frozenset(),', '"digits": frozenset(),\n    "further": frozenset(),',
+        "reidpapers/run/datasets.py", '"digits": frozenset(),', '"digits": frozenset(), "further": frozenset(),',
     ),
     "a further preset": ("reidpapers/vehicles/rendered.py", "PRESETS = {", 'PRESETS = {\n    "tiny": None,'),
     "a neutral field": (

@@ -11,7 +11,8 @@ from hypothesis import strategies as st
 from sklearn.metrics import roc_auc_score
 
 from reidlib.data import manifest
-from reidlib.evaluate.protocols import LEVELS, assess, draw_pairs, needed, needs, verification_tests, verify
+from reidlib.evaluate.protocols import assess, needed, needs, verify
+from reidpapers.drdl.verification_pairs import LEVELS, draw_pairs, verification_tests
 from reidpapers.vehicles import rendered
 
 

@@ -13,9 +13,8 @@ from reidlib.evaluate.protocols.benchmarks import PROTOCOLS, Protocol
 from reidlib.evaluate.protocols.query_gallery import DISTANCES, Distance, Reranking, evaluate, retrieval, splits
 from reidlib.evaluate.protocols.rules import SEEDS, Task
 from reidlib.evaluate.protocols.verification import Verification, verify
-from reidlib.evaluate.protocols.verification_pairs import LEVELS, draw_pairs, verification_tests
 
 __all__ = [
-    "DISTANCES", "LEVELS", "PROTOCOLS", "SEEDS", "Distance", "Protocol", "Reranking", "Task", "Verification", "assess",
-    "draw_pairs", "evaluate", "needed", "needs", "retrieval", "splits", "verification_tests", "verify",
+    "DISTANCES", "PROTOCOLS", "SEEDS", "Distance", "Protocol", "Reranking", "Task", "Verification", "assess",
+    "evaluate", "needed", "needs", "retrieval", "splits", "verify",
 ]  # fmt: skip

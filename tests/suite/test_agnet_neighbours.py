@@ -6,7 +6,7 @@ import torch
 from hypothesis import given
 from hypothesis import strategies as st
 
-from reidlib.evaluate import neighbours
+from reidpapers.agnet import neighbours
 
 LINE = torch.tensor([[0.0], [1.0], [5.0], [6.1]])
 

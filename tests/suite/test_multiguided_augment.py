@@ -7,11 +7,12 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from test_augment import pictures
 
-from reidlib.augment import MEAN, Guided, median_side, normalise, parts, pixels
-from reidlib.augment.guided import AREA, RATIO, erased_boxes
+from reidlib.augment import MEAN, normalise, pixels
 from reidlib.sampler import generator
 from reidpapers.mlsl.config import MLSLConfig
 from reidpapers.mlsl.paper import MLSLPaper
+from reidpapers.multiguided import augment_parts as parts
+from reidpapers.multiguided.augment import AREA, RATIO, Guided, erased_boxes, median_side
 from reidpapers.run.training import batches
 
 OFF = {"pad": 0.0, "shrink": 0.0, "substitute": 0.0, "erase": 0.0}

@@ -12,8 +12,8 @@ from hypothesis import strategies as st
 
 from reidlib.augment import normalise
 from reidlib.data.images import ImageStore
-from reidlib.models import segmentation
-from reidlib.models.segmentation import Segmenter, iou, losses, predict
+from reidpapers.multiguided import segmentation
+from reidpapers.multiguided.segmentation import Segmenter, iou, losses, predict
 
 
 def random_masks(count, size, seed):

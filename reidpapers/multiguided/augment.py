@@ -11,8 +11,8 @@ from collections.abc import Mapping
 import torch
 from torch import Tensor
 
-from reidlib.augment import parts
 from reidlib.augment.values import MEAN, normalise
+from reidpapers.multiguided import augment_parts as parts
 
 PAD = 10 / 320  # of the side: 10 pixels at the paper's 320
 FACTORS = (0.4, 0.6)  # of random shrink

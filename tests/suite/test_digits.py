@@ -10,7 +10,7 @@ import pytest
 from sklearn.datasets import load_digits
 from torchvision.datasets import MNIST
 
-from reidlib.data import digits
+from reidpapers import digits
 
 TRAIN, TEST = 30, 20
 
