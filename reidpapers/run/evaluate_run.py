@@ -17,10 +17,10 @@ from torch import Tensor, nn
 from reidlib import models, parallel
 from reidlib.data.images import ImageStore, open_store
 from reidlib.data.manifest import Dataset, Test
-from reidlib.evaluate import joint_bayesian, metrics, protocols
+from reidlib.evaluate import metrics, protocols
 from reidlib.evaluate.embed import Embeddings, embed
 from reidlib.train import History, Schedule
-from reidpapers.run import datasets, provenance
+from reidpapers.run import datasets, joint_bayesian, provenance
 from reidpapers.run.config import Config
 
 SIZES = ("small", "medium", "large")

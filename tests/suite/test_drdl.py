@@ -10,14 +10,14 @@ import pytest
 import torch
 
 from reidlib.data import manifest
-from reidlib.evaluate import joint_bayesian, protocols
+from reidlib.evaluate import protocols
 from reidlib.evaluate.embed import embed
 from reidpapers.drdl import loss, samples
 from reidpapers.drdl.config import MAKE, MODEL, VEHICLE, DRDLConfig
 from reidpapers.drdl.network import DRDL, unit
 from reidpapers.drdl.paper import PAPER
 from reidpapers.mlsl.paper import MLSLConfig
-from reidpapers.run import datasets, evaluate_run, runs
+from reidpapers.run import datasets, evaluate_run, joint_bayesian, runs
 from reidpapers.run.config import ConfigError, configure
 from reidpapers.run.training import Batch, batches
 from reidpapers.show import notebook, plots

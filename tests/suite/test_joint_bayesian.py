@@ -9,8 +9,9 @@ from hypothesis import strategies as st
 from scipy.stats import multivariate_normal
 
 from reidlib.data import manifest
-from reidlib.evaluate import joint_bayesian, protocols
-from reidlib.evaluate.joint_bayesian import fit
+from reidlib.evaluate import protocols
+from reidpapers.run import joint_bayesian
+from reidpapers.run.joint_bayesian import fit
 
 
 def drawn(counts, between, within, seed=0, mean=0.0):
