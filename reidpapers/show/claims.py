@@ -6,16 +6,18 @@ Records store scores as fractions; :func:`score` is where they become points.
 
 from __future__ import annotations
 
-import html
 import re
 from collections import defaultdict
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any, Literal, Protocol
+from typing import Literal
 
 import numpy as np
 from IPython.display import HTML
 from scipy import stats
+
+from reidpapers.run.records import Record
+from reidpapers.show.templates import macros
 
 Word = Literal["reproduced", "contradicted", "inconclusive", "not run"]
 MARKS: Mapping[str, str] = {"reproduced": "✓", "contradicted": "✗", "inconclusive": "≈", "not run": "–"}
@@ -23,18 +25,6 @@ MARKS: Mapping[str, str] = {"reproduced": "✓", "contradicted": "✗", "inconcl
 FRESHNESS = ("fresh", "fresh by probe", "unverified", "stale")
 MIN_SEEDS = 3
 Group = tuple[str, str]  # device type, dataset digest
-
-
-class Record(Protocol):
-    """What claims and pictures read of a finished run; :class:`reidpapers.run.runs.Record` has all of it."""
-
-    seed: int
-    scores: Mapping[str, Any]
-    tests: Mapping[str, Mapping[str, Any]]
-    data: Mapping[str, Any]
-    device: Mapping[str, Any]
-    history: Mapping[str, Sequence[float]]
-    freshness: str
 
 
 @dataclass(frozen=True)
@@ -86,6 +76,11 @@ class Claim:
         """The rows to beat, always as a tuple."""
         return (self.worse,) if isinstance(self.worse, str) else tuple(self.worse)
 
+    @property
+    def measure(self) -> str:
+        """The metric as it is written: "800 Top-1"."""
+        return metric_name(self.metric)
+
 
 @dataclass(frozen=True)
 class Difference:
@@ -101,6 +96,19 @@ class Difference:
     high: float
     seeds: tuple[int, ...]
     word: Word
+
+    @property
+    def measured(self) -> bool:
+        """Whether there were enough seeds for a difference."""
+        return bool(np.isfinite(self.mean))
+
+    @property
+    def texts(self) -> tuple[str, str, str]:
+        """Difference, interval and seeds as a table shows them."""
+        if not self.measured:
+            return "–", "–", f"{len(self.seeds)} of {MIN_SEEDS}"
+        mean, low, high = (signed(value) for value in (self.mean, self.low, self.high))
+        return mean, f"{low} to {high}", f"{len(self.seeds)}"
 
 
 @dataclass(frozen=True)
@@ -131,9 +139,24 @@ class Verdict:
         return self.freshness == "stale"
 
     @property
+    def doubtful(self) -> bool:
+        """Whether a record used is stale or not verified, which a reader must know."""
+        return self.freshness not in FRESHNESS[:2]
+
+    @property
     def mark(self) -> str:
         """One character for the word: ✓, ✗, ≈ or –."""
         return MARKS[self.verdict]
+
+
+def metric_name(metric: str) -> str:
+    """A metric as it is written: ``top5`` of the test "large" is "large Top-5"."""
+    return " ".join(re.sub(r"^top(\d+)$", r"Top-\1", word) for word in metric.split())
+
+
+def signed(value: float, decimals: int = 1) -> str:
+    """A number with its sign, the minus a true one."""
+    return f"{value:+.{decimals}f}".replace("-", "−")
 
 
 def score(record: Record, metric: str) -> float:
@@ -148,8 +171,8 @@ def score(record: Record, metric: str) -> float:
         return 100.0 * float(scores[plain])
     rank = re.fullmatch(r"top([1-9]\d*)", plain)
     if rank is None or int(rank[1]) > len(scores.get("cmc", ())):
-        known = [*record.scores, *(f"{name} …" for name in getattr(record, "tests", {}))]
-        raise KeyError(f"no score {metric!r} in a record: it has {', '.join(known)}")
+        names = [*record.scores, *(f"{name} …" for name in getattr(record, "tests", {}))]
+        raise KeyError(f"no score {metric!r} in a record: it has {', '.join(names)}")
     return 100.0 * float(scores["cmc"][int(rank[1]) - 1])
 
 
@@ -183,10 +206,12 @@ def judge(claim: Claim, runs: Mapping[str, Sequence[Record]]) -> Verdict:
     Raises:
         ValueError: two records of one row share seed, device type and dataset, so that pairing would be a choice.
     """
-    about = {name: [one for one in runs.get(name, ()) if claim.dataset in (None, one.data["name"])] for name in runs}
-    groups = {name: _grouped(name, about.get(name, ())) for name in (claim.better, *claim.rivals)}
-    group = max(sorted(groups[claim.better]), key=lambda one: _support(claim, groups, one), default=None)
-    rows = {name: found.get(group, {}) for name, found in groups.items()}
+    groups = {
+        name: _grouped(name, [run for run in runs.get(name, ()) if claim.dataset in (None, run.data["name"])])
+        for name in (claim.better, *claim.rivals)
+    }
+    group = max(sorted(groups[claim.better]), key=lambda group: _support(claim, groups, group), default=None)
+    rows = {name: by_group.get(group, {}) for name, by_group in groups.items()}
     dataset = next((record.data["name"] for record in rows[claim.better].values()), None)
     margin = claim.margin if dataset == claim.margin_dataset else 0.0
     pairs = tuple(_difference(claim, rival, rows, margin) for rival in claim.rivals)
@@ -243,31 +268,4 @@ def tally(verdicts: Sequence[Verdict]) -> str:
 
 def verdict_table(verdicts: Sequence[Verdict], caption: str = "Claims and verdicts") -> HTML:
     """The verdicts as an HTML table: word and mark, statement, each paired difference with its interval and seeds."""
-    heads = ("Verdict", "Claim", "Source", "Compared", "Difference, points", "95% interval", "Seeds")
-    head = "".join(f'<th scope="col">{name}</th>' for name in heads)
-    body = "".join(f"<tbody>{_rows(verdict)}</tbody>" for verdict in verdicts)
-    return HTML(
-        f'<table class="verdicts"><caption>{html.escape(caption)}</caption><thead><tr>{head}</tr></thead>{body}</table>'
-    )
-
-
-def _rows(verdict: Verdict) -> str:
-    """One verdict's rows: the first carries the word and the statement over all pairs."""
-    claim, span, left = verdict.claim, f' rowspan="{len(verdict.differences)}"', ' style="text-align:left"'
-    note = "" if verdict.freshness in FRESHNESS[:2] else f"<br><em>{verdict.freshness} records</em>"
-    statement = html.escape(claim.statement)
-    first = (
-        f'<td{span}{left} class="verdict {verdict.verdict.replace(" ", "-")}">'
-        f'<span aria-hidden="true">{verdict.mark}</span> {verdict.verdict}{note}</td>'
-        f'<th scope="row"{span}{left}>{statement}</th><td{span}{left}>{html.escape(claim.source)}</td>'
-    )
-    rows = []
-    for pair in verdict.differences:
-        rival = html.escape(pair.worse) + ("" if claim.printed is None else f" (printed {claim.printed:g})")
-        names = f"{claim.metric.replace('top', 'Top-')}: {html.escape(pair.better)} − {rival}"
-        known = np.isfinite(pair.mean)
-        mean = f"{pair.mean:+.1f}".replace("-", "−") if known else "–"
-        limits = f"{pair.low:+.1f} to {pair.high:+.1f}".replace("-", "−") if known else "–"
-        needed = f"{len(pair.seeds)}" if known else f"{len(pair.seeds)} of {MIN_SEEDS}"
-        rows.append(f"<td{left}>{names}</td><td>{mean}</td><td>{limits}</td><td>{needed}</td>")
-    return "".join(f"<tr>{first if i == 0 else ''}{row}</tr>" for i, row in enumerate(rows))
+    return HTML(macros("verdicts.j2").table(verdicts, caption))

@@ -7,7 +7,6 @@ which runs would fill the tables.
 from __future__ import annotations
 
 import csv
-import html
 import re
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -20,7 +19,8 @@ from reidpapers.run.datasets import BENCHMARKS, LABELS
 from reidpapers.run.provenance import CHECKOUT
 from reidpapers.run.records import Record
 from reidpapers.run.runs import STALE, UNVERIFIED
-from reidpapers.show.claims import interval, score
+from reidpapers.show.claims import interval, metric_name, score
+from reidpapers.show.templates import macros
 
 if TYPE_CHECKING:
     from reidpapers.run.base import Paper
@@ -86,8 +86,8 @@ def scope_rows(scope: str, base: Sequence[Row], tables: Sequence[Table], dataset
 def command(paper: str, base: Config, seeds: Sequence[int]) -> str:
     """The command line of a run of the base configuration, without a row's own options."""
     words = [f"python -m reidlib run {paper} --seeds {' '.join(map(str, seeds))}"]
-    shown = {"profile": "quick", "dataset": "rendered", "backbone": "small"}
-    words += [f"--{name} {value}" for name, usual in shown.items() if (value := getattr(base, name)) != usual]
+    usual = {"profile": "quick", "dataset": "rendered", "backbone": "small"}
+    words += [f"--{name} {value}" for name, default in usual.items() if (value := getattr(base, name)) != default]
     return " ".join(words) + (" --data_root DIR" if base.data_root else "")
 
 
@@ -157,66 +157,53 @@ def to_html(
         dataset: which data the results are of; a table of other data shows none of them.
         links: where the records behind a row are, by its name; our numbers lead there.
     """
-    fits, numbers = table.fits(dataset), printed(paper)
-    shown = {column for table_number, _, column in numbers if table_number == table.number}
-    # Many columns leave no room beside them: then the printed numbers stand below ours.
-    beside = shown if len(table.columns) <= BESIDE else set()
-    heads = [head for column in table.columns for head in (title(column), *(["printed"] if column in beside else []))]
-    behind = {row.name: results.get(row.name, []) if fits and row.changes is not None else [] for row in table.rows}
-    notes = {row.name: _note(row, behind[row.name], command) if fits else "" for row in table.rows}
-    noted = any(notes.values())
-    head = "".join(f'<th scope="col">{name}</th>' for name in ("row", *heads, "seeds"))
-    head += '<th scope="col" class="note">note</th>' if noted else ""
-    lines = []
+    fits, numbers, lines = table.fits(dataset), printed(paper), []
     for row in table.rows:
-        records, link = behind[row.name], (links or {}).get(row.name)
-        cells = []
-        for column in table.columns:
-            ours = _difference(row.minus, results, column) if row.minus else cell(records, column)
-            ours = ours if link is None or ours == "–" else f'<a href="{html.escape(link)}">{ours}</a>'
-            theirs = numbers.get((table.number, row.name, column), "–")
-            below = f'<br><span class="printed">{theirs}</span>' if column in shown - beside else ""
-            cells += [f"{ours}{below}", *([theirs] if column in beside else [])]
-        cells = "".join(f'<td class="number">{text}</td>' for text in (*cells, len(records) or "–"))
-        mark = ' <span class="own">(ours, not in the paper)</span>' if row.own else ""
-        note = f"<td>{notes[row.name]}</td>" if noted else ""
-        lines.append(f'<tr><th scope="row">{html.escape(row.name)}{mark}</th>{cells}{note}</tr>')
-    return (
-        f'<table class="results"><caption>{_caption(table, bool(shown - beside))}</caption>'
-        f"<thead><tr>{head}</tr></thead><tbody>{''.join(lines)}</tbody>"
-        f"{'' if fits else _foot(table, command, len(heads) + 2)}</table>"
-    )
+        runnable = fits and row.changes is not None
+        records = results.get(row.name, []) if runnable else []
+        lines.append({
+            "row": row, "link": (links or {}).get(row.name), "seeds": len(records), "state": state(records),
+            "cells": [(_difference(row.minus, results, column) if row.minus else cell(records, column),
+                       numbers.get((table.number, row.name, column), "–")) for column in table.columns],
+            "command": command + options(row.changes) if runnable and not records else "",
+        })  # fmt: skip
+    noted = any(line["command"] or line["state"] for line in lines)
+    return macros("tables.j2").results(table, _columns(table, numbers), lines, noted, "" if fits else _fill(table, command))
 
 
-def _caption(table: Table, below: bool) -> str:
-    """A table's number and title, what it needs, and how to read it."""
-    needs = f" Needs {html.escape(table.needs)}." if table.needs else ""
-    reading = ' In each cell ours, and below it <span class="printed">the printed</span>.' if below else ""
-    return f'<span class="stay"><strong>{table.number}.</strong> {html.escape(table.title)}.{needs}{reading}</span>'
+def _columns(table: Table, numbers: Iterable[tuple[str, str, str]]) -> list[dict[str, str]]:
+    """Each column's title, and where its printed numbers stand: beside ours, or below where columns are many."""
+    place = "beside" if len(table.columns) <= BESIDE else "below"
+    with_printed = {column for number, _, column in numbers if number == table.number}
+    return [
+        {"title": metric_name(column), "printed": place if column in with_printed else ""} for column in table.columns
+    ]
 
 
-def _foot(table: Table, command: str, columns: int) -> str:
+def _fill(table: Table, command: str) -> str:
     """The one command that fills a table of other data."""
     words = re.sub(r" --(dataset|data_root) \S+", "", command)
     dataset = next(name for name in table.datasets or LABELS if table.fits(name))
     words += f" --scope all --dataset {dataset}" + (" --data_root DIR" if dataset in BENCHMARKS else "")
-    return f'<tfoot><tr><td colspan="{columns}">Filled by <code>{html.escape(words)}</code></td></tr></tfoot>'
+    return words
+
+
+def state(records: Iterable[Record]) -> str:
+    """What a reader must know of records' freshness: "stale" or "unverified" if any of them is, else empty."""
+    states = {record.freshness for record in records}
+    return next((word for word in (STALE, UNVERIFIED) if word in states), "")
 
 
 def to_text(results: Results, columns: Sequence[str]) -> str:
     """Rows as plain text: number of seeds and mean scores, for a terminal."""
     width = max(map(len, results))
-    lines = [f"{'':{width}}  seeds  " + "  ".join(f"{title(column):>8}" for column in columns) + "   (percent, means)"]
+    heads = "  ".join(f"{metric_name(column):>8}" for column in columns)
+    lines = [f"{'':{width}}  seeds  {heads}   (percent, means)"]
     for name, records in results.items():
-        found = [[score(record, column) for record in records if has(record, column)] for column in columns]
-        means = [f"{interval(values)[0]:8.1f}" if values else f"{'–':>8}" for values in found]
+        scores = [[score(record, column) for record in records if has(record, column)] for column in columns]
+        means = [f"{interval(values)[0]:8.1f}" if values else f"{'–':>8}" for values in scores]
         lines.append(f"{name:{width}}  {len(records):5d}  " + "  ".join(means))
     return "\n".join(lines)
-
-
-def title(column: str) -> str:
-    """How a column is headed."""
-    return " ".join(re.sub(r"^top(\d+)$", r"Top-\1", word) for word in column.split())
 
 
 def cell(records: Sequence[Record], column: str) -> str:
@@ -243,18 +230,8 @@ def _summary(values: Sequence[float]) -> str:
     if not values:
         return "–"
     mean, half = interval(values)
-    shown = f"{mean:.1f}".replace("-", "−")
-    return shown if half is None else f"{shown}&nbsp;±&nbsp;{half:.1f}"
-
-
-def _note(row: Row, records: Sequence[Record], command: str) -> str:
-    """What a reader must know of a row: how to fill it, or that its records are older than the code."""
-    if not records:
-        return f"<code>{html.escape(command + options(row.changes))}</code>" if row.changes is not None else ""
-    states = {record.freshness for record in records}
-    if STALE in states:
-        return "⚠ stale: made by other code"
-    return "unverified: see <code>make verify</code>" if UNVERIFIED in states else ""
+    text = f"{mean:.1f}".replace("-", "−")
+    return text if half is None else f"{text}&nbsp;±&nbsp;{half:.1f}"
 
 
 def options(changes: Mapping[str, Any]) -> str:

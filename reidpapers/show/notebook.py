@@ -5,8 +5,8 @@ Each function returns something to display, so that a notebook's cells stay shor
 
 from __future__ import annotations
 
-import html
 import inspect
+from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
@@ -21,23 +21,18 @@ from reidlib.data.images import ImageStore
 from reidlib.data.manifest import Manifest, Test
 from reidpapers.run import provenance
 from reidpapers.run.records import Record
+from reidpapers.show.templates import macros
 
 
 def source(*objects: Any) -> HTML:
     """The source of functions or classes of the library, highlighted: what runs is what is shown."""
     text = "\n\n".join(inspect.getsource(item).rstrip() for item in objects)
-    return HTML(f'<div class="source">{highlight(text, PythonLexer(), HtmlFormatter(nowrap=False))}</div>')
+    return HTML(macros("tables.j2").source(highlight(text, PythonLexer(), HtmlFormatter(nowrap=False))))
 
 
 def facts(title: str, values: Mapping[str, Any], *, fold: bool = False) -> HTML:
     """Names and values as a two-column table, folded away behind its title if asked for."""
-    rows = "".join(
-        f'<tr><th scope="row">{html.escape(str(name))}</th><td>{html.escape(str(value))}</td></tr>'
-        for name, value in values.items()
-    )
-    table = f'<table class="facts"><caption>{html.escape(title)}</caption><tbody>{rows}</tbody></table>'
-    summary = f"{html.escape(title)}: {len(values)} values"
-    return HTML(f"<details><summary>{summary}</summary>{table}</details>" if fold else table)
+    return HTML(macros("tables.j2").facts(title, values, fold))
 
 
 def environment() -> HTML:
@@ -62,8 +57,8 @@ def origins(records: Iterable[Record]) -> HTML:
 
 
 def _counted(values: Sequence[str]) -> str:
-    found = pd.Series(values, dtype=str).value_counts(sort=False)
-    return found.index[0] if len(found) == 1 else ", ".join(f"{value} ({count})" for value, count in found.items())
+    counts = Counter(values)
+    return values[0] if len(counts) == 1 else ", ".join(f"{value} ({count})" for value, count in counts.items())
 
 
 def samples(manifest: Manifest, count: int, seed: int = 0) -> pd.DataFrame:
@@ -82,40 +77,40 @@ def sightings(manifest: Manifest, vehicles: int = 3) -> pd.DataFrame:
 
 def split_counts(manifest: Manifest) -> pd.DataFrame:
     """Images with and without a model's name, by split, as DRDL's Table 1 counts them."""
-    found = {}
+    counts = {}
     for title, split in (("Training", "train"), ("Testing", "gallery")):
         named = manifest.rows(split)["model"].notna()
-        found[title] = [int(named.sum()), int((~named).sum()), len(named)]
-    return pd.DataFrame(found, index=["With model label", "Without model label", "All"])
+        counts[title] = [int(named.sum()), int((~named).sum()), len(named)]
+    return pd.DataFrame(counts, index=["With model label", "Without model label", "All"])
 
 
 def test_counts(manifest: Manifest, tests: Sequence[Test]) -> pd.DataFrame:
     """Vehicles, images, gallery and probes of each test set by VehicleID's protocol, as DRDL's Tables 2 and 5 do."""
-    gallery, found = manifest.rows("gallery"), {}
+    gallery, counts = manifest.rows("gallery"), {}
     for test in tests:
         if test.protocol == "vehicleid":
             rows = gallery[test.rows(gallery)]
             vehicles = rows["vehicle_id"].nunique()
-            found[test.name] = [vehicles, len(rows), vehicles, len(rows) - vehicles]
-    order = list(reversed(found))
+            counts[test.name] = [vehicles, len(rows), vehicles, len(rows) - vehicles]
+    order = list(reversed(counts))
     names = ["Number of vehicles", "Number of images", "Gallery size", "Probe size"]
-    return pd.DataFrame({size: found[size] for size in order}, index=names)
+    return pd.DataFrame({size: counts[size] for size in order}, index=names)
 
 
 def pair_counts(tests: Sequence[Test]) -> pd.DataFrame:
     """Pairs of each verification test: of one model, of two, and those that the threshold comes from."""
-    found = {
+    counts = {
         test.name: [int(test.pairs["same"].sum()), int((~test.pairs["same"]).sum()), len(test.threshold_pairs)]
         for test in tests
     }
-    return pd.DataFrame(found, index=["Pairs of one model", "Pairs of two models", "Training pairs for the threshold"])
+    return pd.DataFrame(counts, index=["Pairs of one model", "Pairs of two models", "Training pairs for the threshold"])
 
 
 def label(row: pd.Series) -> str:
     """Two short lines below an image: colour and type (or the identity alone), vehicle and camera."""
-    known = [row[name] for name in ("color", "type") if pd.notna(row[name])]
+    looks = [row[name] for name in ("color", "type") if pd.notna(row[name])]
     where = "" if pd.isna(row["camera_id"]) else f" · {row['camera_id']}"
-    return f"{' '.join(known)}\n{row['vehicle_id']}{where}" if known else f"{row['vehicle_id']}"
+    return f"{' '.join(looks)}\n{row['vehicle_id']}{where}" if looks else f"{row['vehicle_id']}"
 
 
 def pictures(store: ImageStore, rows: pd.DataFrame) -> tuple[list[np.ndarray], list[str]]:

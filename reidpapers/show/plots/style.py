@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import base64
 import functools
-import html
 import io
 from collections.abc import Callable
 from typing import Any, ParamSpec, TypeVar
@@ -20,6 +19,8 @@ from matplotlib.axes import Axes
 from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
 from PIL import Image
+
+from reidpapers.show.templates import macros
 
 # Okabe and Ito (2008), told apart with every common form of colour blindness; yellow is left out, too pale on white.
 BLACK, ORANGE, SKY, GREEN = "#000000", "#E69F00", "#56B4E9", "#009E73"
@@ -160,11 +161,7 @@ def markup(figure: Figure, caption: str, alt: str, dpi: int = 150) -> str:
         raise ValueError("a picture needs a caption that says what to see, and an alternative text that describes it")
     data = base64.b64encode(webp(figure, dpi)).decode("ascii")
     width = round(figure.get_figwidth() * PAGE_DPI)
-    return (
-        f'<figure style="margin:1.5em auto;max-width:{width}px">'
-        f'<img alt="{html.escape(alt)}" width="{width}" style="max-width:100%;height:auto" '
-        f'src="data:image/webp;base64,{data}"><figcaption>{html.escape(caption)}</figcaption></figure>'
-    )
+    return macros("figure.j2").figure(f"data:image/webp;base64,{data}", width, caption, alt)
 
 
 def show(figure: Figure, caption: str, alt: str, dpi: int = 150) -> None:
