@@ -16,7 +16,7 @@ from IPython.display import HTML
 from reidpapers.c2f_rank.config import NEEDED, TERMS
 from reidpapers.run.datasets import LABELS
 from reidpapers.show import layout
-from reidpapers.show.claims import MARKS, Claim, Record, score
+from reidpapers.show.claims import MARKS, Claim, Record, metric_name, score
 from reidpapers.show.convergence import Convergence, half_way, paired
 from reidpapers.show.layout import Row, Table
 
@@ -176,7 +176,7 @@ def largest_gain(results: Mapping[str, Sequence[Record]]) -> dict[str, str]:
             coarse, other = _gains(results, C_FGR, FGR, column), _gains(results, later, before, column)
             word, difference = paired([coarse[seed] - other[seed] for seed in sorted(coarse.keys() & other.keys())])
             gains = f"{C_FGR.name} over {FGR.name}, less {later.name} over {before.name}"
-            texts[f"{layout.title(column)}, gain of {gains}"] = f"{MARKS[word]} {word} ({difference} points)"
+            texts[f"{metric_name(column)}, gain of {gains}"] = f"{MARKS[word]} {word} ({difference} points)"
     return texts
 
 

@@ -17,7 +17,8 @@ from reidpapers.run import papers, records, runs
 from reidpapers.run.papers import PAPERS, RUNS
 from reidpapers.show import site
 from reidpapers.show.claims import MARKS
-from reidpapers.show.site import pages, parts
+from reidpapers.show.site import pages, tables
+from reidpapers.show.templates import macros, prose
 
 gather = import_module("reidpapers.show.site.gather")  # the package has a function of this name
 RESULTS = records.COMMITTED
@@ -174,7 +175,7 @@ def test_a_page_shows_rows_records_and_costs(toy):
 def test_a_row_of_one_run_leads_to_the_record_itself(toy):
     paper = toy[1]
     alone = paper.found["DRDL"][:1]
-    links = parts.anchors(gather.replace(paper, found={**paper.found, "DRDL": alone}), "compared/index.html")
+    links = tables.anchors(gather.replace(paper, found={**paper.found, "DRDL": alone}), "compared/index.html")
     assert (
         links["DRDL"] == f"compared/records/{alone[0].key}.json"
         and links["Classification"] == "compared/index.html#row-0"
@@ -190,14 +191,14 @@ def test_stale_records_are_marked(toy):
 
 def test_intervals_are_drawn_where_the_numbers_say(toy):
     pair = toy[1].questions[0].differences[0]
-    drawn = parts.interval_line(gather.replace(pair, mean=5.0, low=-5.0, high=20.0), 0.0, 10.0)
+    drawn = str(macros("verdicts.j2").interval(gather.replace(pair, mean=5.0, low=-5.0, high=20.0), 0.0, 10.0))
     assert 'x1="25.0%" x2="100.0%"' in drawn and 'cx="75.0%"' in drawn  # what is beyond the scale ends at its edge
 
 
 def test_text_becomes_markup_and_nothing_else_does():
     shown = "<em>models</em> of <code>center=&#34;x&#34;</code> &amp; &lt;b&gt;"
-    assert pages.prose('*models* of `center="x"` & <b>') == shown
-    assert pages.prose("f(x*) and 2 * 3 * 4") == "f(x*) and 2 * 3 * 4"
+    assert prose('*models* of `center="x"` & <b>') == shown
+    assert prose("f(x*) and 2 * 3 * 4") == "f(x*) and 2 * 3 * 4"
 
 
 def test_another_folder_gets_copies_of_the_records_on_this_machine(toy, tmp_path):

@@ -9,6 +9,7 @@ from reidpapers.mlsl import tables as mlsl
 from reidpapers.mlsl.config import MLSLConfig
 from reidpapers.mlsl.paper import PAPER
 from reidpapers.show import layout
+from reidpapers.show.claims import metric_name
 
 
 def record(seed, mAP, freshness="fresh"):
@@ -115,4 +116,4 @@ def test_scores_of_a_terminal():
 
 
 def test_columns_are_headed_as_the_field_writes_them():
-    assert [layout.title(name) for name in ("mAP", "top1", "small top20")] == ["mAP", "Top-1", "small Top-20"]
+    assert [metric_name(name) for name in ("mAP", "top1", "small top20")] == ["mAP", "Top-1", "small Top-20"]
