@@ -17,6 +17,7 @@ from typing import TYPE_CHECKING, Any
 from tqdm import tqdm
 
 from reidlib import processes
+from reidlib.backbones import check_weights
 from reidpapers.run import runs
 from reidpapers.run.config import Config, Plan
 from reidpapers.run.records import Record
@@ -38,6 +39,7 @@ def run_all(configs: Sequence[Config], paper: Paper, plan: Plan, *, progress: bo
 
     Raises:
         RuntimeError: some runs failed, after all others were carried out; the message names them.
+        ValueError: ImageNet weights that a run starts from cannot be had; nothing was computed.
         KeyboardInterrupt: stopped by hand; finished runs are kept, others go on from their checkpoints next time.
     """
     wanted = {runs.name(config, paper): config for config in configs}
@@ -47,6 +49,8 @@ def run_all(configs: Sequence[Config], paper: Paper, plan: Plan, *, progress: bo
     }
     if missing:
         jobs = _with_starts(missing, paper)
+        for config in jobs.values():
+            check_weights(config.backbone, pretrained=config.pretrained, weights=config.weights)
         for config in {c.but(seed=0): c for c in jobs.values()}.values():
             paper.prepare(config, plan.workers, progress)
         total = sum(paper.steps(config) for config in jobs.values())

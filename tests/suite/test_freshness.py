@@ -113,7 +113,7 @@ FRESH = {
     "a docstring taken away": ("reidlib/evaluate/embed.py", '"""A network and images become', '"""Images become'),
     "an annotation": ("reidlib/losses/multi_label.py", "first: Tensor", 'first: "Tensor"'),
     "a page's code": ("reidpapers/show/claims.py", "import", "import zlib\nimport"),
-    "a page's template": ("reidpapers/show/site/page/base.html.j2", "<body", "<body lang='en'"),
+    "a page's template": ("reidpapers/show/site/base.html.j2", "<body", "<body lang='en'"),
     "a claim": ("reidpapers/mlsl/tables.py", "by more than 4 points", "by more than 5 points"),
     "a printed number": ("reidpapers/mlsl/printed.csv", "> 21", "> 22"),
     "a loss that nobody calls": ("reidlib/losses/multi_label.py", "\n\ndef contrastive(", LOSS),

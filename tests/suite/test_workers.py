@@ -79,6 +79,13 @@ def test_a_process_that_dies_takes_no_other_run_with_it():
     assert sorted(set(log())) == ["1:1.5:0", "1:3.5:0", "1:4.5:0"]
 
 
+def test_weights_that_cannot_be_had_are_refused_before_anything_is_computed():
+    configs = [toy(), toy(value=2.0, backbone="vgg_cnn_m_1024", pretrained=True)]
+    with pytest.raises(ValueError, match="weights of vgg_cnn_m_1024 are in none of .*weights get"):
+        pool.run_all(configs, TOY, plan(1), progress=False)
+    assert not log()
+
+
 def test_the_bar_counts_steps_of_what_is_missing(capsys):
     pool.run_all([toy(value=1.0)], TOY, plan(1), progress=False)
     assert capsys.readouterr().err == ""
