@@ -61,6 +61,10 @@ class Training:
     starts: tuple[Path, ...]
 
 
+def _silent(steps: int) -> None:
+    """No progress shown; a function with a name, so that a workspace can be sent to other processes."""
+
+
 @dataclass(frozen=True)
 class Workspace:
     """What a computation is handed beside its configuration.
@@ -73,7 +77,7 @@ class Workspace:
 
     starts: tuple[Path, ...] = ()
     checkpoint: Checkpoint | None = None
-    progress: Callable[[int], None] = lambda steps: None
+    progress: Callable[[int], None] = _silent
 
 
 Source = Callable[[Tensor], Tensor]

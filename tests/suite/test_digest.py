@@ -136,7 +136,7 @@ def test_a_papers_digest_covers_all_that_makes_its_numbers_and_nothing_else():
 
     modules = {module for module, _ in reached("reidpapers.mlsl.paper:PAPER", *runs.DECODING, without=runs.PINNED)}
     stages = {
-        "reidlib.data.images", "reidlib.data.pictures", "reidlib.augment.affine", "reidlib.sampler", "reidlib.losses.pairs",
+        "reidlib.data.images", "reidlib.data.pictures", "reidlib.augment.affine", "reidlib.sampler", "reidlib.losses.multi_label",
         "reidlib.models.trunks", "reidlib.train", "reidlib.evaluate.embed", "reidlib.evaluate.metrics.counting",
         "reidpapers.mlsl.config", "reidpapers.mlsl.network", "reidpapers.mlsl.loss", "reidpapers.run.training",
     }  # fmt: skip

@@ -216,5 +216,5 @@ def test_a_further_paper_network_or_loss_changes_the_code_of_its_users_alone(res
     assert all(touched[name] == set() for name in FRESH if name != "another paper's network")
     assert touched["alpha"] == touched["dropout"] == touched[FIELD] == {"mlsl", "compared"}
     assert touched["contrastive loss, pull"] == {"mlsl", "compared"}
-    assert touched["masked mean"] == {"mlsl", "compared"}
+    assert touched["masked mean"] == {"mlsl", "agnet", "compared"}
     assert touched["optimizer"] == touched["metrics"] == set(before)

@@ -60,7 +60,7 @@ def test_equals_the_naive_loop(seed, number):
     found = verify(features, table, test)
     assert found.threshold_accuracy == accuracy(training, best)
     assert found.accuracy == accuracy(tested, best) == found.right.mean()
-    assert found.threshold == best
+    assert found.threshold == pytest.approx(best, rel=1e-12)
     same, different = ([apart for apart, kind in tested if kind is wanted] for wanted in (True, False))
     assert found.auc == pytest.approx(np.mean([near < far for near in same for far in different]))
 
