@@ -53,6 +53,7 @@ quality: $(READY)  ## lint code and notebooks, check their format and that noteb
 	$(PY) -m ruff check .
 	$(PY) -m ruff format --check .
 	PYTHONPATH=. $(VENV)/bin/lint-imports --no-cache
+	$(PY) -m mypy
 	$(if $(NOTEBOOKS),$(PY) -m nbstripout --verify $(STRIP) $(NOTEBOOKS))
 
 format: $(READY)  ## mend what quality finds, where a tool can

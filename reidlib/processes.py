@@ -78,7 +78,7 @@ def end_with_parent() -> None:
     """Let this process stop silently on Ctrl-C, and as soon as its parent is gone, whatever it is doing."""
     signal.signal(signal.SIGINT, signal.SIG_DFL)
     if parent := parent_process():
-        threading.Thread(target=lambda: (parent.join(), os._exit(1)), daemon=True).start()
+        threading.Thread(target=lambda: (parent.join(), os._exit(1)), daemon=True).start()  # type: ignore[func-returns-value]
 
 
 def _enter(initializer: Callable[..., None] | None, arguments: tuple[Any, ...]) -> None:

@@ -153,11 +153,11 @@ def train(
             _check_terms(losses, weights)
             total = sum(weights[term] * value for term, value in losses.items())
             adapt.zero_grad()
-            total.backward()
+            total.backward()  # type: ignore[union-attr]
             if watch:
                 watch(step, network)
             adapt.step()
-            history.append({"total": total, **losses})
+            history.append({"total": total, **losses})  # type: ignore[dict-item]
             progress(1)
             if (step + 1) % every == 0 or step + 1 == schedule.iterations:
                 _check_finite(history, step)
@@ -191,7 +191,7 @@ def _optimizer(name: str, network: nn.Module, weight_decay: float | None) -> tor
         raise ValueError(f"optimizer = {name!r} is refused: allowed are {', '.join(kinds)}")
     kind, options = kinds[name]
     decay = {} if weight_decay is None else {"weight_decay": weight_decay}
-    return kind(network.parameters(), **options, **decay, fused=True)
+    return kind(network.parameters(), **options, **decay, fused=True)  # type: ignore[arg-type]
 
 
 def _check_terms(losses: Mapping[str, Tensor], weights: Mapping[str, float]) -> None:
@@ -232,16 +232,14 @@ def load_saved(path: Path, device: torch.device | str = "cpu") -> dict[str, Any]
         return None
 
 
-def _resume(
-    checkpoint: Checkpoint | None, network: nn.Module, adapt: torch.optim.Optimizer, history: History
-) -> int:
+def _resume(checkpoint: Checkpoint | None, network: nn.Module, adapt: torch.optim.Optimizer, history: History) -> int:
     """Load a checkpoint if there is one that fits; the number of steps already done."""
     device = next(network.parameters()).device
     state = load_saved(checkpoint.path, device) if checkpoint else None
     if state is None:
         return 0
-    if not checkpoint.fits(state["stamp"]):
-        warnings.warn(f"{checkpoint.path} was left by other code: training begins anew", stacklevel=3)
+    if not checkpoint.fits(state["stamp"]):  # type: ignore[union-attr]
+        warnings.warn(f"{checkpoint.path} was left by other code: training begins anew", stacklevel=3)  # type: ignore[union-attr]
         return 0
     network.load_state_dict(state["network"])
     adapt.load_state_dict(state["optimizer"])

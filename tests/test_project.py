@@ -38,7 +38,9 @@ def tracked_files():
     return [path for path in paths if path.is_file()]
 
 
-OWN = {path.stem for path in (ROOT / "tests").rglob("*") if path.is_dir() or path.suffix == ".py"}  # tests may share what another test file sets up
+OWN = {
+    path.stem for path in (ROOT / "tests").rglob("*") if path.is_dir() or path.suffix == ".py"
+}  # tests may share what another test file sets up
 
 
 def third_party(paths):

@@ -236,7 +236,7 @@ class _Work:
         if not problems:
             with self.array.open("r+b") as file:
                 file.seek(self.offset + number * CHUNK * images[0].nbytes)
-                file.write(images)
+                file.write(images)  # type: ignore[arg-type]
                 file.flush()
                 os.fsync(file.fileno())  # before its mark, whatever the machine does next
             with self.marks.open("r+b") as file:
@@ -250,7 +250,7 @@ class _Work:
         for place, name in enumerate(names):
             try:
                 image = Image.fromarray(self.read(name))
-                images[place] = np.asarray(image.resize(self.shape[:2], Image.Resampling.BILINEAR))
+                images[place] = np.asarray(image.resize(self.shape[:2], Image.Resampling.BILINEAR))  # type: ignore[arg-type]
             except (OSError, ValueError, SyntaxError) as error:
                 if isinstance(error, OSError) and error.errno in FULL:  # of a reader that keeps what it draws
                     raise

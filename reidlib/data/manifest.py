@@ -218,8 +218,8 @@ def labels(values: pd.Series, column: str) -> pd.Series:
         first = values.dropna().iloc[0]
         kinds = sorted({type(value).__name__ for value in values.dropna()})
         raise ValueError(
-            f"column {column} holds values of type {', '.join(kinds)}, the first of them {first!r}: allowed are text, or "
-            "whole numbers, and not both; read the column as text"
+            f"column {column} holds values of type {', '.join(kinds)}, the first of them {first!r}: allowed are text, "
+            "or whole numbers, and not both; read the column as text"
         )
     bounds = np.iinfo(np.int64)
     if len(outside := [value for value in values.dropna() if not bounds.min <= int(value) <= bounds.max]):

@@ -69,7 +69,7 @@ def load(root: Path) -> Dataset:
     rows["vehicle_id"] = rows["image"].str[:5]
     rows["image"] = _name(rows["image"])
     tests = [
-        Test(
+        Test(  # type: ignore[misc]
             name,
             "veriwild",
             *(pd.Index(_name(lists[sides[side][name]]["image"])) for side in ("query", "gallery")),

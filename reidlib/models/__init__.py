@@ -85,7 +85,7 @@ def build(
     trunk = builders[name]()
     if start:
         fill_trunk(trunk, name, start)
-    return trunk.to(memory_format=torch.channels_last)
+    return trunk.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
 
 
 def _mobilenet_v1(start: Weights | None) -> Trunk:

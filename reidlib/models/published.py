@@ -101,10 +101,11 @@ def resnet50_ibn() -> Trunk:
     for that form alone, so that form it is. Stride changes no weight, so they fit.
     """
     trunk = resnet50()
-    for block in (*trunk.layers.layer1, *trunk.layers.layer2, *trunk.layers.layer3):
+    for block in (*trunk.layers.layer1, *trunk.layers.layer2, *trunk.layers.layer3):  # type: ignore[misc]
         block.bn1 = IBN(block.conv1.out_channels)
-    first = trunk.layers.layer4[0]  # blocks shrink the map in their 3×3 convolution and in the short cut
-    first.conv2.stride = first.downsample[0].stride = (1, 1)
+    # Blocks shrink the map in their 3×3 convolution and in the short cut.
+    first = trunk.layers.layer4[0]  # type: ignore[index]
+    first.conv2.stride = first.downsample[0].stride = (1, 1)  # type: ignore[union-attr]
     return trunk
 
 

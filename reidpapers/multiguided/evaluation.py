@@ -152,8 +152,8 @@ def unpacked(text: str, size: int) -> np.ndarray:
 def _among_other_backgrounds(trained: Trained) -> Any:
     """Scores where each test vehicle, cut out by the dataset's own mask, stands before another vehicle's whole picture.
 
-    The other vehicle shows where it is not covered. In training its place is filled (:class:`~reidpapers.multiguided.augment.Guided`),
-    so this is noise that no extractor has learnt from.
+    The other vehicle shows where it is not covered. In training its place is filled
+    (:class:`~reidpapers.multiguided.augment.Guided`), so this is noise that no extractor has learnt from.
     """
     rows = _tested(trained).drop_duplicates("image").reset_index(drop=True)
     rows = rows.sort_values(["vehicle_id", "image"]).reset_index(drop=True)

@@ -124,9 +124,7 @@ def test_refusals(options, error, words):
 
 def test_weights_of_another_trunk_are_refused(tmp_path):
     (tmp_path / "w.pth").write_bytes(b"")
-    with pytest.raises(
-        ValueError, match="'small' has no ImageNet weights for weights = .* vgg_cnn_m_1024, googlenet"
-    ):
+    with pytest.raises(ValueError, match="'small' has no ImageNet weights for weights = .* vgg_cnn_m_1024, googlenet"):
         models.build("small", weights=str(tmp_path / "w.pth"))
 
 
@@ -380,5 +378,7 @@ def test_googlenet_undoes_the_normalisation_of_images():
 
 def test_googlenet_of_another_network_is_refused(tmp_path):
     torch.save(timm.create_model("mobilenetv1_100").state_dict(), tmp_path / "w.pth")
-    with pytest.raises(ValueError, match="does not fit googlenet: it lacks conv1.conv.weight,.* more; too many are conv_stem.weight"):
+    with pytest.raises(
+        ValueError, match="does not fit googlenet: it lacks conv1.conv.weight,.* more; too many are conv_stem.weight"
+    ):
         models.build("googlenet", weights=str(tmp_path / "w.pth"))

@@ -31,8 +31,13 @@ def load(root):
 
 
 BENCHMARK = Benchmark(name="further", title="Further", folders=("further",), marker=("marker",), ask="Nobody.",
-                      source="None", release={}, load=load, protocol="veri", labels=frozenset({"vehicle_id", "camera_id"}))
+                      source="None", release={}, load=load, protocol="veri", labels=frozenset({"camera_id"}))
 '''
+CODES = """
+import json
+from reidpapers.run import papers, runs
+print(json.dumps({name: runs.code(name) for name in papers.RUNS}))
+"""
 LOOK = """
 import json
 from reidlib import data
@@ -61,8 +66,7 @@ def python(tree, *arguments, code=0):
 @pytest.fixture(scope="module")
 def before(tmp_path_factory):
     """The codes of the papers that are there."""
-    script = "import json; from reidpapers.run import papers, runs; print(json.dumps({n: runs.code(n) for n in papers.RUNS}))"
-    return json.loads(python(ROOT, "-c", script))
+    return json.loads(python(ROOT, "-c", CODES))
 
 
 @pytest.fixture(scope="module")
@@ -100,7 +104,9 @@ def test_it_runs_on_the_embedded_vehicles_and_on_a_dataset_of_one_file_and_one_l
     (tree / "further").mkdir()
     (tree / "further" / "marker").touch()
     assert "further" in python(tree, "-m", "reidlib", "data", "list")
-    shown = python(tree, "-m", "reidlib", "run", "sixth", "--profile", "smoke", "--dataset", "further", "--data_root", "further")
+    shown = python(
+        tree, "-m", "reidlib", "run", "sixth", "--profile", "smoke", "--dataset", "further", "--data_root", "further"
+    )
     assert "identity and triplets" in shown
 
 

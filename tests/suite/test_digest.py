@@ -136,11 +136,13 @@ def test_a_papers_digest_covers_all_that_makes_its_numbers_and_nothing_else():
 
     modules = {module for module, _ in reached("reidpapers.mlsl.paper:PAPER", *runs.DECODING, without=runs.PINNED)}
     stages = {
-        "reidlib.data.images", "reidlib.data.pictures", "reidlib.augment.affine", "reidlib.sampler", "reidlib.losses.multi_label",
+        "reidlib.data.images", "reidlib.data.pictures", "reidlib.augment.affine", "reidlib.sampler",
+        "reidlib.losses.multi_label",
         "reidlib.models.trunks", "reidlib.train", "reidlib.evaluate.embed", "reidlib.evaluate.metrics.counting",
         "reidpapers.mlsl.config", "reidpapers.mlsl.network", "reidpapers.mlsl.loss", "reidpapers.run.training",
     }  # fmt: skip
     assert stages <= modules
-    others = ("reidlib.losses.sets", "reidlib.data.veri776", "reidpapers.vehicles", "reidpapers.show", "reidpapers.drdl",
+    others = ("reidlib.losses.sets", "reidlib.data.veri776", "reidpapers.vehicles", "reidpapers.show",
+              "reidpapers.drdl",
               "reidpapers.mlsl.tables", "reidpapers.run.workers", "reidpapers.run.records")  # fmt: skip
     assert not [module for module in modules if module.startswith(others)]

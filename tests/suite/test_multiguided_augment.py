@@ -270,6 +270,7 @@ def test_a_batch_holds_the_masks_as_its_images_show_them():
     known = beside(count, 16)
     images = known["mask"].unsqueeze(3).expand(-1, -1, -1, 3).contiguous()
     labels = torch.arange(count)[:, None] % 5
+
     class Masked(MLSLPaper):
         def augment(self, config):
             return Guided(**{**OFF, "pad": 0.2, "flip": True}).with_masks
@@ -277,7 +278,12 @@ def test_a_batch_holds_the_masks_as_its_images_show_them():
     feed = batches(Masked(), config, lambda places: images[places], torch.arange(count), labels.repeat(1, 3), known)
     for step in range(3):
         batch = feed(step)
-        assert batch.images.shape[0] == len(batch.labels) == len(batch.side_inputs["mask"]) == len(batch.side_inputs["size"])
+        assert (
+            batch.images.shape[0]
+            == len(batch.labels)
+            == len(batch.side_inputs["mask"])
+            == len(batch.side_inputs["size"])
+        )
         assert torch.equal(pixels(batch.images)[..., 0], batch.side_inputs["mask"])
 
 

@@ -217,17 +217,26 @@ def assert_gone(numbers, seconds=20):
                 time.sleep(0.1)
 
 
-def waiting(config, space):
-    Path(os.environ["REIDLIB_CACHE"], f"{os.getpid()}.pid").touch()
-    time.sleep(600)
+class Waiting(type(TOY)):
+    """Toy runs that leave word of their processes and then take long."""
+
+    def __reduce__(self):
+        return Waiting, ()
+
+    def compute(self, config, space):
+        Path(os.environ["REIDLIB_CACHE"], f"{os.getpid()}.pid").touch()
+        time.sleep(600)
+
+
+WAITING = Waiting()
 
 
 def test_when_the_process_that_started_them_is_killed_none_is_left(tmp_path):
     script = f"""
         import sys; sys.path.insert(0, {str(HERE)!r})
-        from test_parallel import TOY, Plan, pool, replace, toy, waiting
+        from test_parallel import WAITING, Plan, toy, workers
         if __name__ == "__main__":
-            pool.run_all([toy()], replace(TOY, compute=waiting), Plan(processes=2, committed=False))
+            workers.run_all([toy()], WAITING, Plan(processes=2, committed=False))
     """
     (tmp_path / "killed.py").write_text(textwrap.dedent(script))
     environment = {**os.environ, "PYTHONPATH": str(ROOT), "REIDLIB_CACHE": str(tmp_path)}

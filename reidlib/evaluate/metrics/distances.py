@@ -63,7 +63,7 @@ def quadratic(query: Tensor, gallery: Tensor, own: Tensor, across: Tensor, *, re
     for features, side in ((query, "query"), (gallery, "gallery")):
         _squared_norms(features, side)
     terms = [((side @ own) * side).sum(1, keepdim=True) for side in (query, gallery)]
-    return _products(query @ across, gallery, *terms, factor=2, reuse=reuse)
+    return _products(query @ across, gallery, *terms, factor=2, reuse=reuse)  # type: ignore[arg-type, misc]
 
 
 def _products(

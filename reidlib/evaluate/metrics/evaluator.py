@@ -94,7 +94,7 @@ def score(
         raise ValueError(f"depth={depth!r}: allowed are 1 and more, or None for the whole gallery")
     queries, gallery = len(relevance.query), len(relevance.gallery)
     matches = _Lists.of(relevance.query, relevance.gallery)
-    junk = _Lists.of(relevance.query_junk, relevance.gallery_junk)
+    junk = _Lists.of(relevance.query_junk, relevance.gallery_junk)  # type: ignore[arg-type]
     fitting = CHUNK // (gallery + 16 * int(matches.count.max() + junk.count.max()))
     most = chunk or min(max(MIN_ROWS, fitting), ROWS)
     even = -(-queries // -(-queries // most))  # a small last chunk would be slow
@@ -102,8 +102,8 @@ def score(
     for start in range(0, queries, even):
         rows = slice(start, min(start + even, queries))
         columns, valid = matches.slots(rows)
-        codes = relevance.gallery_junk[columns]
-        valid &= (codes < 0) | (codes != relevance.query_junk[rows, None])
+        codes = relevance.gallery_junk[columns]  # type: ignore[index]
+        valid &= (codes < 0) | (codes != relevance.query_junk[rows, None])  # type: ignore[index]
         block = _checked(distances(rows), rows, gallery)
         results.append(_score_block(block, (columns, valid), junk.slots(rows), ties, depth, divisor))
     ap, first = (np.concatenate(parts) for parts in zip(*results, strict=True))
@@ -132,10 +132,10 @@ def ranked(
     for row, query in enumerate(queries):
         rows = slice(int(query), int(query) + 1)
         values = _checked(distances(rows), rows, len(relevance.gallery))[0].double().cpu().numpy()
-        junk, code = relevance.query_junk[query], relevance.query[query]
+        junk, code = relevance.query_junk[query], relevance.query[query]  # type: ignore[index]
         matches = (relevance.gallery == code) & (code >= 0)
         order = np.lexsort((matches, values))
-        order = order[(junk < 0) | (relevance.gallery_junk[order] != junk)][:k]
+        order = order[(junk < 0) | (relevance.gallery_junk[order] != junk)][:k]  # type: ignore[index]
         index[row, : len(order)], distance[row, : len(order)] = order, values[order]
         match[row, : len(order)] = matches[order]
     return index, distance, match
@@ -195,5 +195,5 @@ def _score_block(
 
 def _ascending_at(block: Tensor, columns: np.ndarray, valid: np.ndarray) -> tuple[Tensor, Tensor]:
     """Distances at the valid slots, ascending and filled up with infinity, ``[q, m]``, and their number, ``[q]``."""
-    columns, valid = torch.from_numpy(columns).to(block.device), torch.from_numpy(valid).to(block.device)
-    return block.gather(1, columns).masked_fill_(~valid, torch.inf).sort(1).values, valid.sum(1)
+    columns, valid = torch.from_numpy(columns).to(block.device), torch.from_numpy(valid).to(block.device)  # type: ignore[assignment]
+    return block.gather(1, columns).masked_fill_(~valid, torch.inf).sort(1).values, valid.sum(1)  # type: ignore[call-overload]
