@@ -63,11 +63,11 @@ def _parser(arguments: Sequence[str]) -> argparse.ArgumentParser:
 def _add_fields(parser: argparse.ArgumentParser, config: type[Config]) -> None:
     """One option a field: its meaning, range and default come from the configuration itself."""
     parser.set_defaults(command=_run)
-    known = options(config)
+    fields = options(config)
     for title, model in ((f"{config.__name__}", config), ("plan", Plan)):
         group = parser.add_argument_group(title)
         for name, field in model.model_fields.items():
-            if name not in known:
+            if name not in fields:
                 continue
             several = {"nargs": "+"} if get_origin(field.annotation) in (list, tuple) else {}
             group.add_argument(f"--{name}", metavar="VALUE", help=_help(name, field, config), **several)
@@ -78,8 +78,8 @@ def _help(name: str, field: FieldInfo, config: type[Config]) -> str:
     if get_origin(field.annotation) is Literal:
         default = next(option for option in get_args(field.annotation) if option == default)
     by_profile = [f"{scale}: {values[name]}" for scale, values in config.SCALES.items() if name in values]
-    shown = f"{default}; {', '.join(by_profile)}" if by_profile else default
-    return f"{field.description} [{allowed(field)}; default {shown}]".replace("%", "%%")
+    defaults = f"{default}; {', '.join(by_profile)}" if by_profile else default
+    return f"{field.description} [{allowed(field)}; default {defaults}]".replace("%", "%%")
 
 
 def _run(given: argparse.Namespace) -> int:
@@ -169,9 +169,9 @@ def _data_export(given: argparse.Namespace) -> int:
     _refuse_unless(given.preset in rendered.PRESETS, "--preset", given.preset, rendered.PRESETS)
     _refuse_unless(given.seed >= 0, "--seed", given.seed, ["a whole number >= 0"])
     _refuse_unless(given.workers > 0, "--workers", given.workers, ["a whole number > 0"])
-    made = export.export(given.layout, given.out, preset=given.preset, seed=given.seed, workers=given.workers,
+    folder = export.export(given.layout, given.out, preset=given.preset, seed=given.seed, workers=given.workers,
                          progress=True)  # fmt: skip
-    print(f"wrote {made}\nread it with --dataset {given.layout} --data_root {made}")
+    print(f"wrote {folder}\nread it with --dataset {given.layout} --data_root {folder}")
     return 0
 
 

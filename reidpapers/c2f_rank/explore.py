@@ -118,9 +118,9 @@ class _Playground:
 
 @styled
 def _figure(points: Tensor, values: dict[str, float], slopes: dict[str, Tensor], tuples: dict[str, list]) -> Figure:
-    made = Figure(figsize=(WIDTH, 3.2))
+    picture = Figure(figsize=(WIDTH, 3.2))
     for place, (name, sign) in enumerate(SIGNS.items()):
-        axis = made.add_axes((place / 3, 0.1, 1 / 3, 0.9))
+        axis = picture.add_axes((place / 3, 0.1, 1 / 3, 0.9))
         angle = np.linspace(0, 2 * math.pi, 121)
         axis.plot(np.cos(angle), np.sin(angle), color=SOFT, lw=0.8)
         lines = [*tuples.get(name, [])] or ([(0, 1, None)] if name == "pair" else [])
@@ -133,8 +133,8 @@ def _figure(points: Tensor, values: dict[str, float], slopes: dict[str, Tensor],
         axis.set(xlim=(-1.45, 1.45), ylim=(-1.35, 1.5), aspect="equal")
         axis.text(0, 1.43, f"${sign}$ = {values[name]:.3f}", ha="center", va="top", weight="bold")
         axis.set_axis_off()
-    made.text(0.5, 0.03, "●  V1, model A      ■  V2, model A      ▲  V3, model B", ha="center", color=SOFT, size=8.5)
-    return made
+    picture.text(0.5, 0.03, "●  V1, model A      ■  V2, model A      ▲  V3, model B", ha="center", color=SOFT, size=8.5)
+    return picture
 
 
 def _images(axis: Axes, points: Tensor) -> None:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import torch.nn.functional as F
 from torch import Tensor
 
 from reidlib import losses
@@ -24,17 +23,12 @@ def relative(features: Tensor, config: DRDLConfig) -> Tensor:
     return losses.coupled_clusters(positives, negatives, config.margin, center=config.center).mean()
 
 
-def classification(logits: Tensor, labels: Tensor) -> Tensor:
-    """Softmax cross-entropy, a mean over the images whose model is known (half of VehicleID's are not); 0 of none."""
-    total = F.cross_entropy(logits.float(), labels, ignore_index=-1, reduction="sum")
-    return total / (labels >= 0).sum().clamp_min(1)
-
-
 def terms(network: DRDL, batch: Batch, config: DRDLConfig) -> dict[str, Tensor]:
     """The loss term by term, unweighted (Fig. 6): softmax on fc7_1, the loss of distances on fc7_2 and on fc8."""
     outputs, values = network.branches(batch.images), {}
     if "logits" in outputs:
-        values["model"] = classification(outputs["logits"], batch.labels[:, config.coarse()])
+        # Half of VehicleID's images have no model.
+        values["model"] = losses.cross_entropy(outputs["logits"], batch.labels[:, config.coarse()])
     return values | {name: relative(outputs[name], config) for name in ("lower", "mixed") if name in outputs}
 
 

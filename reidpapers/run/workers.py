@@ -43,9 +43,9 @@ def run_all(configs: Sequence[Config], paper: Paper, plan: Plan, *, progress: bo
         KeyboardInterrupt: stopped by hand; finished runs are kept, others go on from their checkpoints next time.
     """
     wanted = {runs.name(config, paper): config for config in configs}
-    found = {key: runs.present(config, paper, committed=plan.committed) for key, config in wanted.items()}
+    present = {key: runs.present(config, paper, committed=plan.committed) for key, config in wanted.items()}
     missing = {
-        key: wanted[key] for key, record in found.items() if record is None or runs.lacks(record, wanted[key], paper)
+        key: wanted[key] for key, record in present.items() if record is None or runs.lacks(record, wanted[key], paper)
     }
     if missing:
         jobs = _with_starts(missing, paper)
@@ -56,8 +56,8 @@ def run_all(configs: Sequence[Config], paper: Paper, plan: Plan, *, progress: bo
         total = sum(paper.steps(config) for config in jobs.values())
         with tqdm(total=total, desc=f"{len(jobs)} runs", unit="step", disable=not progress, mininterval=1.0) as bar:
             _carry_out(jobs, paper, plan, bar)
-        found |= {key: runs.present(wanted[key], paper, committed=plan.committed) for key in missing}
-    return [found[runs.name(config, paper)] for config in configs]
+        present |= {key: runs.present(wanted[key], paper, committed=plan.committed) for key in missing}
+    return [present[runs.name(config, paper)] for config in configs]
 
 
 def _with_starts(missing: dict[str, Config], paper: Paper) -> dict[str, Config]:

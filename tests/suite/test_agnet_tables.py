@@ -5,7 +5,7 @@ from itertools import pairwise
 import pandas as pd
 import pytest
 
-from reidpapers.agnet import batch, tables
+from reidpapers.agnet import samples, tables
 from reidpapers.agnet.config import AGNetConfig
 from reidpapers.agnet.paper import PAPER
 from reidpapers.agnet.tables import SIZES, THREE
@@ -147,6 +147,6 @@ def test_kinds_of_pairs_are_counted_as_they_are_drawn(alike):
         others = [(c == oc, t == ot) for o, oc, ot in labels if o != v]
         shares.append(sum((x and y) if alike == "both" else (x or y) for x, y in others) / len(others))
     hard = 12 * sum(shares) / len(shares)
-    found = batch.pair_kinds(AGNetConfig(pairs=16, positive=0.25, theta=0.4, alike=alike), rows)
+    found = samples.pair_kinds(AGNetConfig(pairs=16, positive=0.25, theta=0.4, alike=alike), rows)
     assert [text.split(" of ")[0] for text in found.values()] == ["4.00", f"{hard:.2f}", f"{12 - hard:.2f}"]
     assert [text.split("ε = ")[1] for text in found.values()] == ["0.6", "0.4", "0"]

@@ -9,6 +9,7 @@ import pandas as pd
 import pytest
 import torch
 
+from reidlib import losses
 from reidlib.data import manifest
 from reidlib.evaluate import protocols
 from reidlib.evaluate.embed import embed
@@ -68,10 +69,10 @@ def test_triplets_of_a_batch_equal_a_loop(reduction, factor):
 
 def test_the_softmax_leaves_out_images_without_a_model():
     logits = torch.tensor([[2.0, 0.0], [0.0, 1.0], [5.0, -5.0]])
-    value = loss.classification(logits, torch.tensor([0, 0, -1]))
+    value = losses.cross_entropy(logits, torch.tensor([0, 0, -1]))
     wanted = (math.log(1 + math.exp(-2)) + math.log(1 + math.e)) / 2
     assert value.item() == pytest.approx(wanted, abs=1e-6)
-    none = loss.classification(logits.requires_grad_(), torch.full((3,), -1))
+    none = losses.cross_entropy(logits.requires_grad_(), torch.full((3,), -1))
     none.backward()
     assert none.item() == 0 and logits.grad.abs().max() == 0
 

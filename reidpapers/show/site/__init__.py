@@ -32,22 +32,22 @@ def build(out: Path, papers: Sequence[Paper]) -> list[Path]:
     """
     if out.resolve() != records.COMMITTED:
         _copy_records(out, papers)
-    made = texts(out, papers)
-    for name, text in made.items():
+    files = texts(out, papers)
+    for name, text in files.items():
         write_atomically(out / name, text)
-    return [out / name for name in made]
+    return [out / name for name in files]
 
 
 def texts(folder: Path, papers: Sequence[Paper]) -> dict[str, str]:
     """Every file of the site by its name, made from the records in ``folder/<paper>/records``."""
     papers = [gather(paper, folder) for paper in papers]
-    found = errata.read_all(paper.name for paper in papers)
+    all_errata = errata.read_all(paper.name for paper in papers)
     return {
         "style.css": (PAGE / "style.css").read_text(encoding="utf-8"),
         "claims.csv": ledger.to_csv(papers),
-        "index.html": pages.overview(papers, found),
-        "errata.html": pages.errata_page(papers, found),
-        **{f"{paper.name}/index.html": pages.paper(paper, papers, found) for paper in papers},
+        "index.html": pages.overview(papers, all_errata),
+        "errata.html": pages.errata_page(papers, all_errata),
+        **{f"{paper.name}/index.html": pages.paper(paper, papers, all_errata) for paper in papers},
     }
 
 
