@@ -1,4 +1,4 @@
-"""The command line: ``python -m reidlib run | data | verify | report | site``."""
+"""The command line: ``python -m reidlib run | data | weights | verify | report | site``."""
 
 from __future__ import annotations
 
@@ -37,7 +37,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
 def _parser(arguments: Sequence[str]) -> argparse.ArgumentParser:
     """All commands; a paper's own options only where they are asked for, since reading them takes seconds."""
     parser = argparse.ArgumentParser("python -m reidlib", description="Vehicle re-identification papers, reproduced.")
-    commands = parser.add_subparsers(required=True, metavar="run | data | verify | report | site")
+    commands = parser.add_subparsers(required=True, metavar="run | data | weights | verify | report | site")
     run = commands.add_parser("run", help="compute the records of a configuration, or of all tables")
     papers = run.add_subparsers(required=True, metavar="paper", dest="paper")
     for paper in RUNS:
@@ -45,6 +45,11 @@ def _parser(arguments: Sequence[str]) -> argparse.ArgumentParser:
         if paper in arguments:
             _add_fields(options_of, load(paper).Config)
     _add_data(commands.add_parser("data", help="which data there are; look them over; export rendered ones"))
+    weights = commands.add_parser("weights", help="ImageNet weights of the trunks: list, download, convert")
+    if "weights" in arguments:
+        from reidpapers.weights import add_commands
+
+        add_commands(weights)
     verify = commands.add_parser("verify", help="replay the probes of records made by other code")
     verify.add_argument("--own", action="store_true", help="the user's own records instead of the committed ones")
     verify.add_argument("--replay", action="store_true", help="replay also those whose code is unchanged")
