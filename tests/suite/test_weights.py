@@ -118,10 +118,8 @@ def blob(values, legacy):
 @pytest.mark.parametrize("legacy", [True, False])
 def test_arrays_of_a_caffe_model_are_read_by_layer(tmp_path, legacy):
     draw = np.random.default_rng(0)
-    arrays = {
-        "conv1": [draw.normal(size=(2, 3, 3, 3)), draw.normal(size=(1, 1, 1, 2))],
-        "fc6": [draw.normal(size=(1, 1, 5, 300))],
-    }
+    shapes = {"conv1": [(2, 3, 3, 3), (1, 1, 1, 2)], "fc6": [(1, 1, 5, 300)]}
+    arrays = {name: [draw.normal(size=size) for size in sizes] for name, sizes in shapes.items()}
     layer_field, name_field, blob_field = (2, 4, 6) if legacy else (100, 1, 7)
     layers = [message(name_field, name.encode()) + b"".join(message(blob_field, blob(values, legacy)) for values in blobs)
               for name, blobs in arrays.items()]  # fmt: skip
