@@ -121,8 +121,10 @@ def test_arrays_of_a_caffe_model_are_read_by_layer(tmp_path, legacy):
     shapes = {"conv1": [(2, 3, 3, 3), (1, 1, 1, 2)], "fc6": [(1, 1, 5, 300)]}
     arrays = {name: [draw.normal(size=size) for size in sizes] for name, sizes in shapes.items()}
     layer_field, name_field, blob_field = (2, 4, 6) if legacy else (100, 1, 7)
-    layers = [message(name_field, name.encode()) + b"".join(message(blob_field, blob(values, legacy)) for values in blobs)
-              for name, blobs in arrays.items()]  # fmt: skip
+    layers = []
+    for name, blobs in arrays.items():
+        parts = [message(blob_field, blob(values, legacy)) for values in blobs]
+        layers.append(message(name_field, name.encode()) + b"".join(parts))
     file = tmp_path / "net.caffemodel"
     other = varint(9 << 3) + varint(300) + varint(10 << 3 | 5) + struct.pack("<f", 1.5)  # fields that are passed over
     file.write_bytes(message(1, b"net") + other + b"".join(message(layer_field, layer) for layer in layers))
