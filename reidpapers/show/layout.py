@@ -164,7 +164,9 @@ def to_html(
             "command": command + options(row.changes) if runnable and not records else "",
         })  # fmt: skip
     noted = any(line["command"] or line["state"] for line in lines)
-    return macros("tables.j2").results(table, _columns(table, numbers), lines, noted, "" if fits else _fill(table, command))
+    return macros("tables.j2").results(
+        table, _columns(table, numbers), lines, noted, "" if fits else _fill(table, command)
+    )
 
 
 def _columns(table: Table, numbers: Iterable[tuple[str, str, str]]) -> list[dict[str, str]]:

@@ -6,7 +6,7 @@ import pytest
 
 from reidpapers.run import datasets, records, runs
 from reidpapers.run.papers import PAPERS, RUNS, parts
-from reidpapers.show import layout
+from reidpapers.show import claims, layout
 from reidpapers.show.claims import judge, tally
 
 README = records.COMMITTED.parent / "README.md"
@@ -63,7 +63,7 @@ def test_the_readme_shows_what_the_records_say(paper):
     section = README.read_text().split(f"<!-- results: {paper} -->")[1].split("<!-- end -->")[0]
     lines = [line.strip("| ").split(" | ") for line in section.splitlines() if line.startswith("|")]
     heads, *rows = [line for line in lines if not set(line[0]) <= set("-|")]
-    columns = {layout.title(column): column for column in tables.COLUMNS}
+    columns = {claims.metric_name(column): column for column in tables.COLUMNS}
     assert len(rows) >= 5
     for name, *shown in rows:
         ours = [layout.cell(found[name], columns[head]).replace("&nbsp;", " ") for head in heads[1:]]

@@ -17,7 +17,8 @@ from reidpapers.run import papers, records, runs
 from reidpapers.run.papers import PAPERS, RUNS
 from reidpapers.show import site
 from reidpapers.show.claims import MARKS
-from reidpapers.show.site import pages, parts
+from reidpapers.show.site import pages, tables
+from reidpapers.show.templates import macros
 
 gather = import_module("reidpapers.show.site.gather")  # the package has a function of this name
 RESULTS = records.COMMITTED
@@ -174,7 +175,7 @@ def test_a_page_shows_rows_records_and_costs(toy):
 def test_a_row_of_one_run_leads_to_the_record_itself(toy):
     paper = toy[1]
     alone = paper.found["DRDL"][:1]
-    links = parts.anchors(gather.replace(paper, found={**paper.found, "DRDL": alone}), "compared/index.html")
+    links = tables.anchors(gather.replace(paper, found={**paper.found, "DRDL": alone}), "compared/index.html")
     assert (
         links["DRDL"] == f"compared/records/{alone[0].key}.json"
         and links["Classification"] == "compared/index.html#row-0"
@@ -190,7 +191,7 @@ def test_stale_records_are_marked(toy):
 
 def test_intervals_are_drawn_where_the_numbers_say(toy):
     pair = toy[1].questions[0].differences[0]
-    drawn = parts.interval_line(gather.replace(pair, mean=5.0, low=-5.0, high=20.0), 0.0, 10.0)
+    drawn = macros("verdicts.j2").interval(gather.replace(pair, mean=5.0, low=-5.0, high=20.0), 0.0, 10.0)
     assert 'x1="25.0%" x2="100.0%"' in drawn and 'cx="75.0%"' in drawn  # what is beyond the scale ends at its edge
 
 

@@ -7,7 +7,7 @@ import pytest
 
 from reidpapers.mlsl import tables as mlsl
 from reidpapers.mlsl.paper import EXPERIMENT, MLSLConfig
-from reidpapers.show import layout
+from reidpapers.show import claims, layout
 
 
 def record(seed, mAP, freshness="fresh"):
@@ -114,4 +114,4 @@ def test_scores_of_a_terminal():
 
 
 def test_columns_are_headed_as_the_field_writes_them():
-    assert [layout.title(name) for name in ("mAP", "top1", "small top20")] == ["mAP", "Top-1", "small Top-20"]
+    assert [claims.metric_name(name) for name in ("mAP", "top1", "small top20")] == ["mAP", "Top-1", "small Top-20"]

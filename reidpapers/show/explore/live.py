@@ -11,7 +11,6 @@ stood (the cell was run again) closes that one first.
 from __future__ import annotations
 
 import base64
-import html
 import io
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
@@ -27,6 +26,7 @@ from PIL import Image
 
 from reidpapers.show import plots
 from reidpapers.show.explore.kit import Kit
+from reidpapers.show.templates import macros
 
 DPI = 110  # of a picture that is redrawn while someone waits: that of the page it is shown on
 KEYS = "Tab goes from control to control; arrow keys move a slider or a list; Enter or Space presses a button."
@@ -60,12 +60,8 @@ class Picture:
     def _on_page(self, image: Image.Image, **how: Any) -> HTML:
         raw = io.BytesIO()
         image.save(raw, "PNG", **how)
-        data, text = base64.b64encode(raw.getvalue()).decode("ascii"), html.escape(self.text)
-        return HTML(
-            f'<figure style="margin:1.5em auto;max-width:{image.width}px"><img alt="{text}" width="{image.width}" '
-            f'style="max-width:100%;height:auto" src="data:image/png;base64,{data}"><figcaption>{text}</figcaption>'
-            "</figure>"
-        )
+        source = f"data:image/png;base64,{base64.b64encode(raw.getvalue()).decode('ascii')}"
+        return HTML(macros("figure.j2").figure(source, image.width, self.text, self.text))
 
 
 class Panel:
@@ -180,13 +176,12 @@ class Panel:
 
 def say(text: str) -> None:
     """A sentence in place of a panel."""
-    display(HTML(f"<p>{html.escape(text)}</p>"))
+    display(HTML(macros("figure.j2").sentence(text)))
 
 
 def _alert(error: Exception) -> HTML:
     """What went wrong, in the picture's place: of an error in an observer a live notebook shows nothing."""
-    text = html.escape(f"{type(error).__name__}: {error}")
-    return HTML(f'<p role="alert"><strong>Nothing was drawn.</strong> {text}</p>')
+    return HTML(macros("figure.j2").alert(f"{type(error).__name__}: {error}"))
 
 
 def _has_value(control: widgets.Widget) -> bool:

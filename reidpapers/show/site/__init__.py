@@ -31,22 +31,22 @@ def build(out: Path, entries: Mapping[str, Entry]) -> list[Path]:
     """
     if out.resolve() != records.COMMITTED:
         _copy_records(out, entries)
-    made = texts(out, entries)
-    for name, text in made.items():
+    pages_by_name = texts(out, entries)
+    for name, text in pages_by_name.items():
         write_atomically(out / name, text)
-    return [out / name for name in made]
+    return [out / name for name in pages_by_name]
 
 
 def texts(folder: Path, entries: Mapping[str, Entry]) -> dict[str, str]:
     """Every file of the site by its name, made from the records in ``folder/<paper>/records``."""
     papers = [gather(name, entry, folder) for name, entry in entries.items()]
-    found = errata.read_all()
+    all_errata = errata.read_all()
     return {
         "style.css": (PAGE / "style.css").read_text(encoding="utf-8"),
         "claims.csv": ledger.to_csv(papers),
-        "index.html": pages.overview(papers, found),
-        "errata.html": pages.errata_page(papers, found),
-        **{f"{paper.name}/index.html": pages.paper(paper, papers, found) for paper in papers},
+        "index.html": pages.overview(papers, all_errata),
+        "errata.html": pages.errata_page(papers, all_errata),
+        **{f"{paper.name}/index.html": pages.paper(paper, papers, all_errata) for paper in papers},
     }
 
 

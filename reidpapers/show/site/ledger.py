@@ -6,8 +6,6 @@ import csv
 import io
 from collections.abc import Iterator, Sequence
 
-import numpy as np
-
 from reidpapers.show.claims import Difference, Verdict
 from reidpapers.show.site.gather import PROFILE, Paper
 
@@ -23,26 +21,25 @@ def to_csv(papers: Sequence[Paper]) -> str:
     ``pair`` is the word on that line's two rows, ``verdict`` the word on the whole statement, which may be about
     several pairs ("best of"). What was not run has no difference; ``dataset`` is then the one it would take, if any.
     """
-    made = io.StringIO()
-    writer = csv.writer(made, lineterminator="\n")
+    text = io.StringIO()
+    writer = csv.writer(text, lineterminator="\n")
     writer.writerow(COLUMNS)
     for paper in papers:
         for kind, verdicts in (("claim", paper.claims), ("question", paper.questions)):
             for verdict in verdicts:
                 writer.writerows(_lines(paper, kind, verdict))
-    return made.getvalue()
+    return text.getvalue()
 
 
 def _lines(paper: Paper, kind: str, verdict: Verdict) -> Iterator[tuple[str, ...]]:
     claim = verdict.claim
     for pair in verdict.differences:
-        known = np.isfinite(pair.mean)
-        numbers = [f"{value:.2f}" if known else "" for value in (pair.mean, pair.low, pair.high)]
+        numbers = [f"{value:.2f}" if pair.measured else "" for value in (pair.mean, pair.low, pair.high)]
         yield (
             paper.name, kind, claim.source, claim.statement, claim.metric, pair.better, pair.worse,
             f"{verdict.margin:g}", *numbers, " ".join(map(str, pair.seeds)), pair.word, verdict.verdict,
-            _freshness(verdict) if known else "", verdict.dataset or claim.dataset or "", PROFILE if known else "",
-            _commits(paper, pair, verdict.dataset) if known else "",
+            _freshness(verdict) if pair.measured else "", verdict.dataset or claim.dataset or "",
+            PROFILE if pair.measured else "", _commits(paper, pair, verdict.dataset) if pair.measured else "",
         )  # fmt: skip
 
 
