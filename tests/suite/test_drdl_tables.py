@@ -56,7 +56,7 @@ def test_every_claimed_order_is_that_of_the_printed_numbers():
 
 def test_printed_numbers_stand_where_the_tables_look_for_them():
     with (Path(drdl.__file__).parent / "printed.csv").open(encoding="utf-8", newline="") as file:
-        lines = [line for line in csv.DictReader(file) if line["paper"] == "drdl"]
+        lines = list(csv.DictReader(file))
     assert len(lines) == 3 * 4 + 9 + 18
     tables = {table.number: table for table in drdl.tables()}
     for line in lines:

@@ -18,7 +18,7 @@ from reidpapers.run.papers import PAPERS, RUNS
 from reidpapers.show import site
 from reidpapers.show.claims import MARKS
 from reidpapers.show.site import pages, tables
-from reidpapers.show.templates import macros
+from reidpapers.show.templates import macros, prose
 
 gather = import_module("reidpapers.show.site.gather")  # the package has a function of this name
 RESULTS = records.COMMITTED
@@ -197,8 +197,8 @@ def test_intervals_are_drawn_where_the_numbers_say(toy):
 
 def test_text_becomes_markup_and_nothing_else_does():
     shown = "<em>models</em> of <code>center=&#34;x&#34;</code> &amp; &lt;b&gt;"
-    assert pages.prose('*models* of `center="x"` & <b>') == shown
-    assert pages.prose("f(x*) and 2 * 3 * 4") == "f(x*) and 2 * 3 * 4"
+    assert prose('*models* of `center="x"` & <b>') == shown
+    assert prose("f(x*) and 2 * 3 * 4") == "f(x*) and 2 * 3 * 4"
 
 
 def test_another_folder_gets_copies_of_the_records_on_this_machine(toy, tmp_path):

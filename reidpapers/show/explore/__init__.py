@@ -1,7 +1,7 @@
 """The interactive half of the notebooks: to see why a method fails, and not only that it does.
 
-Each explorer shows controls and one picture (:mod:`reidpapers.show.explore.live`). What needs a trained network is given a
-:class:`Run`; what is read from records, or computed from a loss alone, needs none.
+Each explorer shows controls and one picture (:mod:`reidpapers.show.explore.live`). What needs a trained network
+is given a :class:`Run`; what is read from records, or computed from a loss alone, needs none.
 """
 
 from reidpapers.show.explore.ablations import ablations
