@@ -52,6 +52,8 @@ lab: $(READY)  ## open the notebooks in JupyterLab
 quality: $(READY)  ## lint code and notebooks, check their format and that notebooks hold no outputs
 	$(PY) -m ruff check .
 	$(PY) -m ruff format --check .
+	PYTHONPATH=. $(VENV)/bin/lint-imports --no-cache
+	$(PY) -m mypy
 	$(if $(NOTEBOOKS),$(PY) -m nbstripout --verify $(STRIP) $(NOTEBOOKS))
 
 format: $(READY)  ## mend what quality finds, where a tool can
@@ -78,7 +80,7 @@ clean:  ## remove what the tools leave behind (the environment and the user's ca
 	rm -rf $(OUT) .snakemake .pytest_cache .ruff_cache .hypothesis
 
 # The stamp is written last, so an interrupted installation is taken up again.
-$(READY): pyproject.toml constraints.txt
+$(READY): pyproject.toml reidlib/pyproject.toml constraints.txt
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' 2>/dev/null || { \
 	  echo "Python 3.11 or newer is needed, and '$(PYTHON)' is not one. Name it: make $(MAKECMDGOALS) PYTHON=/path/to/python3" >&2; \
 	  exit 1; }
@@ -87,6 +89,6 @@ $(READY): pyproject.toml constraints.txt
 	  exit 1; }
 	@echo "Setting up $(VENV): a first installation takes some minutes and about 6 GB of disk ..."
 	@$(PYTHON) -m venv $(VENV)
-	@$(PY) -m pip install --quiet --disable-pip-version-check -c constraints.txt -e '.[all]'
+	@$(PY) -m pip install --quiet --disable-pip-version-check -c constraints.txt -e reidlib -e '.[all]'
 	@touch $@
 	@echo "$(VENV) is ready"

@@ -15,8 +15,9 @@ import torch
 from torch import Tensor
 
 from reidlib import models
-from reidlib.augment import PAD, Augment, Guided
+from reidlib.augment import Augment
 from reidlib.train import _keep_memory
+from reidpapers.multiguided.augment import PAD, Guided
 
 BATCH, SIZE, ROUNDS = 48, 64, 40
 OFF = {"pad": 0.0, "shrink": 0.0, "substitute": 0.0, "erase": 0.0}

@@ -1,8 +1,8 @@
 """The evaluator against the matrix product that it cannot do without, and against an evaluator that sorts.
 
 Run with ``python -m benchmarks.bench_evaluator`` (about two minutes on two cores). At the sizes of VeRi-776 and of
-VERI-Wild's small test, with one thread and with all, one process alternates between ``torch.mm`` of queries and
-gallery and :func:`reidlib.evaluate.protocols.evaluate` on the same features, and prints the median over the pairs of the one's
+VERI-Wild's small test, with one thread and with all, one process alternates between ``torch.mm`` of queries and gallery
+and :func:`reidlib.evaluate.protocols.evaluate` on the same features, and prints the median over the pairs of the one's
 time over the other's. ``torch.mm`` runs twice a pair: as one calls it (the figure of record), and into memory that is
 already there, which is faster than any evaluator's product could be. The sorting evaluator is the usual one: a matrix
 product, then ``numpy.argsort`` of each query's distances. Memory is measured in a process of its own.

@@ -1,9 +1,10 @@
 """k-reciprocal re-ranking beside the matrix products that it cannot do without, and the other re-rankings.
 
 Run with ``python -m benchmarks.bench_rerank`` (one to two minutes on two cores). At VeRi-776's size, with features of
-2,048 numbers, it times the products that :func:`reidlib.evaluate.rerank.k_reciprocal` takes (all images with all, queries with
-the gallery; a block of rows at a time, into memory that is already there), then the whole of it, and prints what it
-costs beyond them; memory is measured in a process of its own. The others are timed beyond the plain distances.
+2,048 numbers, it times the products that :func:`reidlib.evaluate.rerank.k_reciprocal` takes (all images with all,
+queries with the gallery; a block of rows at a time, into memory that is already there), then the whole of it, and
+prints what it costs beyond them; memory is measured in a process of its own. The others are timed beyond the plain
+distances.
 """
 
 from __future__ import annotations

@@ -56,8 +56,10 @@ class PairSampler:
     """The online pair sampler of MLSL (section IV-C): three images give a positive and a negative pair.
 
     The anchor is any image whose vehicle has another image, its partner any other image of that vehicle, the third
-    any image of any other vehicle. So every image may meet any other, and each pair of one kind is as likely as the
-    pair the other way round.
+    any image of any other vehicle. So every image may meet any other. A positive pair is as likely as the same pair
+    the other way round. A negative pair is so only between vehicles of equally many images: its second image is drawn
+    from all that are not of the anchor's vehicle, of which an anchor of a vehicle with many images has fewer, so that
+    such an anchor meets each of them more often; and an image without a partner is never an anchor.
 
     Args:
         vehicles: vehicle code of each image, ``[N]`` integers.
@@ -103,8 +105,8 @@ class SetSampler:
 
     A positive set holds different images of one vehicle, its negative set different images of *any* other vehicles:
     "images of other different identities" is all the paper asks, and no more of them share its model than chance has
-    it. Each vehicle with enough images is as likely, none comes twice in a batch while others have not come; each of
-    its images is as likely, and so is each image of the other vehicles.
+    it. All vehicles with enough images are equally likely, none comes twice in a batch while others have not come. All
+    its images are equally likely, and so are all images of the other vehicles.
 
     Args:
         identities: identity code of each image, ``[N]`` integers: vehicles, or models where models are verified.
@@ -177,9 +179,9 @@ class ModelSampler:
             raise ValueError(
                 f"{len(vehicles)} vehicle codes and {len(models)} model codes: allowed is one each an image"
             )
-        known = np.flatnonzero(models >= 0)
-        order, start, size = _blocks(vehicles[known])
-        self.order = known[order]  # [N] images with a model, those of one vehicle side by side
+        labelled = np.flatnonzero(models >= 0)
+        order, start, size = _blocks(vehicles[labelled])
+        self.order = labelled[order]  # [N] images with a model, those of one vehicle side by side
         model = models[self.order[start]]  # [V] of each vehicle's first image
         mixed = self.order[models[self.order] != model.repeat(size)]
         if len(mixed):
@@ -217,8 +219,8 @@ class ModelSampler:
 class IdentitySampler:
     """P × K batches (multi-guided section 4.2): some images of each of some vehicles, so that each meets its own.
 
-    Vehicles of a batch differ, and each is as likely. A vehicle with fewer images than K gives all of them, and some
-    again: each as often as any other, or once more. A repeated image is its own positive; augmentation, drawn for
+    Vehicles of a batch differ, and all are equally likely. A vehicle with fewer images than K gives all of them, and
+    some again, none of them twice more than another. A repeated image is its own positive; augmentation, drawn for
     each place, tells the two apart.
 
     Args:

@@ -9,6 +9,7 @@ from __future__ import annotations
 import ctypes
 import math
 import os
+import warnings
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -59,6 +60,26 @@ class Schedule:
         return self.rate * self.factor ** sum(step >= drop for drop in self.drops)
 
 
+def _same(stamp: Mapping[str, Any]) -> bool:
+    del stamp
+    return True
+
+
+@dataclass(frozen=True)
+class Checkpoint:
+    """Where a training saves its state now and then, and resumes.
+
+    Attributes:
+        path: of the file; the caller removes it when all is done.
+        stamp: saved with the state, such as which code is at work; plain values.
+        fits: whether a state of an earlier training may be gone on with, by its stamp.
+    """
+
+    path: Path
+    stamp: Mapping[str, Any] = field(default_factory=dict)
+    fits: Callable[[Mapping[str, Any]], bool] = _same
+
+
 @dataclass
 class History:
     """What happened at each step: every term of the loss; and how many steps came from a checkpoint."""
@@ -88,7 +109,7 @@ def train(
     weight_decay: float | None = None,
     seed: int = 0,
     precision: str = "float32",
-    checkpoint: Path | None = None,
+    checkpoint: Checkpoint | None = None,
     progress: Callable[[int], None] = lambda steps: None,
     watch: Callable[[int, nn.Module], None] | None = None,
 ) -> History:
@@ -104,7 +125,7 @@ def train(
         weight_decay: its weight decay; None: torch's default for the optimizer.
         seed: of dropout.
         precision: ``float32``, or ``bfloat16`` for the forward pass.
-        checkpoint: file to resume from if it is there, and to write now and then; the caller removes it.
+        checkpoint: what to resume from if it is there, and where to save now and then.
         progress: called with the number of steps done since its last call.
         watch: called after each backward pass, for probes and for several processes.
 
@@ -132,11 +153,11 @@ def train(
             _check_terms(losses, weights)
             total = sum(weights[term] * value for term, value in losses.items())
             adapt.zero_grad()
-            total.backward()
+            total.backward()  # type: ignore[union-attr]
             if watch:
                 watch(step, network)
             adapt.step()
-            history.append({"total": total, **losses})
+            history.append({"total": total, **losses})  # type: ignore[dict-item]
             progress(1)
             if (step + 1) % every == 0 or step + 1 == schedule.iterations:
                 _check_finite(history, step)
@@ -170,7 +191,7 @@ def _optimizer(name: str, network: nn.Module, weight_decay: float | None) -> tor
         raise ValueError(f"optimizer = {name!r} is refused: allowed are {', '.join(kinds)}")
     kind, options = kinds[name]
     decay = {} if weight_decay is None else {"weight_decay": weight_decay}
-    return kind(network.parameters(), **options, **decay, fused=True)
+    return kind(network.parameters(), **options, **decay, fused=True)  # type: ignore[arg-type]
 
 
 def _check_terms(losses: Mapping[str, Tensor], weights: Mapping[str, float]) -> None:
@@ -185,11 +206,13 @@ def _check_finite(history: History, step: int) -> None:
         raise FloatingPointError(f"the loss is not finite at step {bad}; a lower learning rate may help")
 
 
-def _save(path: Path, step: int, network: nn.Module, adapt: torch.optim.Optimizer, history: History) -> None:
+def _save(
+    checkpoint: Checkpoint, step: int, network: nn.Module, adapt: torch.optim.Optimizer, history: History
+) -> None:
     """Write a checkpoint all at once: a kill leaves the previous one."""
     state = {"step": step, "network": network.state_dict(), "optimizer": adapt.state_dict()}
-    state |= {"terms": history.terms, "values": history.table()}
-    save_atomically(state, path)
+    state |= {"terms": history.terms, "values": history.table(), "stamp": dict(checkpoint.stamp)}
+    save_atomically(state, checkpoint.path)
 
 
 def save_atomically(state: Any, path: Path) -> None:
@@ -198,12 +221,26 @@ def save_atomically(state: Any, path: Path) -> None:
         torch.save(state, draft)
 
 
-def _resume(path: Path | None, network: nn.Module, adapt: torch.optim.Optimizer, history: History) -> int:
-    """Load a checkpoint if there is one; the number of steps already done."""
-    if path is None or not path.exists():
-        return 0
+def load_saved(path: Path, device: torch.device | str = "cpu") -> dict[str, Any] | None:
+    """What :func:`save_atomically` wrote; None where there is nothing, or nothing that can be read, which is named."""
+    if not path.exists():
+        return None
+    try:
+        return torch.load(path, map_location=device, weights_only=True)
+    except Exception as error:  # what a cut file raises depends on where it was cut
+        warnings.warn(f"{path} cannot be read ({error!r}): it counts as absent, and is made again", stacklevel=2)
+        return None
+
+
+def _resume(checkpoint: Checkpoint | None, network: nn.Module, adapt: torch.optim.Optimizer, history: History) -> int:
+    """Load a checkpoint if there is one that fits; the number of steps already done."""
     device = next(network.parameters()).device
-    state = torch.load(path, map_location=device, weights_only=True)
+    state = load_saved(checkpoint.path, device) if checkpoint else None
+    if state is None:
+        return 0
+    if not checkpoint.fits(state["stamp"]):  # type: ignore[union-attr]
+        warnings.warn(f"{checkpoint.path} was left by other code: training begins anew", stacklevel=3)  # type: ignore[union-attr]
+        return 0
     network.load_state_dict(state["network"])
     adapt.load_state_dict(state["optimizer"])
     history.terms = state["terms"]

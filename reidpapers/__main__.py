@@ -1,4 +1,4 @@
-"""The command line: ``python -m reidlib run | data | verify | report | site``."""
+"""The command line: ``python -m reidlib run | data | weights | verify | report | site``."""
 
 from __future__ import annotations
 
@@ -7,12 +7,15 @@ import sys
 from collections.abc import Iterable, Sequence
 from functools import partial
 from pathlib import Path
-from typing import Any, Literal, get_args, get_origin
+from typing import TYPE_CHECKING, Any, Literal, get_args, get_origin
 
 from pydantic.fields import FieldInfo
 
 from reidpapers.run.config import Config, ConfigError, Plan, allowed, configure, options
-from reidpapers.run.papers import RUNS, parts
+from reidpapers.run.papers import RUNS, load, load_all
+
+if TYPE_CHECKING:
+    from reidpapers.run.base import Paper
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -34,14 +37,19 @@ def main(arguments: Sequence[str] | None = None) -> int:
 def _parser(arguments: Sequence[str]) -> argparse.ArgumentParser:
     """All commands; a paper's own options only where they are asked for, since reading them takes seconds."""
     parser = argparse.ArgumentParser("python -m reidlib", description="Vehicle re-identification papers, reproduced.")
-    commands = parser.add_subparsers(required=True, metavar="run | data | verify | report | site")
+    commands = parser.add_subparsers(required=True, metavar="run | data | weights | verify | report | site")
     run = commands.add_parser("run", help="compute the records of a configuration, or of all tables")
     papers = run.add_subparsers(required=True, metavar="paper", dest="paper")
     for paper in RUNS:
         options_of = papers.add_parser(paper, help=f"options: run {paper} --help")
         if paper in arguments:
-            _add_fields(options_of, parts(paper)[0])
+            _add_fields(options_of, load(paper).Config)
     _add_data(commands.add_parser("data", help="which data there are; look them over; export rendered ones"))
+    weights = commands.add_parser("weights", help="ImageNet weights of the trunks: list, download, convert")
+    if "weights" in arguments:
+        from reidpapers.weights import add_commands
+
+        add_commands(weights)
     verify = commands.add_parser("verify", help="replay the probes of records made by other code")
     verify.add_argument("--own", action="store_true", help="the user's own records instead of the committed ones")
     verify.add_argument("--replay", action="store_true", help="replay also those whose code is unchanged")
@@ -60,11 +68,11 @@ def _parser(arguments: Sequence[str]) -> argparse.ArgumentParser:
 def _add_fields(parser: argparse.ArgumentParser, config: type[Config]) -> None:
     """One option a field: its meaning, range and default come from the configuration itself."""
     parser.set_defaults(command=_run)
-    known = options(config)
+    fields = options(config)
     for title, model in ((f"{config.__name__}", config), ("plan", Plan)):
         group = parser.add_argument_group(title)
         for name, field in model.model_fields.items():
-            if name not in known:
+            if name not in fields:
                 continue
             several = {"nargs": "+"} if get_origin(field.annotation) in (list, tuple) else {}
             group.add_argument(f"--{name}", metavar="VALUE", help=_help(name, field, config), **several)
@@ -75,36 +83,36 @@ def _help(name: str, field: FieldInfo, config: type[Config]) -> str:
     if get_origin(field.annotation) is Literal:
         default = next(option for option in get_args(field.annotation) if option == default)
     by_profile = [f"{scale}: {values[name]}" for scale, values in config.SCALES.items() if name in values]
-    shown = f"{default}; {', '.join(by_profile)}" if by_profile else default
-    return f"{field.description} [{allowed(field)}; default {shown}]".replace("%", "%%")
+    defaults = f"{default}; {', '.join(by_profile)}" if by_profile else default
+    return f"{field.description} [{allowed(field)}; default {defaults}]".replace("%", "%%")
 
 
 def _run(given: argparse.Namespace) -> int:
     """Compute the records of one configuration and what it is measured against (base), or of every table (all)."""
-    config_type, experiment, paper = parts(given.paper)
+    paper = load(given.paper)
     values = {name: value for name, value in vars(given).items() if name not in ("command", "paper")}
-    config, plan = configure(config_type, values)
+    config, plan = configure(paper.Config, values)
     from reidlib import parallel
 
-    show = partial(_show, config, plan, experiment, paper)
+    show = partial(_show, config, plan, paper)
     return parallel.carry_out(show, config.device_present()) or 0 if parallel.launched() else show()
 
 
-def _show(config: Config, plan: Plan, experiment: Any, paper: Any) -> int:
+def _show(config: Config, plan: Plan, paper: Paper) -> int:
     """Compute what is missing and print the table; where several processes share each batch, in the main one."""
     from reidpapers.run.workers import run_all
     from reidpapers.show import layout
 
-    rows = paper.rows(plan.scope, config.profile, config.dataset)
-    wanted, refused = layout.able(layout.configurations(rows, config, plan.seeds), experiment)
+    rows = paper.tables.rows(plan.scope, config.profile, config.dataset)
+    wanted, refused = layout.able(layout.configurations(rows, config, plan.seeds), paper)
     if not wanted:
         raise ConfigError(next(iter(refused.values())))
     for name, why in refused.items():
         print(f"left out: {name}: {why}", file=sys.stderr)
-    run_all([c for configs in wanted.values() for c in configs], experiment, plan)
-    found = layout.collect([row for row in rows if row.name not in refused], config, plan.seeds, experiment,
-                           committed=plan.committed)  # fmt: skip
-    print(layout.to_text(found, paper.COLUMNS))
+    run_all([c for configs in wanted.values() for c in configs], paper, plan)
+    able = [row for row in rows if row.name not in refused]
+    results = layout.collect(able, config, plan.seeds, paper, committed=plan.committed)
+    print(layout.to_text(results, paper.tables.COLUMNS))
     return 0
 
 
@@ -166,9 +174,9 @@ def _data_export(given: argparse.Namespace) -> int:
     _refuse_unless(given.preset in rendered.PRESETS, "--preset", given.preset, rendered.PRESETS)
     _refuse_unless(given.seed >= 0, "--seed", given.seed, ["a whole number >= 0"])
     _refuse_unless(given.workers > 0, "--workers", given.workers, ["a whole number > 0"])
-    made = export.export(given.layout, given.out, preset=given.preset, seed=given.seed, workers=given.workers,
+    folder = export.export(given.layout, given.out, preset=given.preset, seed=given.seed, workers=given.workers,
                          progress=True)  # fmt: skip
-    print(f"wrote {made}\nread it with --dataset {given.layout} --data_root {made}")
+    print(f"wrote {folder}\nread it with --dataset {given.layout} --data_root {folder}")
     return 0
 
 
@@ -181,8 +189,7 @@ def _refuse_unless(fine: bool, name: str, value: Any, allowed_values: Iterable[s
 def _verify(given: argparse.Namespace) -> int:
     from reidpapers.run.verify import verify
 
-    experiments = {paper: parts(paper)[:2] for paper in RUNS}
-    return verify(experiments, own=given.own, force=given.replay, workers=given.workers)
+    return verify(load_all(), own=given.own, force=given.replay, workers=given.workers)
 
 
 def _report(given: argparse.Namespace) -> int:
@@ -196,7 +203,7 @@ def _report(given: argparse.Namespace) -> int:
 def _site(given: argparse.Namespace) -> int:
     from reidpapers.show.site import build
 
-    files = build(given.out, {name: parts(name) for name in RUNS})
+    files = build(given.out, load_all())
     print(f"wrote {len(files)} files; open {given.out / 'index.html'}")
     return 0
 

@@ -3,6 +3,7 @@
 import ast
 import importlib.metadata
 import json
+import os
 import re
 import subprocess
 import sys
@@ -14,62 +15,16 @@ from packaging.requirements import Requirement
 from packaging.utils import canonicalize_name
 from packaging.version import Version
 
-from reidpapers.run.provenance import direct_imports
-
 ROOT = Path(__file__).resolve().parent.parent
 PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
-
-# What a layer may import from reidlib beside itself and the two that all may use (configuration, provenance).
-EVERYWHERE = {"config", "provenance"}
-STAGES = {
-    "manifest", "render", "datasets", "images", "augment", "sampler", "losses", "backbones", "train", "embed",
-    "metrics", "protocols", "joint_bayesian", "rerank", "beside", "segmentation", "neighbours", "parallel",
-}  # fmt: skip
-RUNS = {"records", "runs", "pool"}
-PAPERS = STAGES | RUNS | {"outcome"}
-PAGES = {"tables", "claims", "plots"}
-LAYERS = {
-    "config": set(),
-    "provenance": set(),
-    "manifest": set(),
-    "render": set(),
-    "datasets": {"manifest", "render"},
-    "export": {"manifest", "datasets", "render"},
-    "images": {"manifest"},
-    "beside": {"manifest", "images"},
-    "augment": set(),
-    "sampler": set(),
-    "losses": set(),
-    "backbones": set(),
-    "parallel": set(),
-    "train": {"parallel"},
-    "embed": {"images", "augment"},
-    "segmentation": {"images", "augment"},
-    "metrics": set(),
-    "protocols": {"manifest", "metrics"},
-    "joint_bayesian": {"metrics"},
-    "rerank": {"metrics"},
-    "neighbours": set(),
-    "records": set(),
-    "runs": {"records", "train", "parallel"},
-    "pool": {"records", "runs", "parallel"},
-    "check": {"manifest", "datasets"},
-    "verify": {"records", "runs", "datasets"},
-    "outcome": STAGES,
-    "method": STAGES | {"outcome", "runs"},
-    "papers": PAPERS | {"method"},
-    "tables": RUNS | {"papers", "claims"},
-    "claims": RUNS,
-    "plots": {"images", "metrics", "claims", "losses"},  # drawings show computed losses
-    "notebook": {"manifest", "images", "records"},
-    "explore": PAPERS | PAGES | {"papers"},
-    "report": PAGES | {"records"},
-    "site": PAGES | RUNS | {"report"},
-    "suite": {"papers", "tables"},
-    "grid": RUNS | PAGES | {"suite"},
-    "__main__": PAPERS | PAGES | {"papers", "suite", "verify", "check", "export", "explore", "report", "site"},
-}
-NO_TORCH = ("reidpapers.run.config", "reidpapers.run.provenance", "reidlib.data.manifest", "reidpapers.run.runs")
+THIN = tomllib.loads((ROOT / "reidlib" / "pyproject.toml").read_text())
+NO_TORCH = (
+    "reidpapers.run.config",
+    "reidpapers.run.records",
+    "reidpapers.run.runs",
+    "reidlib.data",
+    "reidlib.backbones",
+)
 
 
 def tracked_files():
@@ -83,16 +38,9 @@ def tracked_files():
     return [path for path in paths if path.is_file()]
 
 
-def module_name(path):
-    parts = path.relative_to(ROOT).with_suffix("").parts
-    return ".".join(parts[:-1] if parts[-1] == "__init__" else parts)
-
-
-def layer(module):
-    return module.split(".")[1] if "." in module else ""
-
-
-OWN = {path.stem for path in (ROOT / "tests").glob("*.py")}  # tests may share what another test file sets up
+OWN = {
+    path.stem for path in (ROOT / "tests").rglob("*") if path.is_dir() or path.suffix == ".py"
+}  # tests may share what another test file sets up
 
 
 def third_party(paths):
@@ -104,7 +52,7 @@ def third_party(paths):
                 names |= {alias.name.split(".")[0] for alias in node.names}
             elif isinstance(node, ast.ImportFrom) and not node.level:
                 names.add(node.module.split(".")[0])
-    return names - set(sys.stdlib_module_names) - {"reidlib", "tests", "benchmarks"} - OWN
+    return names - set(sys.stdlib_module_names) - {"reidlib", "reidpapers", "tests", "benchmarks"} - OWN
 
 
 def distributions(names):
@@ -113,24 +61,19 @@ def distributions(names):
     return {name: {canonicalize_name(found) for found in provided.get(name, [name])} for name in names}
 
 
-def requirements(*extras):
-    lines = [*PROJECT["dependencies"], *(line for e in extras for line in PROJECT["optional-dependencies"][e])]
+def requirements(*extras, project=PROJECT):
+    lines = [*project["dependencies"], *(line for e in extras for line in project["optional-dependencies"][e])]
     return {canonicalize_name(requirement.name): requirement for requirement in map(Requirement, lines)}
 
 
-LIBRARY = sorted((ROOT / "reidlib").rglob("*.py"))
+def everything():
+    """What both packages and all extras require, but for each other."""
+    wanted = {**requirements(project=THIN["project"]), **requirements("batch", "test", "workflow")}
+    return {name: requirement for name, requirement in wanted.items() if name != "reidlib"}
+
+
+LIBRARY, SUITE = (sorted((ROOT / name).rglob("*.py")) for name in ("reidlib", "reidpapers"))
 PINS = (ROOT / "constraints.txt").read_text().splitlines()
-
-
-@pytest.mark.parametrize("module", [module_name(path) for path in LIBRARY])
-def test_a_module_imports_from_the_layers_below_it(module):
-    own = layer(module)
-    if not own:
-        assert not direct_imports(module), "the package itself imports nothing, so that any part loads alone"
-        return
-    assert own in LAYERS, f"reidlib/{own} has no place in the layers: give it one in this test and in the design"
-    above = {name for name in direct_imports(module) if layer(name) not in LAYERS[own] | EVERYWHERE | {own}}
-    assert not above, f"{module} may not import {sorted(above)}"
 
 
 def test_what_refuses_bad_input_and_reads_records_loads_without_torch():
@@ -138,21 +81,46 @@ def test_what_refuses_bad_input_and_reads_records_loads_without_torch():
     assert subprocess.run([sys.executable, "-c", script], cwd=ROOT).returncode == 0
 
 
-def test_every_import_of_the_library_is_declared():
-    declared = set(requirements())
-    imported = distributions(third_party(LIBRARY))
-    undeclared = sorted(name for name, found in imported.items() if not found & declared)
-    assert not undeclared
+PACKAGES = [
+    pytest.param(LIBRARY, THIN["project"], id="reidlib"), pytest.param(SUITE, PROJECT, id="reidpapers"),
+]  # fmt: skip
 
 
-def test_every_declared_dependency_is_imported():
-    imported = set().union(*distributions(third_party(LIBRARY)).values())
-    unused = sorted(set(requirements()) - imported)
-    assert not unused
+@pytest.mark.parametrize("files, project", PACKAGES)
+def test_every_import_of_a_package_is_declared(files, project):
+    imported = distributions(third_party(files))
+    assert not sorted(name for name, found in imported.items() if not found & set(requirements(project=project)))
+
+
+@pytest.mark.parametrize("files, project", PACKAGES)
+def test_every_declared_dependency_is_imported(files, project):
+    imported = set().union(*distributions(third_party(files)).values()) | {"reidlib"}
+    assert not sorted(set(requirements(project=project)) - imported)
+
+
+def test_both_packages_ask_for_the_same_releases():
+    thin, suite = requirements(project=THIN["project"]), requirements()
+    assert {name: str(thin[name].specifier) for name in thin.keys() & suite.keys()} == {
+        name: str(suite[name].specifier) for name in thin.keys() & suite.keys()
+    }
+    assert THIN["project"]["version"] == PROJECT["version"] and PROJECT["version"] in suite["reidlib"].specifier
+
+
+def test_the_thin_package_lists_all_its_folders_and_stays_thin():
+    folders = {".".join(path.relative_to(ROOT).parent.parts) for path in LIBRARY if path.name == "__init__.py"}
+    assert set(THIN["tool"]["setuptools"]["packages"]) == folders
+    assert {".".join(path.relative_to(ROOT).parent.parts) for path in LIBRARY} == folders
+    assert sum(len(path.read_text(encoding="utf-8").splitlines()) for path in LIBRARY) <= 7_500
+
+
+def test_imports_go_one_way():
+    command = [str(Path(sys.executable).with_name("lint-imports")), "--no-cache"]
+    done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, env=os.environ | {"PYTHONPATH": str(ROOT)})
+    assert done.returncode == 0, done.stdout
 
 
 def test_every_import_of_tests_and_benchmarks_is_declared():
-    declared = set(requirements("batch", "test", "workflow"))
+    declared = set(everything())
     paths = [path for folder in ("tests", "benchmarks") for path in (ROOT / folder).rglob("*.py")]
     imported = distributions(third_party(paths))
     undeclared = sorted(name for name, found in imported.items() if not found & declared)
@@ -160,15 +128,17 @@ def test_every_import_of_tests_and_benchmarks_is_declared():
 
 
 def test_every_dependency_has_a_range_and_a_reason():
-    lines = [line for line in (ROOT / "pyproject.toml").read_text().splitlines() if re.match(r'    "[\w-]+ >=', line)]
-    assert len(lines) == len(requirements("batch", "test", "workflow"))
+    files = ("pyproject.toml", "reidlib/pyproject.toml")
+    lines = [line for name in files for line in (ROOT / name).read_text().splitlines()]
+    lines = [line for line in lines if re.match(r'    "[\w-]+ >=', line)]
+    assert len(lines) == len(requirements("batch", "test", "workflow")) + len(THIN["project"]["dependencies"])
     for line in lines:
         assert re.fullmatch(r' {4}"[\w-]+ >= [\d.]+, < [\d.]+", +# \w.*', line), line
 
 
 def test_all_is_the_sum_of_the_extras():
     extras = PROJECT["optional-dependencies"]
-    assert extras["all"] == [f"reidlib[{','.join(sorted(set(extras) - {'all'}))}]"]
+    assert extras["all"] == [f"reidpapers[{','.join(sorted(set(extras) - {'all'}))}]"]
 
 
 def test_constraints_are_names_and_versions():
@@ -180,13 +150,13 @@ def test_constraints_are_names_and_versions():
 
 def test_constraints_pin_every_dependency_within_its_range():
     pins = {canonicalize_name(name): Version(version) for name, _, version in (line.partition("==") for line in PINS)}
-    for name, requirement in requirements("batch", "test", "workflow").items():
+    for name, requirement in everything().items():
         assert requirement.specifier.contains(pins[name]), f"{requirement} does not allow {pins[name]}"
 
 
 def test_torch_is_recent_enough():
-    assert Version("2.11") in requirements()["torch"].specifier
-    assert Version("2.10") not in requirements()["torch"].specifier
+    assert Version("2.11") in everything()["torch"].specifier
+    assert Version("2.10") not in everything()["torch"].specifier
 
 
 def test_conda_installs_the_same_library():
@@ -194,7 +164,7 @@ def test_conda_installs_the_same_library():
     listed = [line for line in lines[lines.index("dependencies:") + 1 :] if line != "- pip:"]
     assert all(re.fullmatch(r"- .+ # \w.*", line) for line in listed), "each dependency has its comment"
     names = [re.sub(r"\s+#.*", "", line).removeprefix("- ") for line in listed]
-    assert names[-1] == "-e .[all]" and "-c constraints.txt" in names
+    assert names[-2:] == ["-e reidlib", "-e .[all]"] and "-c constraints.txt" in names
     assert names[0].replace(" ", "") == "python" + PROJECT["requires-python"].replace(" ", "")
 
 

@@ -5,8 +5,8 @@ from contextlib import contextmanager
 from hypothesis import strategies as st
 from PIL import Image
 
-# Image, vehicle; vehicle 0 is a vehicle, and 15 is cut to 1 if a last line is.
-VEHICLEID = {"train": ["0000003 0", "0000001 0", "0000002 15"], "800": ["0000005 20", "0000004 20", "0000006 15"]}
+# Image, vehicle; vehicle 0 is a vehicle, and 16 is cut to 1 if a last line is.
+VEHICLEID = {"train": ["0000003 0", "0000001 0", "0000002 15"], "800": ["0000005 20", "0000004 20", "0000006 16"]}
 VEHICLEID["1600"] = ["0000007 31", "0000008 31", "0000004 20"]
 VEHICLE1M = {
     "train_list.txt": ["01/0001.jpg 7 120", "02/0003.jpg 8 33", "01/0002.jpg 7 120"],
@@ -18,6 +18,8 @@ VERIWILD = {
     "test_3000_query": ["00002/000001"],
     "test_3000": ["00002/000002", "00002/000003"],
 }
+CAMERAS = {"00001/000004": 14, "00001/000007": 3, "00003/000011": 2, "00002/000001": 14, "00002/000002": 150,
+           "00002/000003": 7}  # fmt: skip
 INFO = [
     "00001/000004;14;2018-03-11 10:30:58;Changan;SUV;white",
     "00001/000007; 3 ;2018-03-12 00:00:01;Changan;SUV; white",
@@ -66,7 +68,7 @@ def veriwild(root, numbered=False):
     for name, lines in VERIWILD.items():
         if numbered:
             name = "train_list_start0" if name == "train_list" else name.replace("3000", "3000_id")
-            lines = [f"{line}.jpg {number} {number + 23}" for number, line in enumerate(lines)]
+            lines = [f"{line}.jpg {number} {CAMERAS[line]}" for number, line in enumerate(lines)]
         write(split / f"{name}.txt", lines)
     pictures(root, [f"images/{line}.jpg" for lines in VERIWILD.values() for line in lines])
 

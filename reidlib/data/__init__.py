@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from functools import cache
+from pathlib import Path
 
-from reidlib.data import aicity2020, compcars, digits, vehicle1m, vehicleid, veri776, veriwild
+from reidlib.data import aicity2020, compcars, vehicle1m, vehicleid, veri776, veriwild
 from reidlib.data.files import Benchmark
 from reidlib.data.manifest import Dataset
 
@@ -36,18 +36,33 @@ class DataSource:
 
 
 DATASETS: dict[str, Callable[[DataSource], Dataset]] = {
-    "digits": lambda source: digits.load(source.root, train=source.train or None, test=source.test or None),
+    **{name: lambda source: _benchmark(source.dataset, source.root) for name in BENCHMARKS},
+}
+PROTOCOLS = {name: benchmark.protocol for name, benchmark in BENCHMARKS.items()}
+# The columns of a manifest that each release has something to say of; vehicles, unless it knows models alone.
+LABELS = {
     **{
-        name: lambda source: BENCHMARKS[source.dataset].load(BENCHMARKS[source.dataset].find(source.root))
-        for name in BENCHMARKS
+        name: benchmark.labels | ({"vehicle_id"} if benchmark.protocol != "verification" else set())
+        for name, benchmark in BENCHMARKS.items()
     },
 }
-PROTOCOLS = {"digits": "leave_one_out", **{name: benchmark.protocol for name, benchmark in BENCHMARKS.items()}}
+
+_parsed: dict[tuple[str, Path], tuple[object, Dataset]] = {}
 
 
-@cache
+def _benchmark(name: str, root: str | None) -> Dataset:
+    """An official dataset, parsed once a process and again when its lists or folders of images have changed."""
+    folder = BENCHMARKS[name].find(root)
+    state = BENCHMARKS[name].state(folder)
+    before, dataset = _parsed.get((name, folder), (None, None))
+    if dataset is None or before != state:
+        dataset = BENCHMARKS[name].load(folder)
+        _parsed[name, folder] = state, dataset
+    return dataset
+
+
 def load(source: DataSource) -> Dataset:
-    """The dataset that is asked for; labels only, pixels are read later. It is parsed once a process.
+    """The dataset that is asked for; labels only, pixels are read later. Parsed anew only if its files have changed.
 
     Raises:
         FileNotFoundError: the dataset is not on this disk; the message says where it was looked for and whom to ask.

@@ -8,44 +8,33 @@ identities are held out instead.
 from __future__ import annotations
 
 import os
-from functools import partial
 from pathlib import Path
 
 import numpy as np
 import pandas as pd
 
-from reidlib.data.files import (
-    Benchmark,
-    DatasetError,
-    fields,
-    image_size,
-    listed,
-    masks,
-    origin,
-    read_image,
-    read_mask_of,
-    refuse,
-    sizes,
-)
+from reidlib.data.files import Benchmark, DatasetError, Form, fields, listed, refuse
 from reidlib.data.items import coded, items
-from reidlib.data.manifest import COLUMNS, Dataset, Manifest, Test
+from reidlib.data.lists import dataset
+from reidlib.data.manifest import Dataset, Test
 from reidlib.data.veri776 import COLORS, TYPES
 
 REAL, SIMULATION = "AIC20_ReID", "AIC20_ReID_Simulation"
+REALS = (REAL, "AIC21_Track2_ReID")  # each beside its simulated part, if that is there
 SIMULATED_FOLDERS = ("image_train", "sys_image_train")  # the second since 2021
 SIMULATED_COLORS = (*COLORS, "purple", "pink")
 SIMULATED_TYPES = (*TYPES, "sportscar", "RV")
 PREFIX = "sim_"
 HELD_OUT = 0.2  # of the training identities, at least two
 SEED = 0  # which ones
-NAME = r"\d{6}\.jpg"
-ITEM = {"imageName": NAME, "vehicleID": r"\d{1,6}", "cameraID": r"c\d{3}"}
-SIMULATED_NAME = r"\d+_c\d+_\d+\.jpg"
+NAME = Form(r"\d{6}\.jpg", "021284.jpg")
+VEHICLE, CAMERA = Form(r"\d{1,6}", "0347"), Form(r"c\d{3}", "c026")
+ITEM = {"imageName": NAME, "vehicleID": VEHICLE, "cameraID": CAMERA}
 SIMULATED_ITEM = {
-    "imageName": SIMULATED_NAME, "vehicleID": r"\d{1,6}", "cameraID": r"c\d{3}", "colorID": r"\d{1,2}",
-    "typeID": r"\d{1,2}",
+    "imageName": Form(r"\d+_c\d+_\d+\.jpg", "00001_c006_1.jpg"), "vehicleID": VEHICLE, "cameraID": CAMERA,
+    "colorID": Form(r"\d{1,2}", "3"), "typeID": Form(r"\d{1,2}", "4"),
 }  # fmt: skip
-TRACKS = {"train_track_id.txt": r"\d{1,6}", "train_track.txt": NAME}  # the preferred one first
+TRACKS = {"train_track_id.txt": r"\d{1,6}", "train_track.txt": NAME.pattern}  # the preferred one first
 NOTE = (
     "AI City 2020, track 2: {train:,} real and {simulated:,} simulated training images; {held} training vehicles held "
     "out as {query:,} queries on {gallery:,} images, since the official test labels are closed."
@@ -62,8 +51,9 @@ def load(root: Path, simulated: bool = True) -> Dataset:
     there.
 
     Args:
-        root: the folder that holds ``AIC20_ReID``, or that folder itself.
-        simulated: take ``AIC20_ReID_Simulation`` in, if it is there.
+        root: the folder that holds ``AIC20_ReID``, or that folder itself; or ``AIC21_Track2_ReID``, as it is called
+            since 2021.
+        simulated: take the simulated part beside it in, if it is there.
 
     Returns:
         Images named ``AIC20_ReID/image_train/…`` and ``AIC20_ReID_Simulation/…/…``; no times.
@@ -73,24 +63,19 @@ def load(root: Path, simulated: bool = True) -> Dataset:
     """
     base, part = _places(Path(root))
     rows = _hold_out(base / part / "train_label.xml", _real(base, part))
-    if simulated and os.path.isdir(base / SIMULATION):
-        rows = pd.concat([rows, _simulated(base)], ignore_index=True)
-    found = sizes(base, rows["image"].to_numpy(object), listed_in="AI City 2020")
-    rows["mask"] = masks(base, rows["image"])
-    manifest = Manifest(
-        "AI City 2020", rows.reindex(columns=list(COLUMNS)), origin("AI City 2020", rows["image"], found)
-    )
-    masked = partial(read_mask_of, base) if rows["mask"].notna().any() else None
-    tests, size = (Test("", "aicity2020"),), partial(image_size, base)
-    return Dataset(manifest, partial(read_image, base), tests, _note(rows), masked, read_size=size)
+    simulation = f"{part or REAL}_Simulation"
+    if simulated and os.path.isdir(base / simulation):
+        rows = pd.concat([rows, _simulated(base, simulation)], ignore_index=True)
+    return dataset(base, "AI City 2020", rows, (Test("", "aicity2020"),), _note(rows))
 
 
 def _places(root: Path) -> tuple[Path, str]:
     """The folder that image names start from, and the real part within it."""
-    if os.path.isdir(root / REAL):
-        return root, REAL
+    for part in REALS:
+        if os.path.isdir(root / part):
+            return root, part
     root = root.absolute()
-    return (root.parent, REAL) if root.name == REAL else (root, "")
+    return (root.parent, root.name) if root.name in REALS else (root, "")
 
 
 def _note(rows: pd.DataFrame) -> str:
@@ -104,17 +89,17 @@ def _note(rows: pd.DataFrame) -> str:
 def _real(base: Path, part: str) -> pd.DataFrame:
     """The labelled real images, as training rows sorted by name."""
     folder = base / part
-    labels = folder / "train_label.xml"
-    found = items(labels, ITEM)
-    names = found["imageName"]
-    refuse(labels, names[names.duplicated()], "label an image a second time")
-    _check_list(folder / "name_train.txt", labels, names)
+    path = folder / "train_label.xml"
+    labels = items(path, ITEM)
+    names = labels["imageName"]
+    refuse(path, names[names.duplicated()], "label an image a second time")
+    _check_list(folder / "name_train.txt", path, names)
     rows = pd.DataFrame({
         "image": "image_train/" + names if not part else f"{part}/image_train/" + names,
         "split": "train",
-        "vehicle_id": found["vehicleID"].str.zfill(4),
-        "camera_id": found["cameraID"],
-        "track_id": names.map(_tracks(folder, names, found["vehicleID"])).astype("string"),
+        "vehicle_id": labels["vehicleID"].str.zfill(4),
+        "camera_id": labels["cameraID"],
+        "track_id": names.map(_tracks(folder, names, labels["vehicleID"])).astype("string"),
     })  # fmt: skip
     attributes = _attributes(folder / "attributes.csv")
     for column in attributes:
@@ -141,14 +126,15 @@ def _tracks(folder: Path, names: pd.Series, vehicles: pd.Series) -> pd.Series:
         path = folder / name
         if not path.exists():
             continue
-        lines = fields(path, rf"(?P<images>{pattern}(?:\s+{pattern})*)")["images"]
-        each = lines.str.split().explode().str.removesuffix(".jpg").str.zfill(6) + ".jpg"
-        refuse(path, each[each.duplicated()], "hold an image that is in a track already")
-        refuse(path, each[~each.isin(names)], "hold an image that train_label.xml does not label")
-        owner = each.map(pd.Series(vehicles.array, index=names.array))
+        form = Form(rf"(?P<images>{pattern}(?:\s+{pattern})*)", "its images' names or numbers in a line")
+        lines = fields(path, form)["images"]
+        images = lines.str.split().explode().str.removesuffix(".jpg").str.zfill(6) + ".jpg"
+        refuse(path, images[images.duplicated()], "hold an image that is in a track already")
+        refuse(path, images[~images.isin(names)], "hold an image that train_label.xml does not label")
+        owner = images.map(pd.Series(vehicles.array, index=names.array))
         mixed = owner.groupby(level=0).nunique() > 1
         refuse(path, lines[mixed.reindex(lines.index)], "hold images of several vehicles")
-        return pd.Series([f"{line:04d}" for line in each.index], index=each.array, dtype="string")
+        return pd.Series([f"{line:04d}" for line in images.index], index=images.array, dtype="string")
     return pd.Series(dtype="string")
 
 
@@ -156,11 +142,11 @@ def _attributes(path: Path) -> pd.DataFrame:
     """Colour and type by vehicle, from a file of the reader's own; no columns if there is none."""
     if not path.exists():
         return pd.DataFrame()
-    pattern = r"(?P<vehicle_id>\d{1,6}),(?P<color>[^,]*),(?P<type>[^,]*)"
-    found = fields(path, pattern, header="vehicle_id,color,type").astype("string")
-    found["vehicle_id"] = found["vehicle_id"].str.zfill(4)
-    refuse(path, found["vehicle_id"][found["vehicle_id"].duplicated()], "describe a vehicle a second time")
-    values = found.set_index("vehicle_id").apply(lambda column: column.str.strip())
+    form = Form(r"(?P<vehicle_id>\d{1,6}),(?P<color>[^,]*),(?P<type>[^,]*)", "0347,red,sedan")
+    rows = fields(path, form, header="vehicle_id,color,type").astype("string")
+    rows["vehicle_id"] = rows["vehicle_id"].str.zfill(4)
+    refuse(path, rows["vehicle_id"][rows["vehicle_id"].duplicated()], "describe a vehicle a second time")
+    values = rows.set_index("vehicle_id").apply(lambda column: column.str.strip())
     return values.mask(values == "")
 
 
@@ -176,26 +162,42 @@ def _hold_out(path: Path, train: pd.DataFrame) -> pd.DataFrame:
     return pd.concat([train[~held], query.assign(split="query"), test.assign(split="gallery")], ignore_index=True)
 
 
-def _simulated(base: Path) -> pd.DataFrame:
+def _simulated(base: Path, part: str) -> pd.DataFrame:
     """The simulated images, all for training."""
-    folder = base / SIMULATION
+    folder = base / part
     images = next((name for name in SIMULATED_FOLDERS if os.path.isdir(folder / name)), None)
     if images is None:
         raise DatasetError(
             f"{folder} holds neither {' nor '.join(SIMULATED_FOLDERS)}: the simulated part is incomplete"
         )
     path = folder / "train_label.xml"
-    found = items(path, SIMULATED_ITEM, optional=("colorID", "typeID"))
-    names = found["imageName"]
+    labels = items(path, SIMULATED_ITEM, optional=("colorID", "typeID"))
+    names = labels["imageName"]
     refuse(path, names[names.duplicated()], "label an image a second time")
     return pd.DataFrame({
-        "image": f"{SIMULATION}/{images}/" + names,
+        "image": f"{part}/{images}/" + names,
         "split": "train",
-        "vehicle_id": PREFIX + found["vehicleID"].str.zfill(4),
-        "camera_id": PREFIX + found["cameraID"],
-        "color": coded(path, found["colorID"], SIMULATED_COLORS, 0),
-        "type": coded(path, found["typeID"], SIMULATED_TYPES, 0),
+        "vehicle_id": PREFIX + labels["vehicleID"].str.zfill(4),
+        "camera_id": PREFIX + labels["cameraID"],
+        "color": coded(path, labels["colorID"], SIMULATED_COLORS, 0),
+        "type": coded(path, labels["typeID"], SIMULATED_TYPES, 0),
     })  # fmt: skip
+
+
+def remarks(root: Path) -> list[str]:
+    """Why images have no track, if some have none."""
+    base, part = _places(root)
+    present = [name for name in TRACKS if (base / part / name).exists()]
+    rows = _real(base, part)
+    lacking = int(rows["track_id"].isna().sum())
+    if not lacking:
+        return []
+    if not present:
+        return [f"no image has a track: {' or '.join(TRACKS)} is needed for that"]
+    why = f"{present[0]} does not hold them"
+    if present == ["train_track.txt"]:
+        why = "known copies of train_track.txt lack the last image of each line; train_track_id.txt is complete"
+    return [f"{lacking:,} of {len(rows):,} real images have no track: {why}"]
 
 
 def parts(table: pd.DataFrame) -> dict[str, pd.Series]:
@@ -207,8 +209,8 @@ def parts(table: pd.DataFrame) -> dict[str, pd.Series]:
 BENCHMARK = Benchmark(
     name="aicity2020",
     title="AI City 2020, track 2",
-    folders=("AIC20_track2", REAL),
-    marker=(REAL, "train_track_id.txt", "train_track.txt"),
+    folders=("AIC20_track2", "AIC21_Track2", *REALS),
+    marker=(*REALS, *TRACKS, "train_label.xml"),
     ask="Ask the challenge's organisers for it (aicitychallenge.org, a form to sign).",
     source="Z. Tang et al.: CityFlow: A City-Scale Benchmark for Multi-Target Multi-Camera Vehicle Tracking and "
     "Re-Identification, CVPR 2019; M. Naphade et al.: The 4th AI City Challenge, CVPR Workshops 2020",
@@ -219,5 +221,8 @@ BENCHMARK = Benchmark(
     },
     load=load,
     protocol="aicity2020",
+    labels=frozenset({"camera_id", "track_id"}),  # colour and type are those of the simulated part alone
+    lists=("*", *(f"{part}{kind}/*" for part in REALS for kind in ("", "_Simulation"))),
+    remarks=remarks,
     parts=parts,
 )

@@ -13,16 +13,21 @@ import numpy as np
 import pandas as pd
 from scipy.io import loadmat
 
-from reidlib.data.files import Benchmark, DatasetError, content, fields, refuse, text
+from reidlib.data.files import Benchmark, DatasetError, Form, content, fields, refuse, text
 from reidlib.data.lists import dataset, present, refuse_repeated, refuse_shared
 from reidlib.data.manifest import Dataset, Test
 
 LEVELS = ("easy", "medium", "hard")
 PATH = r"\d+/\d+/[\w-]+/\w+\.jpg"  # make/model/year/hash.jpg
-LISTED = rf"(?P<image>{PATH})"
-PAIR = rf"(?P<first>{PATH})\s+(?P<second>{PATH})\s+(?P<same>[01])"
-ATTRIBUTES = r"(?P<model>\d+)\s+(?P<speed>[\d.]+)\s+(?P<displacement>[\d.]+)\s+(?P<doors>\d+)\s+(?P<seats>\d+)\s+"
-ATTRIBUTES += r"(?P<type>\d+)"
+LISTED = Form(rf"(?P<image>{PATH})", "78/1/2014/3ac218c0c6c378.jpg")
+PAIR = Form(
+    rf"(?P<first>{PATH})\s+(?P<second>{PATH})\s+(?P<same>[01])",
+    f"{LISTED.example} 78/2/2013/29c4dd2b51cbd3.jpg 0",
+)
+ATTRIBUTES = Form(
+    r"(?P<model>\d+)\s+(?P<speed>[\d.]+)\s+(?P<displacement>[\d.]+)\s+(?P<doors>\d+)\s+(?P<seats>\d+)\s+(?P<type>\d+)",
+    "1 235 1.8 4 5 3",
+)
 HEADER = r"\D.*"
 BOX = r"-?\d+\s+1\s+(\d{1,6}) (\d{1,6}) (\d{1,6}) (\d{1,6})\s*"  # viewpoint, one box, x1 y1 x2 y2
 THRESHOLD_PAIRS, THRESHOLD_SEED = 4000, 0
@@ -77,13 +82,13 @@ def load(root: Path) -> Dataset:
             level,
             "verification",
             gallery=pd.Index(name + images[level]),
-            pairs=found.assign(first=name + found["first"], second=name + found["second"]).reset_index(drop=True),
+            pairs=own.assign(first=name + own["first"], second=name + own["second"]).reset_index(drop=True),
             threshold_pairs=training,
         )
-        for level, (_, found) in pairs.items()
+        for level, (_, own) in pairs.items()
     ]
     models = rows.loc[rows["split"] == "train", "vehicle_id"].nunique()
-    listed = sum(len(found) for _, found in pairs.values())
+    listed = sum(len(own) for _, own in pairs.values())
     note = NOTE.format(models=models, pairs=listed, **rows["split"].value_counts())
     return dataset(root, "CompCars", rows, tests, note)
 
@@ -123,11 +128,11 @@ def draw_pairs(rows: pd.DataFrame, number: int, seed: int) -> pd.DataFrame:
 def _training(folder: Path) -> pd.Series:
     """The images of part I: those of the classification task's two lists."""
     lists = {path: fields(path, LISTED)["image"] for path in (folder / "train.txt", folder / "test.txt")}
-    (one, first), (other, second) = lists.items()
     for path, images in lists.items():
         refuse_repeated(path, images)
-    refuse_shared(other, second, one, first)
-    return pd.concat([first, second], ignore_index=True)
+    (train, trained), (test, tested) = lists.items()
+    refuse_shared(test, tested, train, trained)
+    return pd.concat([trained, tested], ignore_index=True)
 
 
 def _pairs(path: Path) -> pd.DataFrame:
@@ -200,8 +205,8 @@ def _boxes(folder: Path, images: pd.Series) -> pd.Series:
             f"{paths[files.index[wrong][0]]}: no viewpoint, 1 and box x1 y1 x2 y2 on three lines; "
             f"{int(wrong.sum())} of {len(files)} label files are so; fetch them again"
         )
-    found = zip((x1 - 1).tolist(), (y1 - 1).tolist(), x2.tolist(), y2.tolist(), strict=True)
-    boxes[files.index] = pd.Series(list(found), index=files.index)
+    values = zip((x1 - 1).tolist(), (y1 - 1).tolist(), x2.tolist(), y2.tolist(), strict=True)
+    boxes[files.index] = pd.Series(list(values), index=files.index)
     return boxes
 
 
@@ -216,4 +221,10 @@ BENCHMARK = Benchmark(
     release={"train": {"images": 30955, "vehicles": 431}},
     load=load,
     protocol="verification",
+    labels=frozenset({"model", "type", "bbox"}),
+    lists=(
+        "*",
+        "data/*",
+        *(f"{base}{folder}" for base in ("", "data/") for folder in ("misc/*", "train_test_split/*/*")),
+    ),
 )

@@ -1,4 +1,4 @@
-"""The door through which an official dataset comes in: folders found, lists read line by line, images opened safely.
+"""The door through which a dataset's files come in: folders found, lists read line by line, images counted.
 
 Files of a dataset are somebody else's: nothing in them is trusted. Every refusal is one :class:`DatasetError` that
 names the file, the line where there is one, and what to do.
@@ -9,29 +9,36 @@ from __future__ import annotations
 import hashlib
 import os
 import re
-import warnings
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
-from typing import TypeVar
+from typing import NamedTuple
 
 import numpy as np
 import pandas as pd
-from PIL import Image
 
-from reidlib import places
 from reidlib.data.manifest import Dataset
-
-T = TypeVar("T")
+from reidlib.places import data_dir
 
 SHOWN = 10  # examples that a message names
-MASKS = "mask"  # the folder that holds masks, which no official dataset has; exported ones do
-LARGEST_IMAGE = 64_000_000  # pixels; the largest photographs of these datasets have about 5 million
+DEPTH, BREADTH = 2, 64  # how far below a folder a dataset is looked for, and in folders of how many folders at most
 ENCODINGS = ("utf-8-sig", "gb18030")  # the second holds GBK and gb2312
 
 
 class DatasetError(ValueError):
     """A dataset's files are not what they should be: the message names file, line and what to do."""
+
+
+class Form(NamedTuple):
+    """How a line of a list, or a value in it, must look.
+
+    Attributes:
+        pattern: a regular expression that all of it must match.
+        example: what a reader is told instead.
+    """
+
+    pattern: str
+    example: str
 
 
 @dataclass(frozen=True)
@@ -48,6 +55,9 @@ class Benchmark:
         release: what the release holds, by split or test set: ``{"train": {"images": 37778, "vehicles": 576}}``.
         load: from the dataset's folder to its manifest.
         protocol: the rule by which its authors score it, known without the data.
+        labels: the manifest's columns that its release has something to say of, beside image, split and vehicle.
+        lists: patterns of the files, and folders of images, by whose times and sizes a change shows.
+        remarks: what a look at its files tells that the labels do not, a sentence each.
         parts: rows of a manifest's table that the release counts apart from splits and test sets, by name.
     """
 
@@ -60,6 +70,9 @@ class Benchmark:
     release: Mapping[str, Mapping[str, int]]
     load: Callable[[Path], Dataset]
     protocol: str
+    labels: frozenset[str] = frozenset()
+    lists: tuple[str, ...] = ("*",)
+    remarks: Callable[[Path], list[str]] = lambda root: []
     parts: Callable[[pd.DataFrame], Mapping[str, pd.Series]] = lambda table: {}
 
     def candidates(self, given: str | Path | None) -> list[Path]:
@@ -68,23 +81,64 @@ class Benchmark:
         if given is not None:
             given = Path(given).expanduser()
             return [given, *(given / name for name in names)]
-        return [places.data_dir() / name for name in names]
+        return [data_dir() / name for name in names]
 
     def find(self, given: str | Path | None = None) -> Path:
-        """The dataset's folder.
+        """The dataset's folder, also where it was unpacked into a folder of its own name.
 
         Raises:
-            FileNotFoundError: it is in none of the places, or they may not be read; the message lists them and says
-                whom to ask.
+            FileNotFoundError: it is in none of the places, or they may not be read; the message lists them, says what
+                is there instead, and whom to ask.
+            DatasetError: several folders below could be it.
         """
         places = self.candidates(given)
         for place in places:
-            if any(os.path.exists(place / marker) for marker in self.marker):
+            if self.is_in(place):
                 return place
+        below = dict.fromkeys(folder for place in places for folder in _folders(place, DEPTH) if self.is_in(folder))
+        depth = min((len(folder.parts) for folder in below), default=0)
+        nested = [folder for folder in below if len(folder.parts) == depth]
+        if len(nested) > 1:
+            raise DatasetError(f"{self.title} could be any of {', '.join(map(str, nested))}: name its folder")
+        if nested:
+            return nested[0]
         raise FileNotFoundError(
             f"{self.title} was not found: none of {', '.join(map(str, places))} holds {' or '.join(self.marker)}. "
             f"{self.ask} Then name its folder with data_root, or put it into the folder that REIDLIB_DATA names."
+            + _holdings(places)
         )
+
+    def is_in(self, folder: Path) -> bool:
+        """Whether one of its markers lies in a folder."""
+        return any(os.path.exists(folder / marker) for marker in self.marker)
+
+    def state(self, root: Path) -> tuple[tuple[str, int, int], ...]:
+        """Names, times and sizes of its lists, and of its folders: what changes when they do."""
+        paths = [root, *sorted(path for pattern in self.lists for path in root.glob(pattern))]
+        return tuple((str(path), (found := path.stat()).st_mtime_ns, found.st_size) for path in paths)
+
+
+def _folders(place: Path, depth: int) -> Iterator[Path]:
+    """The folders in a folder and below, but none in those that hold many."""
+    try:
+        with os.scandir(place) as entries:
+            inner = sorted(entry.name for entry in entries if entry.is_dir())
+    except OSError:
+        return
+    for name in inner if len(inner) <= BREADTH else []:
+        yield place / name
+        if depth > 1:
+            yield from _folders(place / name, depth - 1)
+
+
+def _holdings(places: Sequence[Path]) -> str:
+    """What the first of some folders that is there holds instead."""
+    folder = next((place for place in places if place.is_dir()), None)
+    if folder is None:
+        return ""
+    names = sorted(path.name for path in folder.iterdir())
+    more = f" and {len(names) - SHOWN:,} more" if len(names) > SHOWN else ""
+    return f" ({folder} holds {', '.join(names[:SHOWN]) or 'nothing'}{more}.)"
 
 
 def text(path: Path) -> str:
@@ -115,12 +169,12 @@ def content(path: Path) -> bytes:
         raise DatasetError(f"{path} cannot be read: {error.strerror}; check its permissions") from error
 
 
-def fields(path: Path, pattern: str, *, header: str | None = None) -> pd.DataFrame:
+def fields(path: Path, form: Form, *, header: str | None = None) -> pd.DataFrame:
     r"""The lines of a list as a frame of strings, one column a named group, with the line numbers as its index.
 
     Args:
         path: the list; empty lines are left out, spaces and carriage returns at both ends of a line removed.
-        pattern: a regular expression that a whole line must match.
+        form: of a line.
         header: a regular expression of a first line that may be there and is then left out.
 
     Raises:
@@ -134,21 +188,21 @@ def fields(path: Path, pattern: str, *, header: str | None = None) -> pd.DataFra
     if not lines:
         raise DatasetError(f"{path} lists nothing; fetch the file again")
     # One pass of a compiled expression: the string methods of pandas take eight times as long on a million lines.
-    form = re.compile(pattern)
-    rows = [found.groups() if (found := form.fullmatch(line)) else None for line in lines]
+    pattern = re.compile(form.pattern)
+    rows = [match.groups() if (match := pattern.fullmatch(line)) else None for line in lines]
     wrong = [place for place, row in enumerate(rows) if row is None]
     bad = pd.Series([lines[place] for place in wrong], index=[numbers[place] for place in wrong], dtype=str)
-    refuse(path, bad, f"does not have the form {pattern}")
-    return pd.DataFrame(rows, index=pd.Index(numbers), columns=list(form.groupindex), dtype=str)
+    refuse(path, bad, f"do not have the form {form.example!r}")
+    return pd.DataFrame(rows, index=pd.Index(numbers), columns=list(pattern.groupindex), dtype=str)
 
 
-def listed(path: Path, pattern: str) -> pd.Series:
+def listed(path: Path, form: Form) -> pd.Series:
     """The lines of a list of names, by line number.
 
     Raises:
         DatasetError: as for :func:`fields`, or a name stands twice.
     """
-    names = fields(path, f"(?P<name>{pattern})")["name"].astype("string")
+    names = fields(path, Form(f"(?P<name>{form.pattern})", form.example))["name"].astype("string")
     refuse(path, names[names.duplicated()], "name an image a second time")
     return names
 
@@ -162,8 +216,8 @@ def refuse(path: Path, lines: pd.Series, problem: str) -> None:
         problem: what is wrong with each.
     """
     if len(lines):
-        shown = "; ".join(f"line {number}: {str(line)[:80]!r}" for number, line in lines.head(SHOWN).items())
-        raise DatasetError(f"{path}: {len(lines)} of its lines {problem} ({shown})")
+        examples = "; ".join(f"line {number}: {str(line)[:80]!r}" for number, line in lines.head(SHOWN).items())
+        raise DatasetError(f"{path}: {len(lines)} of its lines {problem} ({examples})")
 
 
 def refuse_unsafe(path: Path, names: pd.Series) -> None:
@@ -180,48 +234,41 @@ def _inside(name: str) -> bool:
 
 
 def sizes(root: Path, names: Sequence[str], *, listed_in: str) -> np.ndarray:
-    """File sizes of images in bytes, ``[N]``: each folder is scanned once, however many images it holds.
+    """File sizes of images in bytes, ``[N]``.
 
     Raises:
         DatasetError: images are listed but absent; all are counted, the first ten named.
     """
-    found: dict[str, int] = {}
-    for folder in dict.fromkeys(name.rpartition("/")[0] for name in names):
-        found.update(_scan(root, folder))
-    result = np.array([found.get(name, -1) for name in names], dtype=np.int64)
+    result = stamps(root, names)[:, 0]
     if (result < 0).any():
         # An image may be a query and in the gallery; it is absent once.
         absent = list(dict.fromkeys(name for name, size in zip(names, result, strict=True) if size < 0))
-        shown = ", ".join(absent[:SHOWN])
-        raise DatasetError(f"{len(absent)} of {len(set(names))} images of {listed_in} are not in {root}: {shown}")
+        examples = ", ".join(absent[:SHOWN])
+        raise DatasetError(f"{len(absent)} of {len(set(names))} images of {listed_in} are not in {root}: {examples}")
     return result
 
 
-def _scan(root: Path, folder: str) -> dict[str, int]:
-    """Sizes of the plain files in one folder, by their name from the root; empty if there is no such folder."""
+def stamps(root: Path, names: Sequence[str]) -> np.ndarray:
+    """Size in bytes and time of the last change in nanoseconds of files, ``[N, 2]``; −1 where there is none.
+
+    Each folder is scanned once, however many images it holds.
+    """
+    present: dict[str, tuple[int, int]] = {}
+    for folder in dict.fromkeys(name.rpartition("/")[0] for name in names):
+        present.update(scan(root, folder))
+    return np.array([present.get(name, (-1, -1)) for name in names], dtype=np.int64).reshape(-1, 2)
+
+
+def scan(root: Path, folder: str) -> dict[str, tuple[int, int]]:
+    """Size and time of the plain files in one folder, by their name from the root; empty if there is no such folder."""
     try:
         with os.scandir(root / folder) as entries:
-            return {f"{folder}/{e.name}" if folder else e.name: e.stat().st_size for e in entries if e.is_file()}
+            files = [(entry.name, entry.stat()) for entry in entries if entry.is_file()]
     except (FileNotFoundError, NotADirectoryError):
         return {}
     except OSError as error:
         raise DatasetError(f"{root / folder} cannot be read: {error.strerror}; check its permissions") from error
-
-
-def mask_name(image: str) -> str:
-    """Where an image's mask lies: ``mask/dir/file.png`` for ``dir/file.jpg``."""
-    return f"{MASKS}/{image.rpartition('.')[0]}.png"
-
-
-def masks(root: Path, images: pd.Series) -> pd.Series:
-    """Names of the images' mask files, as :func:`mask_name` gives them; missing where there is no such file."""
-    if not os.path.isdir(root / MASKS):
-        return pd.Series(pd.NA, index=images.index, dtype="string")
-    names = f"{MASKS}/" + images.astype("string").str.replace(r"\.[^./]*$", ".png", regex=True)
-    found: dict[str, int] = {}
-    for folder in pd.unique(names.str.rpartition("/")[0]):
-        found.update(_scan(root, folder))
-    return names.where(names.isin(found.keys()))
+    return {f"{folder}/{name}" if folder else name: (status.st_size, status.st_mtime_ns) for name, status in files}
 
 
 def origin(name: str, images: Sequence[str], bytes_each: np.ndarray) -> str:
@@ -229,64 +276,3 @@ def origin(name: str, images: Sequence[str], bytes_each: np.ndarray) -> str:
     digest = hashlib.sha256("\n".join(images).encode())
     digest.update(np.ascontiguousarray(bytes_each, dtype="<i8").tobytes())
     return f"{name} {len(images)} files {digest.hexdigest()}"
-
-
-def read_image(root: Path, name: str) -> np.ndarray:
-    """Pixels of one image file, uint8 ``[H, W, 3]``.
-
-    Raises:
-        DatasetError: it is truncated, no image, too large to be one of these, or may not be read.
-    """
-    return _pixels(root / name, "RGB")
-
-
-def image_size(root: Path, name: str) -> tuple[int, int]:
-    """Width and height of one image file, from its header.
-
-    Raises:
-        DatasetError: it is no image, too large to be one of these, or may not be read.
-    """
-    return _opened(root / name, lambda picture: picture.size)
-
-
-def read_mask(root: Path, name: str, size: tuple[int, int]) -> np.ndarray:
-    """A mask file as uint8 ``[H, W]``, 0 or 255; ``size`` is its image's (H, W).
-
-    Raises:
-        DatasetError: as for an image, or its size is not its image's.
-    """
-    mask = _pixels(root / name, "L")
-    if mask.shape != size:
-        raise DatasetError(f"{root / name}: the mask has {mask.shape[0]}x{mask.shape[1]} pixels, its image {size}")
-    return np.where(mask >= 128, 255, 0).astype(np.uint8)
-
-
-def read_mask_of(root: Path, name: str) -> np.ndarray:
-    """The mask of a ``.jpg`` image, by the image's name or the mask's, as :func:`read_mask` gives it.
-
-    Raises:
-        DatasetError: as for :func:`read_mask`.
-    """
-    image = name.removeprefix(f"{MASKS}/").removesuffix(".png").removesuffix(".jpg") + ".jpg"
-    width, height = image_size(root, image)
-    return read_mask(root, mask_name(image), (height, width))
-
-
-def _pixels(path: Path, mode: str) -> np.ndarray:
-    """A file's pixels in a mode of Pillow."""
-    return _opened(path, lambda picture: np.asarray(picture.convert(mode)))
-
-
-def _opened(path: Path, look: Callable[[Image.Image], T]) -> T:
-    """What there is to see in an image file, if it is not too large; the decoder's complaints get the file's name."""
-    try:
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore", Image.DecompressionBombWarning)  # ours is the narrower limit
-            with Image.open(path) as picture:
-                if picture.width * picture.height <= LARGEST_IMAGE:
-                    return look(picture)
-                size = f"{picture.width} x {picture.height}"
-    # Decoders fed with garbage raise nearly anything.
-    except Exception as error:
-        raise DatasetError(f"{path} cannot be decoded: {error}") from error
-    raise DatasetError(f"{path}: {size} pixels are refused as too large; allowed are {LARGEST_IMAGE:,} in all")

@@ -12,13 +12,8 @@ import errno
 import hashlib
 import math
 import os
-import signal
-import threading
 from collections.abc import Iterator, Sequence
-from concurrent.futures import ProcessPoolExecutor
-from concurrent.futures.process import BrokenProcessPool
 from dataclasses import dataclass
-from multiprocessing import current_process, get_context, parent_process
 from pathlib import Path
 
 import numpy as np
@@ -29,6 +24,7 @@ from PIL import Image
 from torch import Tensor
 from tqdm import tqdm
 
+from reidlib import processes
 from reidlib.data.manifest import Dataset, MissingLabels, Reader
 from reidlib.places import cache_dir
 
@@ -148,9 +144,8 @@ def _open(
     """The store of that key, built first if it is not in the user's cache."""
     path = cache_dir() / "images" / f"{key}.npy"
     if not path.exists():
-        if workers > 1 and current_process().name != "MainProcess":
-            # A started process runs an unguarded script anew, and would wait here for the one that waits for it.
-            raise RuntimeError("images are decoded by processes: put a script's work under if __name__ == '__main__':")
+        if workers > 1:
+            processes.refuse_in_worker()  # which would wait here for the process that waits for it
         path.parent.mkdir(parents=True, exist_ok=True)
         with FileLock(f"{path}.lock"):
             if not path.exists():
@@ -241,7 +236,7 @@ class _Work:
         if not problems:
             with self.array.open("r+b") as file:
                 file.seek(self.offset + number * CHUNK * images[0].nbytes)
-                file.write(images)
+                file.write(images)  # type: ignore[arg-type]
                 file.flush()
                 os.fsync(file.fileno())  # before its mark, whatever the machine does next
             with self.marks.open("r+b") as file:
@@ -255,7 +250,7 @@ class _Work:
         for place, name in enumerate(names):
             try:
                 image = Image.fromarray(self.read(name))
-                images[place] = np.asarray(image.resize(self.shape[:2], Image.Resampling.BILINEAR))
+                images[place] = np.asarray(image.resize(self.shape[:2], Image.Resampling.BILINEAR))  # type: ignore[arg-type]
             except (OSError, ValueError, SyntaxError) as error:
                 if isinstance(error, OSError) and error.errno in FULL:  # of a reader that keeps what it draws
                     raise
@@ -268,18 +263,7 @@ def _carried_out(work: _Work, jobs: list[tuple[int, Sequence[str]]], workers: in
     if workers == 1 or len(jobs) < 4:
         yield from map(work.chunk, jobs)
         return
-    try:
-        with ProcessPoolExecutor(min(workers, len(jobs)), get_context("spawn"), _enter_worker) as pool:
-            yield from pool.map(work.chunk, jobs)
-    except BrokenProcessPool as error:
-        raise RuntimeError(
-            "a process that decodes images ended without a word: stopped by hand, or out of memory; what is decoded is "
-            "kept, and the same command goes on with the rest"
-        ) from error
-
-
-def _enter_worker() -> None:
-    """A decoding process is silent on Ctrl-C and lives no longer than its parent."""
-    signal.signal(signal.SIGINT, signal.SIG_DFL)
-    parent = parent_process()
-    threading.Thread(target=lambda: (parent.join(), os._exit(1)), daemon=True).start()
+    with processes.pool(
+        min(workers, len(jobs)), kept="what is decoded is kept, and the same command goes on with the rest"
+    ) as pool:
+        yield from pool.map(work.chunk, jobs)

@@ -8,16 +8,16 @@ from xml.parsers import expat
 
 import pandas as pd
 
-from reidlib.data.files import DatasetError, refuse, text
+from reidlib.data.files import DatasetError, Form, refuse, text
 
 
-def items(path: Path, patterns: Mapping[str, str], optional: Collection[str] = ()) -> pd.DataFrame:
+def items(path: Path, forms: Mapping[str, Form], optional: Collection[str] = ()) -> pd.DataFrame:
     """The ``Item`` elements of a label file as a frame of strings, one row each, with their line numbers as its index.
 
     Args:
         path: the file; its header may name any encoding (Python's parser would refuse ``gb2312``): what counts is
             whether its bytes are UTF-8 or GBK.
-        patterns: the attributes to read, each with a regular expression that a whole value must match.
+        forms: the attributes to read, and how their values must look.
         optional: those of them that an item may lack; they are then missing.
 
     Returns:
@@ -27,14 +27,14 @@ def items(path: Path, patterns: Mapping[str, str], optional: Collection[str] = (
         DatasetError: no well-formed XML (an unfinished file, too), a document type (which could define entities), an
             attribute that is missing or has another form, or no item at all.
     """
-    numbers, found = _elements(path)
-    if not found:
+    numbers, attributes = _elements(path)
+    if not attributes:
         raise DatasetError(f"{path} holds no Item; fetch the file again")
-    frame = pd.DataFrame(found, columns=list(patterns), index=pd.Index(numbers), dtype="string")
-    for name, pattern in patterns.items():
-        good = frame[name].str.fullmatch(pattern)
+    frame = pd.DataFrame(attributes, columns=list(forms), index=pd.Index(numbers), dtype="string")
+    for name, form in forms.items():
+        good = frame[name].str.fullmatch(form.pattern)
         good = good.fillna(name in optional).to_numpy(bool)
-        refuse(path, frame[name].fillna("")[~good], f"have no {name} of the form {pattern}")
+        refuse(path, frame[name].fillna("")[~good], f"have no {name} of the form {form.example!r}")
     return frame
 
 
@@ -61,7 +61,7 @@ def coded(path: Path, codes: pd.Series, names: tuple[str, ...], first: int) -> p
 def _elements(path: Path) -> tuple[list[int], list[dict[str, str]]]:
     """Line numbers and attributes of the items."""
     numbers: list[int] = []
-    found: list[dict[str, str]] = []
+    elements: list[dict[str, str]] = []
     content = text(path)
     # Whatever encoding the header names, the parser is given UTF-8 and told so.
     parser = expat.ParserCreate("utf-8")
@@ -69,7 +69,7 @@ def _elements(path: Path) -> tuple[list[int], list[dict[str, str]]]:
     def start(tag: str, attributes: dict[str, str]) -> None:
         if tag == "Item":
             numbers.append(parser.CurrentLineNumber)
-            found.append(attributes)
+            elements.append(attributes)
 
     def doctype(*_: object) -> None:
         raise DatasetError(
@@ -83,4 +83,4 @@ def _elements(path: Path) -> tuple[list[int], list[dict[str, str]]]:
     except expat.ExpatError as error:
         problem = expat.ErrorString(error.code)
         raise DatasetError(f"{path}, line {error.lineno}: {problem}; fetch the file again") from error
-    return numbers, found
+    return numbers, elements

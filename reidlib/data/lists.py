@@ -8,8 +8,9 @@ from pathlib import Path
 
 import pandas as pd
 
-from reidlib.data.files import DatasetError, image_size, masks, origin, read_image, read_mask_of, refuse, sizes
+from reidlib.data.files import DatasetError, origin, refuse, sizes
 from reidlib.data.manifest import COLUMNS, Dataset, Manifest, Test
+from reidlib.data.pictures import image_size, masks, read_image, read_mask_of
 
 
 def refuse_repeated(path: Path, images: pd.Series) -> None:
@@ -27,6 +28,12 @@ def refuse_shared(path: Path, images: pd.Series, other: Path, others: pd.Series)
     # The longer list is looked up in the shorter one: a tenth of the time where one has a million names.
     if others.isin(images).any():
         refuse(path, images[images.isin(others)], f"name an image that {other.name} lists, too")
+
+
+def refuse_trained(path: Path, vehicles: pd.Series, train: Path, trained: pd.Series) -> None:
+    """Stop if a test list holds vehicles that are trained on: by its line numbers, and named."""
+    both = vehicles[vehicles.isin(trained.unique())]
+    refuse(path, both, f"hold a vehicle that {train.name} trains on")
 
 
 def unended(path: Path) -> bool:
@@ -64,28 +71,43 @@ def present(folder: Path, names: Mapping[str, str], what: str) -> dict[str, Path
     Raises:
         DatasetError: none is there.
     """
-    found = {key: folder / name for key, name in names.items() if (folder / name).exists()}
-    if not found:
+    paths = {key: folder / name for key, name in names.items() if (folder / name).exists()}
+    if not paths:
         raise DatasetError(f"{folder} holds no {what}: needed is at least one of {', '.join(names.values())}")
-    return found
+    return paths
 
 
-def dataset(root: Path, title: str, rows: pd.DataFrame, tests: Sequence[Test], note: str) -> Dataset:
+def dataset(
+    root: Path,
+    title: str,
+    rows: pd.DataFrame,
+    tests: Sequence[Test],
+    note: str,
+    camera_distances: pd.DataFrame | None = None,
+) -> Dataset:
     """A dataset of listed images, each of which must be there.
 
     Args:
-        root: the dataset's folder.
+        root: the folder that image names start from.
         title: its name.
         rows: some of the manifest's columns, image names from ``root``.
         tests: its test sets.
         note: which data this is.
+        camera_distances: metres between cameras.
 
     Raises:
         DatasetError: images are absent, or may not be looked at.
     """
     images = rows["image"].to_numpy(object)
-    found = sizes(root, images, listed_in=title)
+    bytes_each = sizes(root, images, listed_in=title)
     rows = rows.assign(mask=masks(root, rows["image"]))
-    manifest = Manifest(title, rows.reindex(columns=list(COLUMNS)), origin(title, images, found))
-    masked = partial(read_mask_of, root) if rows["mask"].notna().any() else None
-    return Dataset(manifest, partial(read_image, root), tuple(tests), note, masked, read_size=partial(image_size, root))
+    return Dataset(
+        Manifest(title, rows.reindex(columns=list(COLUMNS)), origin(title, images, bytes_each)),
+        partial(read_image, root),
+        tuple(tests),
+        note,
+        partial(read_mask_of, root) if rows["mask"].notna().any() else None,
+        camera_distances,
+        partial(image_size, root),
+        root,
+    )

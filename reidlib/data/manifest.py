@@ -10,6 +10,7 @@ import hashlib
 from collections.abc import Callable
 from dataclasses import dataclass
 from functools import cached_property
+from pathlib import Path
 
 import numpy as np
 import pandas as pd
@@ -40,8 +41,9 @@ class Manifest:
         origin: text that fixes the pixels behind the rows (file sizes, or preset, seed and rendered samples).
 
     Raises:
-        ValueError: a column is missing or unknown, a required value is missing, a split is unknown,
-            an image stands twice in one split, or a box is not four ordered numbers. The message names the rows.
+        ValueError: a column is missing or unknown, a label is neither text nor a whole number (see :func:`labels`), a
+            required value is missing, a split is unknown, an image stands twice in one split, or a box is not four
+            ordered numbers. The message names the rows.
     """
 
     name: str
@@ -59,8 +61,7 @@ class Manifest:
     @cached_property
     def digest(self) -> str:
         """SHA-256 over the rows and the pixels' origin: equal digests mean equal data."""
-        rows = self.table.to_csv(index=False, float_format="%.6f", lineterminator="\n")
-        return hashlib.sha256(f"{self.origin}\n{rows}".encode()).hexdigest()
+        return hashlib.sha256(f"{self.origin}\n{_csv(self.table)}".encode()).hexdigest()
 
     def rows(self, *splits: str) -> pd.DataFrame:
         """The rows of the named splits, in manifest order with a fresh index.
@@ -71,6 +72,11 @@ class Manifest:
         if unknown := set(splits) - set(SPLITS):
             raise ValueError(f"unknown split {sorted(unknown)}: allowed are {', '.join(SPLITS)}")
         return self.table[self.table["split"].isin(splits)].reset_index(drop=True)
+
+    def has(self, *splits: str) -> frozenset[str]:
+        """The columns of which any row of the named splits knows something; without names, any row at all."""
+        rows = self.rows(*(splits or SPLITS))
+        return frozenset(column for column in COLUMNS if rows[column].notna().any())
 
     def counts(self) -> dict[str, dict[str, int]]:
         """Images, vehicles, cameras and models of each split that has rows; 0 where the dataset does not say."""
@@ -121,6 +127,8 @@ class Test:
         query, gallery: names of the images that take part in either role; None: all rows of that split.
         pairs: for verification, a frame with columns ``first``, ``second`` (image names) and ``same`` (bool).
         threshold_pairs: training pairs of the same form, from which verification takes its threshold.
+        vehicles: how many vehicles the set of that name holds in the dataset's release; None where that is not said.
+        size: what papers call that size: ``small``, ``medium``, ``large``, ``largest``; empty where they do not.
     """
 
     name: str
@@ -129,6 +137,8 @@ class Test:
     gallery: pd.Index | None = None
     pairs: pd.DataFrame | None = None
     threshold_pairs: pd.DataFrame | None = None
+    vehicles: int | None = None
+    size: str = ""
 
     def rows(self, table: pd.DataFrame) -> np.ndarray:
         """Which rows of a manifest's table take part, training rows all among them: ``[N]`` booleans."""
@@ -152,6 +162,7 @@ class Dataset:
         camera_distances: metres between cameras, a square frame by camera name; None where the dataset has none.
         read_size: ``read_size(image)`` returns (width, height) in pixels without decoding the image; None where only
             its pixels tell.
+        root: the folder that image names start from, where images are files; None where they are made.
     """
 
     manifest: Manifest
@@ -161,11 +172,72 @@ class Dataset:
     read_mask: Reader | None = None
     camera_distances: pd.DataFrame | None = None
     read_size: Callable[[str], tuple[int, int]] | None = None
+    root: Path | None = None
+
+    def sized(self) -> dict[str, Test]:
+        """The test sets by what papers call their size, smallest first; empty where the dataset has one set."""
+        return {test.size: test for test in self.tests if test.size}
+
+    @cached_property
+    def digest(self) -> str:
+        """SHA-256 over all that is given here beside code: rows, pixels, test sets and distances between cameras."""
+        parts = [self.manifest.digest, *(part for test in self.tests for part in _parts(test))]
+        if self.camera_distances is not None:
+            parts.append(_csv(self.camera_distances.reset_index()))
+        return hashlib.sha256("\0".join(parts).encode()).hexdigest()
 
 
 def codes(values: pd.Series) -> np.ndarray:
     """Integer codes of a label column in sorted order of its names; −1 where the label is missing. Shape ``[N]``."""
     return pd.factorize(values, sort=True)[0].astype(np.int64)
+
+
+def labels(values: pd.Series, column: str) -> pd.Series:
+    """A label column as strings: what comes in must be text, or whole numbers that fit into 64 bits, and not both.
+
+    Everything else would be told apart, or taken for equal, by how it happens to be printed: 1.2 and 1.7 cast to whole
+    numbers, the camera 1 and the camera "1", a hash beyond 64 bits.
+
+    Args:
+        values: the labels, missing ones as None, NaN or NA.
+        column: their name, for the message.
+
+    Raises:
+        ValueError: a label of another kind, or of another kind than the first.
+
+    Example:
+        >>> labels(pd.Series([7, None, 12], dtype="Int64"), "vehicle_id").tolist()
+        ['7', <NA>, '12']
+    """
+    kind = pd.api.types.infer_dtype(values, skipna=True)
+    if kind == "categorical":
+        return labels(values.astype(values.cat.categories.dtype), column)
+    if kind in ("string", "empty") or values.isna().all():
+        return values.astype("string")
+    if kind != "integer":
+        first = values.dropna().iloc[0]
+        kinds = sorted({type(value).__name__ for value in values.dropna()})
+        raise ValueError(
+            f"column {column} holds values of type {', '.join(kinds)}, the first of them {first!r}: allowed are text, "
+            "or whole numbers, and not both; read the column as text"
+        )
+    bounds = np.iinfo(np.int64)
+    if len(outside := [value for value in values.dropna() if not bounds.min <= int(value) <= bounds.max]):
+        raise ValueError(
+            f"column {column} holds {outside[0]}: allowed are whole numbers of at most 64 bits; read the column as text"
+        )
+    return values.astype("Int64").astype("string")
+
+
+def _parts(test: Test) -> list[str]:
+    """A test set as text: its name, its rule, and what takes part; "-" where that is all."""
+    sides = ["-" if names is None else "\n".join(map(str, names)) for names in (test.query, test.gallery)]
+    pairs = ["-" if frame is None else _csv(frame) for frame in (test.pairs, test.threshold_pairs)]
+    return [test.name, test.protocol, *sides, *pairs]
+
+
+def _csv(frame: pd.DataFrame) -> str:
+    return frame.to_csv(index=False, float_format="%.6f", lineterminator="\n")
 
 
 def _typed(table: pd.DataFrame, name: str) -> pd.DataFrame:
@@ -174,8 +246,11 @@ def _typed(table: pd.DataFrame, name: str) -> pd.DataFrame:
     if wrong:
         raise ValueError(f"manifest of {name}: columns {sorted(wrong)} are missing or unknown; allowed are {COLUMNS}")
     table = table[list(COLUMNS)].reset_index(drop=True)
-    types = {column: "string" for column in TEXT_COLUMNS} | {"time": "Float64"}
-    return table.astype(types).assign(bbox=table["bbox"].astype(object))
+    try:
+        text = {column: labels(table[column], column) for column in TEXT_COLUMNS}
+    except ValueError as error:
+        raise ValueError(f"manifest of {name}: {error}") from error
+    return table.assign(**text, time=table["time"].astype("Float64"), bbox=table["bbox"].astype(object))
 
 
 def _check_rows(table: pd.DataFrame, name: str) -> None:
@@ -191,8 +266,8 @@ def _check_rows(table: pd.DataFrame, name: str) -> None:
     }
     for problem, rows in problems.items():
         if rows.any():
-            shown = ", ".join(f"{i}: {table['image'][i]}" for i in table.index[rows][:10])
-            raise ValueError(f"manifest of {name}: {problem} in {int(rows.sum())} rows ({shown})")
+            examples = ", ".join(f"{i}: {table['image'][i]}" for i in table.index[rows][:10])
+            raise ValueError(f"manifest of {name}: {problem} in {int(rows.sum())} rows ({examples})")
 
 
 def _is_box(box: object) -> bool:

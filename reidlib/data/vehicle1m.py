@@ -11,14 +11,16 @@ from pathlib import Path
 
 import pandas as pd
 
-from reidlib.data.files import Benchmark, fields, refuse
-from reidlib.data.lists import dataset, pool, present, refuse_repeated, refuse_shared, unended
+from reidlib.data.files import Benchmark, Form, fields, refuse
+from reidlib.data.lists import dataset, pool, present, refuse_repeated, refuse_shared, refuse_trained, unended
 from reidlib.data.manifest import Dataset, Test
 
 SIZES = {"small": 1000, "medium": 2000, "large": 3000}
 FOLDERS = ("image", "image_jpg")
 SPLITS = ("train-test-split", "train_test_split")
-LISTED = r"(?P<image>(?:[\w-]+/)+[\w-]+)(?:\.jpg)?\s+(?P<vehicle_id>\d+)\s+(?P<model>\d+)"
+LISTED = Form(
+    r"(?P<image>(?:[\w-]+/)+[\w-]+)(?:\.jpg)?\s+(?P<vehicle_id>\d+)\s+(?P<model>\d+)", "000001/000004.jpg 17 120"
+)
 NOTE = "Vehicle-1M: {train:,} training images of {vehicles:,} vehicles, {gallery:,} test images in {tests} test sets."
 
 
@@ -34,7 +36,8 @@ def load(root: Path) -> Dataset:
         ``small``, ``medium`` and ``large`` (1,000, 2,000 and 3,000 vehicles).
 
     Raises:
-        DatasetError: a file is absent, damaged or contradicts another; an image is listed but absent.
+        DatasetError: a file is absent, damaged or contradicts another; an image is listed but absent; images or
+            vehicles are for training and testing.
     """
     root = Path(root)
     folder = _first(root, FOLDERS)
@@ -44,10 +47,12 @@ def load(root: Path) -> Dataset:
     tests = {path: _listed(path) for path in paths.values()}
     for path, rows in tests.items():
         refuse_shared(path, rows["image"], split / "train_list.txt", train["image"])
+        refuse_trained(path, rows["vehicle_id"], split / "train_list.txt", train["vehicle_id"])
     rows = pd.concat([train.assign(split="train"), pool(tests).assign(split="gallery")], ignore_index=True)
     vehicles = train["vehicle_id"].nunique()
     sets = [
-        Test(name, "vehicle1m", gallery=pd.Index(_name(folder, tests[path]["image"]))) for name, path in paths.items()
+        Test(name, "vehicle1m", None, pd.Index(_name(folder, tests[path]["image"])), vehicles=SIZES[name], size=name)
+        for name, path in paths.items()
     ]
     del train
     rows["image"] = _name(folder, rows["image"])
@@ -94,4 +99,6 @@ BENCHMARK = Benchmark(
     },
     load=load,
     protocol="vehicle1m",
+    labels=frozenset({"model"}),
+    lists=("*", *(f"{split}/*" for split in SPLITS)),
 )

@@ -10,17 +10,17 @@ from pathlib import Path
 
 import pandas as pd
 
-from reidlib.data.files import Benchmark, fields, refuse
-from reidlib.data.lists import dataset, pool, present, refuse_repeated, refuse_shared
+from reidlib.data.files import Benchmark, Form, fields, refuse
+from reidlib.data.lists import dataset, pool, present, refuse_repeated, refuse_shared, refuse_trained
 from reidlib.data.manifest import Dataset, Test
 
 COLORS = ("black", "blue", "gray", "red", "silver", "white", "yellow")  # by number, where the names are not there
 MENDED = {"sliver": "silver"}  # the release's spelling
-SIZES = (800, 1600, 2400, 3200, 6000, 13164)
+SIZES = {800: "small", 1600: "medium", 2400: "large", 3200: "largest", 6000: "", 13164: ""}
 OWNERS = "attribute/img2vid.txt"
-LISTED = r"(?P<image>\d{7})(?:\.jpg)?\s+(?P<vehicle_id>\d+)"
-CODED = r"(?P<vehicle_id>\d+)\s+(?P<code>\d+)"
-NAMED = r"(?P<name>\S(?:.*\S)?)\s+(?P<code>\d+)"
+LISTED = Form(r"(?P<image>\d{7})(?:\.jpg)?\s+(?P<vehicle_id>\d+)", "0279029 23781")
+CODED = Form(r"(?P<vehicle_id>\d+)\s+(?P<code>\d+)", "23781 2")
+NAMED = Form(r"(?P<name>\S(?:.*\S)?)\s+(?P<code>\d+)", "gray 2")
 NOTE = "VehicleID: {train:,} training images of {vehicles:,} vehicles, {gallery:,} test images in {tests} test sets."
 
 
@@ -32,14 +32,15 @@ def load(root: Path) -> Dataset:
     added.
 
     Args:
-        root: the folder with ``image``, ``attribute`` and ``train_test_split``.
+        root: the folder with ``image``, ``train_test_split`` and, where it is there, ``attribute``.
 
     Returns:
         Images named ``image/0279029.jpg``; the images of all test lists that are there as ``gallery``, and for each
         list a test set named after its vehicles: ``800``, ``1600``, …
 
     Raises:
-        DatasetError: a file is absent, damaged or contradicts another; an image is listed but absent.
+        DatasetError: a file is absent, damaged or contradicts another; an image is listed but absent; images or
+            vehicles are for training and testing.
     """
     root = Path(root)
     split = root / "train_test_split"
@@ -49,11 +50,17 @@ def load(root: Path) -> Dataset:
     tests = {path: _listed(path, owners) for path in paths.values()}
     for path, rows in tests.items():
         refuse_shared(path, rows["image"], split / "train_list.txt", train["image"])
+        refuse_trained(path, rows["vehicle_id"], split / "train_list.txt", train["vehicle_id"])
     rows = pd.concat([train.assign(split="train"), pool(tests).assign(split="gallery")], ignore_index=True)
     rows["image"] = _name(rows["image"])
     for column, names in (("color", _colors(root / "attribute")), ("model", _models(root / "attribute"))):
         rows[column] = rows["vehicle_id"].map(_attribute(root / f"attribute/{column}_attr.txt", names))
-    sets = [Test(size, "vehicleid", gallery=pd.Index(_name(tests[path]["image"]))) for size, path in paths.items()]
+    sets = [
+        Test(
+            name, "vehicleid", gallery=pd.Index(_name(tests[path]["image"])), vehicles=int(name), size=SIZES[int(name)]
+        )
+        for name, path in paths.items()
+    ]
     counts = rows["split"].value_counts()
     note = NOTE.format(vehicles=train["vehicle_id"].nunique(), tests=len(tests), **counts)
     return dataset(root, "VehicleID", rows, sets, note)
@@ -64,17 +71,21 @@ def _name(images: pd.Series) -> pd.Series:
     return "image/" + images + ".jpg"
 
 
-def _owners(path: Path) -> pd.Series:
-    """The vehicle of every image, by image."""
+def _owners(path: Path) -> pd.Series | None:
+    """The vehicle of every image, by image; None without the file."""
+    if not path.exists():
+        return None
     rows = fields(path, LISTED)
     refuse_repeated(path, rows["image"])
     return rows.set_index("image")["vehicle_id"]
 
 
-def _listed(path: Path, owners: pd.Series) -> pd.DataFrame:
+def _listed(path: Path, owners: pd.Series | None) -> pd.DataFrame:
     """The rows of one list, which must agree with the vehicle of every image (a cut number shows here)."""
     rows = fields(path, LISTED)
     refuse_repeated(path, rows["image"])
+    if owners is None:
+        return rows
     expected = rows["image"].map(owners)
     wrong = rows["image"] + " " + rows["vehicle_id"]
     refuse(path, wrong[expected != rows["vehicle_id"]], f"name another vehicle than {OWNERS} does, or an unknown image")
@@ -95,8 +106,8 @@ def _attribute(path: Path, names: pd.Series | None) -> pd.Series:
 
 def _colors(folder: Path) -> pd.Series:
     """Colour names by number."""
-    found = _names(folder / "color_names.txt")
-    return pd.Series(dict(zip(map(str, range(len(COLORS))), COLORS, strict=True))) if found is None else found
+    names = _names(folder / "color_names.txt")
+    return pd.Series(dict(zip(map(str, range(len(COLORS))), COLORS, strict=True))) if names is None else names
 
 
 def _models(folder: Path) -> pd.Series | None:
@@ -119,7 +130,7 @@ BENCHMARK = Benchmark(
     name="vehicleid",
     title="VehicleID",
     folders=("VehicleID_V1.0", "VehicleID"),
-    marker=(OWNERS, "train_test_split/test_list_800.txt"),
+    marker=(OWNERS, *(f"train_test_split/test_list_{size}.txt" for size in SIZES)),
     ask="Ask its authors for it (PKU-VehicleID, pkuml.org/resources/pku-vehicleid.html, a form to sign).",
     source="H. Liu, Y. Tian, Y. Wang, L. Pang, T. Huang: Deep Relative Distance Learning: Tell the Difference Between "
     "Similar Vehicles, CVPR 2016",
@@ -131,4 +142,6 @@ BENCHMARK = Benchmark(
     },
     load=load,
     protocol="vehicleid",
+    labels=frozenset({"color", "model"}),
+    lists=("*", "attribute/*", "train_test_split/*"),
 )

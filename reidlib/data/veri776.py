@@ -6,28 +6,15 @@ Surveillance, ECCV 2016. A file name holds vehicle, camera and frame: ``0002_c00
 
 from __future__ import annotations
 
-from functools import partial
 from pathlib import Path
 
 import numpy as np
 import pandas as pd
 
-from reidlib.data.files import (
-    Benchmark,
-    DatasetError,
-    fields,
-    image_size,
-    listed,
-    masks,
-    origin,
-    read_image,
-    read_mask_of,
-    refuse,
-    sizes,
-    text,
-)
+from reidlib.data.files import SHOWN, Benchmark, DatasetError, Form, fields, listed, refuse, text
 from reidlib.data.items import coded, items
-from reidlib.data.manifest import COLUMNS, Dataset, Manifest, Test
+from reidlib.data.lists import dataset, refuse_trained
+from reidlib.data.manifest import Dataset, Test
 
 COLORS = ("yellow", "orange", "green", "gray", "red", "blue", "white", "golden", "brown", "black")
 TYPES = ("sedan", "suv", "van", "hatchback", "mpv", "pickup", "bus", "truck", "estate")
@@ -35,64 +22,98 @@ FPS = 25
 FOLDERS = {"train": "image_train", "query": "image_query", "gallery": "image_test"}
 LISTS = {"train": "name_train.txt", "query": "name_query.txt", "gallery": "name_test.txt"}
 LABELS = {"train": "train_label.xml", "test": "test_label.xml"}
-NAME = r"\d{4}_c\d{3}_\d{8}_\d+\.jpg"
-PARTS = r"^(?P<vehicle_id>\d{4})_(?P<camera_id>c\d{3})_(?P<frame>\d{8})_"
-ITEM = {"imageName": NAME, "vehicleID": r"\d{1,4}", "cameraID": r"c\d{3}", "colorID": r"\d{1,2}", "typeID": r"\d{1,2}"}
-TRACK = rf"(?P<track>\d{{4}}_c\d{{3}}\w*(?:\.jpg)?)(?P<images>(?:\s+{NAME})*)"
+NAME = Form(r"[^\W_]+_c\d+_\d{1,12}_\d+\.jpg", "0002_c002_00030600_0.jpg")
+PARTS = r"^(?P<vehicle_id>[^_]+)_(?P<camera_id>c\d+)_(?P<frame>\d+)_"
+SEEN = r"^([^_]+_c\d+)"  # vehicle and camera
+ITEM = {
+    "imageName": NAME, "vehicleID": Form(r"[^\W_]{1,20}", "0002"), "cameraID": Form(r"c\d+", "c002"),
+    "colorID": Form(r"\d{1,2}", "1"), "typeID": Form(r"\d{1,2}", "4"),
+}  # fmt: skip
+TRACK = Form(
+    rf"(?P<track>[^\W_]+_c\d+\w*(?:\.jpg)?)(?P<images>(?:\s+{NAME.pattern})*)",
+    "0002_c002_1 0002_c002_00030600_0.jpg 0002_c002_00030605_1.jpg",
+)
 NOTE = "VeRi-776: {train:,} training images of {vehicles} vehicles, {query:,} queries on {gallery:,} test images."
 
 
 def load(root: Path) -> Dataset:
     """VeRi-776: labels only.
 
-    Colour and type come from the label files. A training image that lists and labels miss takes vehicle and camera from
-    its name, and its vehicle's colour and type. Type number 0 (old releases, vehicles 3, 7 and 41) is unknown. ``time``
-    is the frame number divided by 25, as if frames were numbered at 25 a second: it orders what the set shows, and no
-    more is known of it. A track is a line of ``test_track.txt``; where that says nothing, as for all training images, a
-    vehicle at a camera.
+    Colour and type come from the label files; without them they are missing. A training image that lists and labels
+    miss takes vehicle and camera from its name, and its vehicle's colour and type. Where a list of names is absent, the
+    images of its folder stand in. Type number 0 (old releases, vehicles 3, 7 and 41) is unknown. ``time`` is the frame
+    number divided by 25, as if frames were numbered at 25 a second: it orders what the set shows, and no more is known
+    of it. A track is a line of ``test_track.txt``; where that says nothing, as for all training images, a vehicle at a
+    camera.
 
     Args:
-        root: the folder with ``image_train`` and the lists.
+        root: the folder with ``image_train``, ``image_query``, ``image_test`` and, where they are there, the lists.
 
     Returns:
         Images named ``image_train/…``, ``image_query/…``, ``image_test/…``; all queries are in the gallery too.
 
     Raises:
-        DatasetError: a file is absent, damaged or contradicts another.
+        DatasetError: a file is absent, damaged or contradicts another; images or vehicles are for training and testing.
     """
     root = Path(root)
-    lists = {split: listed(root / name, NAME) for split, name in LISTS.items()}
+    lists = {split: _names(root, split) for split in FOLDERS}
     labels = {part: _labels(root / name) for part, name in LABELS.items()}
     _check_lists(root, lists, labels["test"])
     # The official training list misses some images of its folder.
-    known = [lists["train"], labels["train"].index.to_series(), _folder(root, FOLDERS["train"])]
-    names = {**lists, "train": pd.concat(known).drop_duplicates()}
+    training = [lists["train"], labels["train"].index.to_series(), _folder(root, FOLDERS["train"])]
+    names = {**lists, "train": pd.concat(training).drop_duplicates()}
     rows = pd.concat([_rows(split, names[split], labels) for split in FOLDERS], ignore_index=True)
+    _check_apart(root, lists, rows)
     rows["track_id"] = rows["vehicle_id"] + "_" + rows["camera_id"]
     _add_tracks(root / "test_track.txt", rows)
-    for name, same_camera in (("gt_index.txt", False), ("jk_index.txt", True)):
-        _check_index(root / name, rows[rows["split"] == "query"], rows[rows["split"] == "gallery"], same_camera)
-    found = sizes(root, rows["image"].to_numpy(object), listed_in="VeRi-776")
-    rows["mask"] = masks(root, rows["image"])
-    manifest = Manifest("VeRi-776", rows.reindex(columns=list(COLUMNS)), origin("VeRi-776", rows["image"], found))
-    masked = partial(read_mask_of, root) if rows["mask"].notna().any() else None
+    if all((root / LISTS[split]).exists() for split in ("query", "gallery")):
+        for name, same_camera in (("gt_index.txt", False), ("jk_index.txt", True)):
+            _check_index(root / name, rows[rows["split"] == "query"], rows[rows["split"] == "gallery"], same_camera)
     distances = _camera_distances(root / "camera_Dist.txt", rows["camera_id"])
     counts = rows["split"].value_counts()
     note = NOTE.format(vehicles=rows.loc[rows["split"] == "train", "vehicle_id"].nunique(), **counts)
-    return Dataset(
-        manifest, partial(read_image, root), (Test("", "veri"),), note, masked, distances, partial(image_size, root)
-    )
+    return dataset(root, "VeRi-776", rows, (Test("", "veri", vehicles=200),), note, distances)
+
+
+def _names(root: Path, split: str) -> pd.Series:
+    """The images of a split: those of its list, or of its folder where there is no list."""
+    if (root / LISTS[split]).exists():
+        return listed(root / LISTS[split], NAME)
+    names, strange = _folder(root, FOLDERS[split]), _folder(root, FOLDERS[split], other=True)
+    if names.empty:
+        raise DatasetError(f"{root} holds neither {LISTS[split]} nor images in {FOLDERS[split]}; fetch it again")
+    refuse(root / FOLDERS[split], strange, f"do not have the form {NAME.example!r}")
+    return names
+
+
+def _check_apart(root: Path, lists: dict[str, pd.Series], rows: pd.DataFrame) -> None:
+    """No image of the training folder, and no vehicle trained on, is tested."""
+    train = rows[rows["split"] == "train"]
+    tested = train["image"].str.rpartition("/")[2]
+    for split in ("gallery", "query"):
+        shared = tested[tested.isin(lists[split])]
+        if len(shared):
+            raise DatasetError(
+                f"{len(shared)} images in {root / FOLDERS['train']} are tested: {LISTS[split]} or {FOLDERS[split]} has "
+                f"them, too ({', '.join(shared[:SHOWN])}); take them out"
+            )
+        vehicles = lists[split].str.extract(PARTS)["vehicle_id"]
+        refuse_trained(root / LISTS[split], vehicles, root / LISTS["train"], train["vehicle_id"])
 
 
 def _labels(path: Path) -> pd.DataFrame:
-    """Colour and type by image; the file must agree with the names of its images."""
-    found = items(path, ITEM, optional=("colorID", "typeID"))
-    names = found["imageName"]
+    """Colour and type by image, none without the file; it must agree with the names of its images."""
+    if not path.exists():
+        return pd.DataFrame({"color": pd.Series(dtype="string"), "type": pd.Series(dtype="string")})
+    labels = items(path, ITEM, optional=("colorID", "typeID"))
+    names = labels["imageName"]
     refuse(path, names[names.duplicated()], "label an image a second time")
     parts = names.str.extract(PARTS)
-    wrong = (found["vehicleID"].str.zfill(4) != parts["vehicle_id"]) | (found["cameraID"] != parts["camera_id"])
+    wrong = (labels["vehicleID"].str.zfill(4) != parts["vehicle_id"].str.zfill(4)) | (
+        labels["cameraID"] != parts["camera_id"]
+    )
     refuse(path, names[wrong], "give an image another vehicle or camera than its name does")
-    color, kind = coded(path, found["colorID"], COLORS, 1), coded(path, found["typeID"], TYPES, 1)
+    color, kind = coded(path, labels["colorID"], COLORS, 1), coded(path, labels["typeID"], TYPES, 1)
     return pd.DataFrame({"color": color.array, "type": kind.array}, index=pd.Index(names.array))
 
 
@@ -110,8 +131,8 @@ def _check_lists(root: Path, lists: dict[str, pd.Series], labels: pd.DataFrame) 
         )
 
 
-def _folder(root: Path, folder: str) -> pd.Series:
-    """The images in a folder, sorted; none if it is absent, which the lists will show."""
+def _folder(root: Path, folder: str, *, other: bool = False) -> pd.Series:
+    """The images in a folder, sorted, or those of ``other`` names; none if it is absent, which the lists will show."""
     path = root / folder
     try:
         names = pd.Series(sorted(entry.name for entry in path.iterdir()), dtype="string")
@@ -119,13 +140,15 @@ def _folder(root: Path, folder: str) -> pd.Series:
         return pd.Series(dtype="string")
     except OSError as error:
         raise DatasetError(f"{path} cannot be read: {error.strerror}; check its permissions") from error
-    return names[names.str.fullmatch(NAME)]
+    good = names.str.fullmatch(NAME.pattern)
+    return names[names.str.lower().str.endswith(".jpg") & ~good] if other else names[good]
 
 
 def _rows(split: str, names: pd.Series, labels: dict[str, pd.DataFrame]) -> pd.DataFrame:
     """The manifest's rows of one split."""
     names = names.astype("string").reset_index(drop=True)
-    known = labels["train" if split == "train" else "test"].reindex(names).reset_index(drop=True)
+    table = labels["train" if split == "train" else "test"]
+    labelled = table.reindex(names).reset_index(drop=True)
     parts = names.str.extract(PARTS)
     rows = pd.DataFrame({
         "image": f"{FOLDERS[split]}/" + names,
@@ -134,12 +157,11 @@ def _rows(split: str, names: pd.Series, labels: dict[str, pd.DataFrame]) -> pd.D
         "camera_id": parts["camera_id"],
         "time": parts["frame"].astype("int64") / FPS,
     })  # fmt: skip
-    table = labels["train" if split == "train" else "test"]
     unlabelled = ~names.isin(table.index)
     for column in ("color", "type"):
         # What its other images say of a vehicle holds for one that the label file misses.
-        own = known[column].groupby(rows["vehicle_id"]).transform("first")
-        rows[column] = known[column].where(~unlabelled, own)
+        own = labelled[column].groupby(rows["vehicle_id"]).transform("first")
+        rows[column] = labelled[column].where(~unlabelled, own)
     return rows
 
 
@@ -151,13 +173,15 @@ def _add_tracks(path: Path, rows: pd.DataFrame) -> None:
     unnamed = lines["track"].str.endswith(".jpg")
     images = lines["images"].fillna("").where(~unnamed, lines["track"] + lines["images"].fillna(""))
     track = lines["track"].str.replace(r"_\d+\.jpg$", "", regex=True)
-    each = images.str.split().explode().dropna()
-    refuse(path, each[each.str[:9] != track.reindex(each.index).str[:9]], "hold an image of another vehicle or camera")
-    refuse(path, each[each.duplicated()], "hold an image that is in a track already")
-    by_image = pd.Series(track.reindex(each.index).array, index=each.array)
+    names = images.str.split().explode().dropna()
+    owners = track.reindex(names.index)
+    strange = names.str.extract(SEEN)[0] != owners.str.extract(SEEN)[0]
+    refuse(path, names[strange], "hold an image of another vehicle or camera")
+    refuse(path, names[names.duplicated()], "hold an image that is in a track already")
+    by_image = pd.Series(owners.array, index=names.array)
     test = rows["split"] != "train"
-    found = rows["image"].str.rpartition("/")[2].map(by_image)
-    rows.loc[test, "track_id"] = found[test].fillna(rows["track_id"])
+    tracks = rows["image"].str.rpartition("/")[2].map(by_image)
+    rows.loc[test, "track_id"] = tracks[test].fillna(rows["track_id"])
 
 
 def _check_index(path: Path, query: pd.DataFrame, test: pd.DataFrame, same_camera: bool) -> None:
@@ -200,7 +224,8 @@ def _camera_distances(path: Path, cameras: pd.Series) -> pd.DataFrame | None:
     if not path.exists():
         return None
     number = r"\d+(?:\.\d+)?(?:[eE][+-]?\d{1,3})?"
-    lines = fields(path, rf"(?P<row>{number}(?:[\s,]+{number})*)")["row"].str.split(r"[\s,]+", regex=True)
+    form = Form(rf"(?P<row>{number}(?:[\s,]+{number})*)", "0 12.5 301")
+    lines = fields(path, form)["row"].str.split(r"[\s,]+", regex=True)
     refuse(path, lines[lines.str.len() != len(lines)].str.join(" "), f"have not {len(lines)} numbers, one a line")
     metres = np.array(lines.tolist(), dtype=np.float64)
     names = [f"c{camera + 1:03d}" for camera in range(len(metres))]
@@ -215,7 +240,7 @@ BENCHMARK = Benchmark(
     name="veri776",
     title="VeRi-776",
     folders=("VeRi", "VeRi_with_plate", "VeRi-776"),
-    marker=("name_train.txt",),
+    marker=("name_train.txt", "image_train"),
     ask="Ask its authors for it (vehiclereid.github.io/VeRi, a form to sign).",
     source="X. Liu, W. Liu, T. Mei, H. Ma: A Deep Learning-Based Approach to Progressive Vehicle Re-identification for "
     "Urban Surveillance, ECCV 2016",
@@ -226,4 +251,5 @@ BENCHMARK = Benchmark(
     },
     load=load,
     protocol="veri",
+    labels=frozenset({"camera_id", "color", "type", "track_id", "time"}),
 )

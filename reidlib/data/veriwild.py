@@ -2,7 +2,8 @@
 
 Y. Lou, Y. Bai, J. Liu, S. Wang, L.-Y. Duan: VERI-Wild: A Large Dataset and a New Method for Vehicle Re-Identification
 in the Wild, CVPR 2019. Two flavours of the lists are about: names alone (``train_list.txt``), and names with numbers of
-identity and camera (``train_list_start0.txt``). The names are used first, and the vehicle is always the folder's.
+identity and camera (``train_list_start0.txt``). The names are used first, but where only the others know the cameras;
+the vehicle is always the folder's.
 """
 
 from __future__ import annotations
@@ -11,15 +12,19 @@ from pathlib import Path
 
 import pandas as pd
 
-from reidlib.data.files import Benchmark, fields, refuse
-from reidlib.data.lists import dataset, pool, present, refuse_repeated, refuse_shared, unended
+from reidlib.data.files import Benchmark, Form, fields, refuse
+from reidlib.data.lists import dataset, pool, present, refuse_repeated, refuse_shared, refuse_trained, unended
 from reidlib.data.manifest import Dataset, Test
 
 SIZES = {"small": 3000, "medium": 5000, "large": 10000}
-LISTED = r"(?P<image>\d{5}/\d{6})(?:\.jpg)?"
-NUMBERED = rf"{LISTED}\s+\d+\s+(?P<camera_id>\d+)"
+LISTED = Form(r"(?P<image>\d{5}/\d{6})(?:\.jpg)?", "20342/209530")
+NUMBERED = Form(rf"{LISTED.pattern}\s+\d+\s+(?P<camera_id>\d+)", "11542/119083.jpg 0 23")
 KNOWN = ("camera_id", "time", "model", "type", "color")
-INFO = LISTED + "".join(rf"\s*;\s*(?P<{name}>[^;]*?)" for name in KNOWN) + r"\s*"
+INFO = Form(
+    LISTED.pattern + "".join(rf"\s*;\s*(?P<{name}>[^;]*?)" for name in KNOWN) + r"\s*",
+    "00001/000004;14;2018-03-11 10:30:58;Changan;SUV;white",
+)
+FOLDER = "train_test_split"  # of the lists, which some copies have in the root
 HEADER = r"\D.*"
 NOTE = "VERI-Wild: {train:,} training images of {vehicles:,} vehicles, {query:,} queries on {gallery:,} test images."
 
@@ -28,38 +33,49 @@ def load(root: Path) -> Dataset:
     """VERI-Wild: labels only.
 
     ``time`` is in seconds since 1970-01-01 00:00 on the cameras' clocks, read as if they showed UTC. Cameras come from
-    ``vehicle_info.txt``, or from the numbered lists where there is no such file. Fields that it leaves empty and images
-    that it does not hold have their labels missing.
+    ``vehicle_info.txt``; what it does not say, the numbered lists do, if both number the cameras alike. Where they do
+    not, all cameras are those of the source that knows every image. Other fields that ``vehicle_info.txt`` leaves
+    empty, images that it does not hold, and all of them where there is no such file, have their labels missing.
 
     Args:
-        root: the folder with ``images`` and ``train_test_split``.
+        root: the folder with ``images`` and ``train_test_split``, or with ``images`` and the lists.
 
     Returns:
         Images named ``images/20342/209530.jpg``; queries and gallery of all test lists that are there, and test sets
         ``small``, ``medium`` and ``large`` (3,000, 5,000 and 10,000 vehicles) with their own.
 
     Raises:
-        DatasetError: a file is absent, damaged or contradicts another; an image is listed but absent.
+        DatasetError: a file is absent, damaged or contradicts another; an image is listed but absent; images or
+            vehicles are for training and testing.
     """
     root = Path(root)
-    folder = root / "train_test_split"
-    paths = {"train": _either(folder, "train_list.txt", "train_list_start0.txt")}
+    folder = root / FOLDER if (root / FOLDER).is_dir() else root
+    info = next((path for path in (folder / "vehicle_info.txt", root / "vehicle_info.txt") if path.exists()), None)
+    numbered = info is None  # then only the numbered lists know the cameras
+    paths = {"train": _either(folder, "train_list.txt", "train_list_start0.txt", numbered)}
     train = _listed(paths["train"])
     sides: dict[str, dict[str, Path]] = {"query": {}, "gallery": {}}
     for name in _sets(folder):
         size = SIZES[name]
-        sides["query"][name] = _either(folder, f"test_{size}_query.txt", f"test_{size}_id_query.txt")
-        sides["gallery"][name] = _either(folder, f"test_{size}.txt", f"test_{size}_id.txt")
+        sides["query"][name] = _either(folder, f"test_{size}_query.txt", f"test_{size}_id_query.txt", numbered)
+        sides["gallery"][name] = _either(folder, f"test_{size}.txt", f"test_{size}_id.txt", numbered)
     lists = {path: _listed(path) for side in sides.values() for path in side.values()}
     for path, rows in lists.items():
         refuse_shared(path, rows["image"], paths["train"], train["image"])
+        refuse_trained(path, rows["image"].str[:5], paths["train"], train["image"].str[:5])
     pooled = [pool({path: lists[path] for path in side.values()}).assign(split=s) for s, side in sides.items()]
     rows = pd.concat([train.assign(split="train"), *pooled], ignore_index=True)
-    rows = _with_info(root, rows, numbered="camera_id" in train)
+    rows = rows if info is None else _with_info(rows, _info(info))
     rows["vehicle_id"] = rows["image"].str[:5]
     rows["image"] = _name(rows["image"])
     tests = [
-        Test(name, "veriwild", *(pd.Index(_name(lists[sides[side][name]]["image"])) for side in ("query", "gallery")))
+        Test(  # type: ignore[misc]
+            name,
+            "veriwild",
+            *(pd.Index(_name(lists[sides[side][name]]["image"])) for side in ("query", "gallery")),
+            vehicles=SIZES[name],
+            size=name,
+        )
         for name in sides["query"]
     ]
     note = NOTE.format(vehicles=train["image"].str[:5].nunique(), **rows["split"].value_counts())
@@ -71,16 +87,16 @@ def _name(images: pd.Series) -> pd.Series:
     return "images/" + images + ".jpg"
 
 
-def _either(folder: Path, plain: str, numbered: str) -> Path:
-    """The list of names, or the numbered one where only that is there."""
-    return folder / (numbered if (folder / numbered).exists() and not (folder / plain).exists() else plain)
+def _either(folder: Path, plain: str, numbered: str, prefer_numbered: bool) -> Path:
+    """Whichever of two lists is there; if both are, the one of plain names unless the other is preferred."""
+    first, second = (numbered, plain) if prefer_numbered else (plain, numbered)
+    return folder / (second if (folder / second).exists() and not (folder / first).exists() else first)
 
 
 def _sets(folder: Path) -> list[str]:
     """The test sets of which a list is there, the smallest first."""
     names = {f"test_{size}{kind}.txt": name for name, size in SIZES.items() for kind in ("", "_id", "_query")}
-    found = present(folder, {name: name for name in names}, "test list")
-    return list(dict.fromkeys(names[name] for name in found))
+    return list(dict.fromkeys(names[name] for name in present(folder, {name: name for name in names}, "test list")))
 
 
 def _listed(path: Path) -> pd.DataFrame:
@@ -90,15 +106,17 @@ def _listed(path: Path) -> pd.DataFrame:
     return rows
 
 
-def _with_info(root: Path, rows: pd.DataFrame, *, numbered: bool) -> pd.DataFrame:
+def _with_info(rows: pd.DataFrame, info: pd.DataFrame) -> pd.DataFrame:
     """The rows with all that is known of their images."""
-    places = (root / "train_test_split/vehicle_info.txt", root / "vehicle_info.txt")
-    path = next((place for place in places if place.exists()), places[0])
-    if numbered and not path.exists():
-        return rows
-    info = _info(path)
-    known = info.reindex(rows["image"]).reset_index(drop=True)
-    return rows.assign(**{column: known[column] for column in KNOWN})
+    labels = info.reindex(rows["image"]).reset_index(drop=True)
+    if "camera_id" in rows:
+        own, listed = labels["camera_id"], rows["camera_id"]
+        both = own.notna() & listed.notna()
+        if (own == listed)[both].all():
+            labels["camera_id"] = own.fillna(listed)
+        elif own.isna().any() and listed.notna().all():
+            labels["camera_id"] = listed
+    return rows.assign(**{column: labels[column] for column in KNOWN})
 
 
 def _info(path: Path) -> pd.DataFrame:
@@ -121,9 +139,13 @@ BENCHMARK = Benchmark(
     title="VERI-Wild",
     folders=("VERI-Wild", "VERI_Wild"),
     marker=(
-        "train_test_split/vehicle_info.txt",
-        "vehicle_info.txt",
-        *(f"train_test_split/test_{size}{kind}.txt" for size in SIZES.values() for kind in ("_query", "_id_query")),
+        *(f"{folder}vehicle_info.txt" for folder in (f"{FOLDER}/", "")),
+        *(
+            f"{folder}test_{size}{kind}.txt"
+            for folder in (f"{FOLDER}/", "")
+            for size in SIZES.values()
+            for kind in ("_query", "_id_query")
+        ),
     ),
     ask="Ask its authors for it (github.com/PKU-IMRE/VERI-Wild, a form to sign).",
     source="Y. Lou, Y. Bai, J. Liu, S. Wang, L.-Y. Duan: VERI-Wild: A Large Dataset and a New Method for Vehicle "
@@ -136,4 +158,6 @@ BENCHMARK = Benchmark(
     },
     load=load,
     protocol="veriwild",
+    labels=frozenset(KNOWN),
+    lists=("*", f"{FOLDER}/*"),
 )

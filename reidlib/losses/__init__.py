@@ -1,14 +1,15 @@
 """Losses as pure functions of tensors; each names its paper and equation.
 
-:mod:`~reidlib.losses.pairs` holds MLSL's contrastive loss, :mod:`~reidlib.losses.smoothing` AGNet's loss of pairs,
-:mod:`~reidlib.losses.sets` DRDL's triplet and coupled clusters losses, :mod:`~reidlib.losses.ranking` the
-coarse-to-fine ranking loss, :mod:`~reidlib.losses.identity` the multi-guided system's triplet and centre losses. What
-compares distances with a margin is in :mod:`~reidlib.losses.hinge`.
+:mod:`~reidlib.losses.multi_label` holds MLSL's contrastive loss, :mod:`~reidlib.losses.smoothing` AGNet's loss of
+pairs, :mod:`~reidlib.losses.sets` DRDL's triplet and coupled clusters losses, :mod:`~reidlib.losses.ranking` the
+coarse-to-fine ranking loss, :mod:`~reidlib.losses.identity` cross-entropy over the images that have a label, the
+multi-guided system's triplet and centre losses. What compares distances with a margin is in
+:mod:`~reidlib.losses.hinge`.
 """
 
 from reidlib.losses.hinge import hinge, squared_distances
-from reidlib.losses.identity import batch_hard_triplet, center_loss
-from reidlib.losses.pairs import DISTANCES, contrastive, differs, masked_mean, pair_distance, reduce_distance
+from reidlib.losses.identity import batch_hard_triplet, center_loss, cross_entropy
+from reidlib.losses.multi_label import DISTANCES, contrastive, differs, masked_mean, pair_distance, reduce_distance
 from reidlib.losses.ranking import NORMALISATIONS, Relations, coarse_to_fine, nearest, ranking, relations
 from reidlib.losses.sets import (
     CENTERS,
@@ -34,6 +35,7 @@ __all__ = [
     "coarse_to_fine",
     "contrastive",
     "coupled_clusters",
+    "cross_entropy",
     "differs",
     "gradient_angle",
     "hinge",

@@ -1,15 +1,36 @@
-"""Losses of a P × K batch's identities: the triplet loss with the hardest images of a batch, and the centre loss.
+"""Losses of a batch's labels: cross-entropy where some are missing, batch-hard triplets, and the centre loss.
 
-Both are terms of the multi-guided system (section 3.1), which takes them and their form from "Bag of Tricks and a
-Strong Baseline for Deep Person Re-Identification" (Luo et al., CVPR workshops 2019).
+The last two are terms of the multi-guided system (section 3.1), which takes them and their form from "Bag of Tricks and
+a Strong Baseline for Deep Person Re-Identification" (Luo et al., CVPR workshops 2019).
 """
 
 from __future__ import annotations
 
 import torch
+import torch.nn.functional as F
 from torch import Tensor
 
 from reidlib.losses.hinge import hinge, squared_distances
+
+
+def cross_entropy(logits: Tensor, labels: Tensor) -> Tensor:
+    """Softmax cross-entropy, a mean over the images that have a label: −(1/L) Σ_i log softmax(z_i)[y_i].
+
+    Where a dataset lacks some labels of an attribute, its other images still teach it. torch's own mean over such a
+    batch is not a number where no image has a label; here it is 0.
+
+    Args:
+        logits: z, ``[N, C]``; at least float32 is computed in.
+        labels: y, codes ``[N]`` from 0 to C − 1, −1 where one is missing.
+
+    Returns:
+        A scalar ≥ 0; 0, with a gradient of 0, where no image has a label.
+
+    >>> cross_entropy(torch.tensor([[0.0, 0.0], [9.0, 1.0]]), torch.tensor([0, -1]))  # log 2
+    tensor(0.6931)
+    """
+    total = F.cross_entropy(_widened(logits), labels, ignore_index=-1, reduction="sum")
+    return total / (labels >= 0).sum().clamp_min(1)
 
 
 def batch_hard_triplet(features: Tensor, labels: Tensor, margin: float) -> Tensor:
@@ -83,7 +104,7 @@ def _distance(first: Tensor, second: Tensor) -> Tensor:
 
 
 def _widened(features: Tensor) -> Tensor:
-    """At least float32, also where the caller computes in half precision: near features cancel."""
+    """At least float32, also where the caller computes in half precision: near features cancel, sums round."""
     return features.to(torch.promote_types(features.dtype, torch.float32))
 
 

@@ -39,8 +39,8 @@ def relations(vehicles: Tensor, models: Tensor) -> Relations:
     vehicle = vehicles[:, None] == vehicles
     model = models[:, None] == models
     if (vehicle & ~model).any():
-        one = int(vehicles[(vehicle & ~model).any(1)][0])
-        raise ValueError(f"vehicle {one} appears under two models: a vehicle has one")
+        mixed = int(vehicles[(vehicle & ~model).any(1)][0])
+        raise ValueError(f"vehicle {mixed} appears under two models: a vehicle has one")
     itself = torch.eye(len(vehicles), dtype=torch.bool, device=vehicles.device)
     return Relations(vehicle & ~itself, model & ~vehicle, ~model)
 
@@ -62,8 +62,8 @@ def nearest(distances: Tensor, among: Tensor, k: int) -> tuple[Tensor, Tensor]:
     """
     if k < 1:
         raise ValueError(f"k = {k} nearest images is refused: allowed are integers >= 1")
-    found = distances.detach().masked_fill(~among, torch.inf).sort(dim=1, stable=True).indices[:, :k]
-    return found, among.gather(1, found)
+    order = distances.detach().masked_fill(~among, torch.inf).sort(dim=1, stable=True).indices[:, :k]
+    return order, among.gather(1, order)
 
 
 def ranking(
@@ -90,9 +90,9 @@ def ranking(
     """
     if normalisation not in NORMALISATIONS:
         raise ValueError(f"normalisation = {normalisation!r} is refused: allowed are {', '.join(NORMALISATIONS)}")
-    found, there = nearest(distances, far, k)
+    index, there = nearest(distances, far, k)
     tuples = near[:, :, None] & there[:, None]  # [N, N, K]
-    values = hinge(distances[:, :, None], distances.gather(1, found)[:, None], margin).where(tuples, 0)
+    values = hinge(distances[:, :, None], distances.gather(1, index)[:, None], margin).where(tuples, 0)
     counted = tuples if normalisation == "all" else values > 0
     return values.sum() / counted.count_nonzero().clamp_min(1)
 

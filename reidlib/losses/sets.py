@@ -120,7 +120,7 @@ def center_gradients(
     """
     with torch.enable_grad():
         leaves = positives.detach().requires_grad_(), negatives.detach().requires_grad_()
-        return torch.autograd.grad(coupled_clusters(*leaves, margin, center=center).sum(), leaves)
+        return torch.autograd.grad(coupled_clusters(*leaves, margin, center=center).sum(), leaves)  # type: ignore[return-value]
 
 
 def gradient_angle(positives: Tensor, negatives: Tensor, margin: float) -> Tensor:

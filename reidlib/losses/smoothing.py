@@ -12,7 +12,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from reidlib.losses.pairs import differs
+from reidlib.losses.multi_label import differs
 
 
 def share_attributes(first: Tensor, second: Tensor, *, every: bool = True) -> Tensor:
@@ -25,8 +25,8 @@ def share_attributes(first: Tensor, second: Tensor, *, every: bool = True) -> Te
     Returns:
         ``[P]`` booleans; an attribute that is missing in either image is not shared, since it may differ.
     """
-    apart, known = differs(first, second)
-    shared = (apart == 0) & known
+    apart, labelled = differs(first, second)
+    shared = (apart == 0) & labelled
     return shared.all(1) if every else shared.any(1)
 
 

@@ -9,43 +9,31 @@ timm and torchvision take seconds to load, so the trunks that are built from the
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from pathlib import Path
+from collections.abc import Callable, Sequence
 
 import torch
 from torch import nn
 
 from reidlib.backbones import check_trunk
-from reidlib.models.densenet import densenet161
-from reidlib.models.googlenet import GoogLeNet
-from reidlib.models.hrnet import hrnet_w18
 from reidlib.models.neck import BNNeck
-from reidlib.models.resnet import IBN, resnet50, resnet50_ibn
+from reidlib.models.published import (
+    IBN,
+    densenet161,
+    efficientnet_lite0,
+    googlenet,
+    hrnet_w18,
+    mobilenet_v1,
+    mobilenet_v2,
+    resnet50,
+    resnet50_ibn,
+    squeezenet1_1,
+)
 from reidlib.models.stand_ins import small_dense, small_hr, small_ibn
-from reidlib.models.trunks import MobileNetV1, Trunk, digits, small
+from reidlib.models.trunks import SYMMETRIC, Trunk, digits, small
 from reidlib.models.vgg import VGGCNNM1024
-from reidlib.models.weights import load_weights
+from reidlib.models.weights import Weights, fill_trunk, load_weights, starting_weights
 
-__all__ = [
-    "IBN",
-    "BNNeck",
-    "GoogLeNet",
-    "MobileNetV1",
-    "Trunk",
-    "VGGCNNM1024",
-    "build",
-    "densenet161",
-    "digits",
-    "flops",
-    "hrnet_w18",
-    "load_weights",
-    "resnet50",
-    "resnet50_ibn",
-    "small",
-    "small_dense",
-    "small_hr",
-    "small_ibn",
-]
+__all__ = ["IBN", "BNNeck", "Trunk", "VGGCNNM1024", "build", "digits", "flops", "load_weights", "small"]
 
 
 def build(
@@ -59,42 +47,53 @@ def build(
     """A trunk by name, channels last in memory (fastest on CPUs and GPUs alike).
 
     Args:
-        name: ``small``, ``digits``, ``mobilenet_v1``, ``vgg_cnn_m_1024``, ``googlenet``, ``resnet50``,
-            ``resnet50_ibn``, ``densenet161``, ``hrnet_w18``, or one of the stand-ins ``small_ibn``, ``small_dense``
-            and ``small_hr``.
-        pretrained: start from ImageNet weights, which timm or torchvision downloads.
-        weights: a local file of weights, used instead of a download: timm's names for ``mobilenet_v1`` and
-            ``hrnet_w18``, torchvision's for ``googlenet``, ``resnet50`` and ``densenet161``, IBN-Net's for
-            ``resnet50_ibn``, those of :class:`VGGCNNM1024`.
+        name: one of :data:`reidlib.backbones.BACKBONES`.
+        pretrained: start from ImageNet weights: those on this machine, else the published ones, which are downloaded.
+        weights: a local file of weights instead, with the names of those that are published; the classifier may be
+            there and is left out.
         reduction: of ``digits`` alone.
         image_size: side of the images in pixels, which settles the size of ``vgg_cnn_m_1024``; the others take any that
             :func:`reidlib.backbones.check_trunk` lets pass.
 
     Raises:
-        ValueError: unknown name, weights asked for a trunk that has none, weights that do not fit, or images of a size
-            that the trunk cannot take.
+        ValueError: unknown name, weights asked for a trunk that has none, weights that do not fit or cannot be had, or
+            images of a size that the trunk cannot take.
         FileNotFoundError: ``weights`` is no file.
+        OSError: a download failed.
     """
-    builders = {
+    builders: dict[str, Callable[[], nn.Module]] = {
         "small": small,
+        "mobilenet_v1": lambda: _mobilenet_v1(start),
         "digits": lambda: digits(reduction=reduction),
-        "mobilenet_v1": lambda: MobileNetV1(pretrained=pretrained, weights=weights),
-        "vgg_cnn_m_1024": lambda: VGGCNNM1024(image_size, weights=weights),
-        "googlenet": lambda: GoogLeNet(pretrained=pretrained, weights=weights),
-        "resnet50": lambda: resnet50(pretrained=pretrained, weights=weights),
-        "resnet50_ibn": lambda: resnet50_ibn(weights=weights),
-        "densenet161": lambda: densenet161(pretrained=pretrained, weights=weights),
-        "hrnet_w18": lambda: hrnet_w18(pretrained=pretrained, weights=weights),
+        "vgg_cnn_m_1024": lambda: VGGCNNM1024(image_size),
+        "googlenet": googlenet,
+        "resnet50": resnet50,
+        "resnet50_ibn": resnet50_ibn,
+        "densenet161": densenet161,
+        "hrnet_w18": hrnet_w18,
         "small_ibn": small_ibn,
         "small_dense": small_dense,
         "small_hr": small_hr,
+        "mobilenet_v2": mobilenet_v2,
+        "efficientnet_lite0": efficientnet_lite0,
+        "squeezenet1_1": squeezenet1_1,
     }
     if name not in builders:
         raise ValueError(f"backbone = {name!r} is refused: allowed are {', '.join(builders)}")
-    if weights and not Path(weights).is_file():
-        raise FileNotFoundError(f"weights = {weights!r}: no such file")
     check_trunk(name, pretrained=pretrained, weights=weights, image_size=image_size)
-    return builders[name]().to(memory_format=torch.channels_last)
+    start = starting_weights(name, pretrained=pretrained, weights=weights)
+    trunk = builders[name]()
+    if start:
+        fill_trunk(trunk, name, start)
+    return trunk.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
+
+
+def _mobilenet_v1(start: Weights | None) -> Trunk:
+    """As its weights want it: TensorFlow's say so themselves, others are taken for timm's; all want −1 to 1."""
+    if start is None:
+        return mobilenet_v1()
+    padding, epsilon = start.notes.get("padding", ""), float(start.notes.get("epsilon", 1e-5))
+    return mobilenet_v1(padding=padding, epsilon=epsilon, pixels=SYMMETRIC)
 
 
 def flops(network: nn.Module, shape: Sequence[int]) -> int:

@@ -9,7 +9,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from reidlib.models.resnet import IBN
+from reidlib.models.published import IBN
 from reidlib.models.trunks import Trunk
 
 

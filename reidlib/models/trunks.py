@@ -1,29 +1,58 @@
-"""Trunks whose feature is the mean over the last map: the small one for CPUs, the digits' and MobileNet v1."""
+"""What a trunk is, and those of the suite's own that are plain rows of 3×3 convolutions: for CPUs and for digits."""
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
+import torch
 from torch import Tensor, nn
+
+Pixels = tuple[tuple[float, float, float], tuple[float, float, float]]
+# Mean and deviation of the channels that weights were trained with, for values in [0, 1].
+IMAGENET: Pixels = ((0.485, 0.456, 0.406), (0.229, 0.224, 0.225))
+SYMMETRIC: Pixels = ((0.5,) * 3, (0.5,) * 3)  # values in [−1, 1]
+
+
+def mean(maps: Tensor) -> Tensor:
+    """Over all places: ``[N, D, s, s]`` → ``[N, D]``."""
+    return maps.mean((2, 3))
 
 
 class Trunk(nn.Module):
-    """Convolutions, then the mean over the map: ``[N, 3, S, S]`` → ``[N, dim]``; ``maps`` gives ``[N, dim, s, s]``."""
+    """Convolutions, then the mean over the map: ``[N, 3, S, S]`` → ``[N, dim]``; ``maps`` gives ``[N, dim, s, s]``.
 
-    def __init__(self, layers: nn.Module, dim: int) -> None:
+    Args:
+        layers: the convolutions.
+        dim: channels of their last map.
+        pixels: mean and deviation that the layers want their images normalised with. Images come with ImageNet's.
+        pool: takes the mean.
+    """
+
+    scale: Tensor
+    shift: Tensor
+
+    def __init__(
+        self, layers: nn.Module, dim: int, *, pixels: Pixels = IMAGENET, pool: Callable[[Tensor], Tensor] = mean
+    ) -> None:
         super().__init__()
-        self.layers, self.dim = layers, dim
+        self.layers, self.dim, self.pixels, self.pool = layers, dim, pixels, pool
+        if pixels != IMAGENET:
+            old, new = (torch.tensor(values).view(2, 1, 3, 1, 1) for values in (IMAGENET, pixels))
+            self.register_buffer("scale", old[1] / new[1], persistent=False)
+            self.register_buffer("shift", (old[0] - new[0]) / new[1], persistent=False)
 
     def maps(self, images: Tensor) -> Tensor:
         """The last map, ``[N, dim, s, s]``."""
-        return self.layers(images)
+        return self.layers(images if self.pixels == IMAGENET else images * self.scale + self.shift)
 
     def forward(self, images: Tensor) -> Tensor:
-        return self.maps(images).mean((2, 3))
+        return self.pool(self.maps(images))
 
 
 def small() -> Trunk:
     """The small trunk for CPUs: eight 3×3 convolutions of 16 to 128 channels, each with batch normalisation."""
     widths, strides = (16, 32, 32, 64, 64, 96, 96, 128), (2, 2, 1, 2, 1, 2, 1, 1)
-    layers = []
+    layers: list[nn.Module] = []
     for before, after, stride in zip((3, *widths), widths, strides, strict=False):
         layers += [nn.Conv2d(before, after, 3, stride, 1, bias=False), nn.BatchNorm2d(after), nn.ReLU(inplace=True)]
     return Trunk(nn.Sequential(*layers), widths[-1])
@@ -47,21 +76,3 @@ def digits(*, reduction: str = "stride") -> Trunk:
         layers += [nn.BatchNorm2d(128), nn.ReLU(inplace=True)]
         layers += [nn.MaxPool2d(2)] if reduction == "pool" else []
     return Trunk(nn.Sequential(*layers, nn.Conv2d(128, 2, 3, 1, 1)), 2)
-
-
-class MobileNetV1(nn.Module):
-    """MobileNet v1 (Howard et al. 2017) without its classifier: ``[N, 3, S, S]`` → ``[N, 1024]`` (MLSL III-A)."""
-
-    dim = 1024
-
-    def __init__(self, *, pretrained: bool, weights: str | None) -> None:
-        import timm
-
-        super().__init__()
-        overlay = {"file": weights} if weights else None
-        self.model = timm.create_model(
-            "mobilenetv1_100", pretrained=pretrained or bool(weights), num_classes=0, pretrained_cfg_overlay=overlay
-        )
-
-    def forward(self, images: Tensor) -> Tensor:
-        return self.model(images)

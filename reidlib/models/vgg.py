@@ -6,7 +6,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from reidlib.backbones import SMALLEST
-from reidlib.models.weights import he_normal, load_weights
+from reidlib.models.weights import he_normal
 
 
 class VGGCNNM1024(nn.Module):
@@ -19,18 +19,16 @@ class VGGCNNM1024(nn.Module):
     Args:
         image_size: side S of the images in pixels, at least 41; fc6 has 512 × s × s inputs, where s is the last
             map's side.
-        weights: a local file of weights named ``conv1.weight``, ``conv1.bias``, … ``conv5``, ``fc6``; ``fc7`` and
-            ``fc8`` may be there and are left out. fc6 fits one image size alone: ImageNet's fits 224. Caffe's conv1
-            expects BGR in 0..255: flip its input channels and multiply each by its ``augment.DEVIATION``.
+
+    Its fc6 fits one image size alone: ImageNet's fits 224. The authors' file of weights has to be converted first.
 
     Raises:
-        ValueError: images too small, or weights that do not fit.
-        FileNotFoundError: ``weights`` is no file.
+        ValueError: images too small.
     """
 
     dim = 4096
 
-    def __init__(self, image_size: int = 224, *, weights: str | None = None) -> None:
+    def __init__(self, image_size: int = 224) -> None:
         super().__init__()
         side = last_side(image_size)
         self.conv1 = nn.Conv2d(3, 96, 7, stride=2)
@@ -40,10 +38,7 @@ class VGGCNNM1024(nn.Module):
         self.conv5 = nn.Conv2d(512, 512, 3, padding=1)
         self.fc6 = nn.Linear(512 * side**2, self.dim)
         self.image_size = image_size
-        if weights:
-            load_weights(self, weights, ignored=("fc7.", "fc8."))
-        else:
-            he_normal(self)
+        he_normal(self)
 
     def forward(self, images: Tensor) -> Tensor:
         """Outputs of fc6, after ReLU and in training dropout: ``[N, 3, S, S]`` → ``[N, 4096]``.

@@ -14,7 +14,7 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager, redirect_stdout
 from datetime import timedelta
 from functools import partial
-from multiprocessing import get_context, parent_process
+from multiprocessing import get_context
 from pathlib import Path
 from typing import Any
 
@@ -22,11 +22,12 @@ import torch
 import torch.distributed as dist
 
 from reidlib.parallel.shares import is_main, processes
+from reidlib.processes import end_with_parent
 
 PATIENCE = timedelta(days=7)  # others wait while the main process tests; a process that died is noticed at once
 
 Work = Callable[[Callable[[int], None]], Any]
-"""What a main process does, given a function that is told of training steps done."""
+"""What a main process does, given a function that takes how many further training steps are done."""
 
 
 def launched() -> bool:
@@ -51,9 +52,9 @@ def carry_out(work: Callable[[], Any], device: str) -> Any:
     try:
         if not state.is_main_process:
             return follow()
-        found = work()
+        result = work()
         summon(None)
-        return found
+        return result
     finally:
         state.destroy_process_group()
 
@@ -85,7 +86,7 @@ def launch(work: Work, count: int, device: str, progress: Callable[[int], None])
         work: what the main process does; it can be pickled.
         count: processes.
         device: as in :func:`carry_out`.
-        progress: told here of the training steps done there.
+        progress: called here with the number of training steps done there since its last call.
 
     Raises:
         ValueError: there are fewer GPUs.
@@ -100,9 +101,9 @@ def launch(work: Work, count: int, device: str, progress: Callable[[int], None])
         raise ValueError(f"processes = {count} is refused: allowed is at most one a GPU, {torch.cuda.device_count()}")
     counter = get_context("spawn").Value("q", 0)
     with _scratch() as folder, _own_signals(), _shown(counter, progress), redirect_stdout(io.StringIO()):
-        given = (folder, pickle.dumps(work), device, counter)
+        arguments = (folder, pickle.dumps(work), device, counter)
         try:
-            notebook_launcher(_keep, given, num_processes=count, use_port=str(_free_port()))
+            notebook_launcher(_keep, arguments, num_processes=count, use_port=str(_free_port()))
         except SignalException as stop:
             raise KeyboardInterrupt from stop
         except ChildFailedError as failure:
@@ -130,9 +131,7 @@ def _keep(folder: Path, work: bytes, device: str, counter: Any) -> None:
 
 def _enter(folder: Path, work: bytes, device: str, counter: Any) -> None:
     """The life of one of the group's processes: silent on Ctrl-C, no longer than its parent's."""
-    signal.signal(signal.SIGINT, signal.SIG_DFL)
-    parent = parent_process()
-    threading.Thread(target=lambda: (parent.join(), os._exit(1)), daemon=True).start()
+    end_with_parent()
     if sys.platform == "linux":
         os.environ.setdefault("GLOO_SOCKET_IFNAME", "lo")  # a host's name may lead anywhere
     if device == "cpu":
@@ -187,14 +186,14 @@ def _own_signals() -> Iterator[None]:
 
 @contextmanager
 def _shown(counter: Any, progress: Callable[[int], None]) -> Iterator[None]:
-    """Tell of the steps that a counter counts, twice a second."""
-    done, told = threading.Event(), 0
+    """Report the steps that a counter counts, twice a second."""
+    done, reported = threading.Event(), 0
 
     def tell() -> None:
-        nonlocal told
+        nonlocal reported
         while not done.wait(0.5):
-            if steps := counter.value - told:
-                told += steps
+            if steps := counter.value - reported:
+                reported += steps
                 progress(steps)
 
     watch = threading.Thread(target=tell, daemon=True)
@@ -204,7 +203,7 @@ def _shown(counter: Any, progress: Callable[[int], None]) -> Iterator[None]:
     finally:
         done.set()
         watch.join()
-        progress(counter.value - told)
+        progress(counter.value - reported)
 
 
 def _free_port() -> int:

@@ -90,9 +90,9 @@ class _Gather(torch.autograd.Function):
         ctx.part = part
         padded = features.new_zeros((max(sizes), *features.shape[1:]))
         padded[: len(features)] = features
-        found = padded.new_empty((len(sizes), *padded.shape))
-        dist.all_gather_into_tensor(found.flatten(0, 1), padded)
-        return torch.cat([each[:size] for each, size in zip(found, sizes, strict=True)])
+        shares = padded.new_empty((len(sizes), *padded.shape))
+        dist.all_gather_into_tensor(shares.flatten(0, 1), padded)
+        return torch.cat([share[:size] for share, size in zip(shares, sizes, strict=True)])
 
     @staticmethod
     def backward(ctx: Any, gradient: Tensor) -> tuple[Tensor, None, None]:
@@ -147,10 +147,10 @@ class _OfWholeBatch(TorchFunctionMode):
             if running_mean is not None and running_var is not None:
                 running_mean.lerp_(mean, momentum)
                 running_var.lerp_(variance * (count / max(1, count - 1)), momentum)
-        found = centred * (variance + eps).rsqrt().view(shape)
-        found = found if weight is None else found * weight.view(shape)
-        found = found if bias is None else found + bias.view(shape)
-        return found.to(features.dtype)
+        output = centred * (variance + eps).rsqrt().view(shape)
+        output = output if weight is None else output * weight.view(shape)
+        output = output if bias is None else output + bias.view(shape)
+        return output.to(features.dtype)
 
 
 def average(step: int, network: nn.Module) -> None:

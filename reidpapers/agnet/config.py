@@ -1,4 +1,4 @@
-"""What one run of AGNet is: its parameters, and which of them say the same."""
+"""The configuration of one AGNet run."""
 
 from __future__ import annotations
 
@@ -8,6 +8,7 @@ from typing import Any, ClassVar, Literal
 from pydantic import Field, model_validator
 
 from reidpapers.run.config import Config
+from reidpapers.run.datasets import LABELS
 
 # What trains a trunk from scratch in some hundred steps; the paper's own training starts from ImageNet weights.
 SCRATCH = {"optimizer": "adamw", "schedule": "cosine", "rate": 2e-3}
@@ -79,7 +80,7 @@ class AGNetConfig(Config):
     @model_validator(mode="after")
     def _fits_together(self) -> AGNetConfig:
         """Refuse what no run could mean."""
-        if self.dataset in ("digits", "compcars"):
+        if "vehicle_id" not in LABELS[self.dataset]:
             raise ValueError(f"dataset = {self.dataset!r} is refused: it has no vehicles that are seen again")
         if not 0 < self.positives() < self.pairs:
             raise ValueError(
@@ -133,5 +134,5 @@ class AGNetConfig(Config):
             unused |= {"alpha_feature"}
         if self.held_out:
             unused |= {"feature", "alpha_feature", "str_weight"}
-        made = super().canonical().without(unused)
-        return made if "verification" in unused else made.model_copy(update={"verification": verification})
+        config = super().canonical().without(unused)
+        return config if "verification" in unused else config.model_copy(update={"verification": verification})

@@ -29,7 +29,7 @@ def smoothing(*, theta: float = 0.3, beta: float = 0.5, alpha: float = 0.1) -> F
     Both are the loss's own: values of :func:`reidlib.losses.attribute_smoothing`, slopes by differentiation.
     """
     q = torch.linspace(0.01, 0.999, 300, dtype=torch.float64).requires_grad_()
-    made, axes = panels(2, 3.3)
+    picture, axes = panels(2, 3.3)
     for kind, name, color, dashes in zip(range(3), KINDS, (GREEN, VERMILION, BLUE), DASHES, strict=False):
         value = pair_loss(q, kind, theta=theta, beta=beta, alpha=alpha)
         (slope,) = torch.autograd.grad(value.sum(), q)
@@ -39,7 +39,7 @@ def smoothing(*, theta: float = 0.3, beta: float = 0.5, alpha: float = 0.1) -> F
     axes[0].set(title="loss of a pair", xlabel="q, probability of the true class", ylim=(-0.15, 4))
     axes[1].set(title="how hard it pushes q up", xlabel="q, probability of the true class", ylim=(0, 8))
     axes[0].legend(loc="upper right")
-    return made
+    return picture
 
 
 def pair_loss(q: torch.Tensor, kind: int, **parameters: float) -> torch.Tensor:
@@ -59,14 +59,14 @@ def embedding_map(points: Mapping[str, Sequence], purities: Mapping[str, Mapping
 
     Images whose label is unknown are left out of that panel; a paint's name is shown in its own colour.
     """
-    made, axes = panels(3, 3.9)
+    picture, axes = panels(3, 3.9)
     x, y = np.asarray(points["x"], dtype=float), np.asarray(points["y"], dtype=float)
     for axis, (title, label) in zip(axes, (("identity", "vehicle"), ("color", "color"), ("type", "type")), strict=True):
         _labelled(axis, x, y, points[label], names=label != "vehicle")
         shares = (purities or {}).get(title)
-        told = f"\n{100 * shares['purity']:.0f}% (chance {100 * shares['chance']:.0f}%)" if shares else ""
-        axis.set_title({"color": "colour"}.get(title, title) + told)
-    return made
+        purity = f"\n{100 * shares['purity']:.0f}% (chance {100 * shares['chance']:.0f}%)" if shares else ""
+        axis.set_title({"color": "colour"}.get(title, title) + purity)
+    return picture
 
 
 def _labelled(axis: Axes, x: np.ndarray, y: np.ndarray, labels: Sequence[str | None], *, names: bool) -> None:
@@ -101,8 +101,8 @@ def masks(rows: Mapping[str, Sequence[Mapping]], images: Callable[[str], np.ndar
         raise ValueError("no masks to draw: the records have none")
     first = next(iter(rows.values()))
     lines = 2 + len(rows)
-    made = figure(WIDTH / (len(first) + 1.6) * lines + 0.3)
-    grid = made.subplots(lines, len(first) + 1, width_ratios=(*[1] * len(first), 1.5), squeeze=False)
+    picture = figure(WIDTH / (len(first) + 1.6) * lines + 0.3)
+    grid = picture.subplots(lines, len(first) + 1, width_ratios=(*[1] * len(first), 1.5), squeeze=False)
     for column, one in enumerate(first):
         _image(grid[0, column], images(one["image"]))
         _heat(grid[1, column], one["before"])
@@ -122,7 +122,7 @@ def masks(rows: Mapping[str, Sequence[Mapping]], images: Callable[[str], np.ndar
     grid[2, -1].set_title("weight / mean, by rank", fontsize=8)
     grid[0, 0].set_ylabel("image", fontsize=8, color=INK)
     grid[1, 0].set_ylabel("f_r", fontsize=8, color=INK)
-    return made
+    return picture
 
 
 def _heat(axis: Axes, energy: Sequence[Sequence[float]]) -> None:

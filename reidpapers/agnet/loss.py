@@ -1,8 +1,6 @@
-"""What AGNet learns by: identity, attributes, and pairs weighed by what they share (eq. 2, 4, 6 to 8)."""
+"""AGNet's loss (eq. 2, 4 and 6–8): identity, colour and type of each image, and whether a pair shows one vehicle."""
 
 from __future__ import annotations
-
-from collections.abc import Callable
 
 import torch.nn.functional as F
 from torch import Tensor
@@ -10,12 +8,7 @@ from torch import Tensor
 from reidlib import losses
 from reidpapers.agnet.config import AGNetConfig
 from reidpapers.agnet.network import AGNet
-from reidpapers.run.base import Batch
-
-
-def objective(config: AGNetConfig) -> Callable[[AGNet, Batch], dict[str, Tensor]]:
-    """The loss terms of a run."""
-    return lambda network, batch: terms(network, batch, config)
+from reidpapers.run.training import Batch
 
 
 def terms(network: AGNet, batch: Batch, config: AGNetConfig) -> dict[str, Tensor]:
@@ -25,15 +18,15 @@ def terms(network: AGNet, batch: Batch, config: AGNetConfig) -> dict[str, Tensor
     """
     category, attribute = network.embeddings(batch.images)  # [2P, W]
     vehicle, *attributes = batch.labels.T
-    found = {"identity": F.cross_entropy(network.identity(category).float(), vehicle)}  # eq. 4
+    values = {"identity": F.cross_entropy(network.identity(category).float(), vehicle)}  # eq. 4
     if config.branches == "full":
         for name, head, label in zip(("color", "type"), (network.color, network.kind), attributes, strict=True):
-            each = F.cross_entropy(head(attribute).float(), label, ignore_index=-1, reduction="none")  # eq. 2
-            found[name] = losses.masked_mean(each[:, None], (label >= 0)[:, None])[0]
+            entropy = F.cross_entropy(head(attribute).float(), label, ignore_index=-1, reduction="none")  # eq. 2
+            values[name] = losses.masked_mean(entropy[:, None], (label >= 0)[:, None])[0]
     if config.verifies():
         logits = network.verify(*category.chunk(2)).float()
-        found["verification"] = pair_losses(logits, batch.labels, config).mean()
-    return found
+        values["verification"] = pair_losses(logits, batch.labels, config).mean()
+    return values
 
 
 def pair_losses(logits: Tensor, labels: Tensor, config: AGNetConfig) -> Tensor:

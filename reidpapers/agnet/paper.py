@@ -1,188 +1,229 @@
-"""How AGNet is trained and tested, and what its records hold."""
+"""AGNet: what is run. One training serves several tests: by attribute embedding, category embedding, or both."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
-from pathlib import Path
+from collections.abc import Callable, Mapping
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
 import pandas as pd
 import torch
+from torch import Tensor
 
-from reidlib import augment as augmentation
-from reidlib import losses
-from reidlib.data.images import ImageStore
-from reidlib.data.manifest import Dataset, Test
-from reidlib.evaluate import protocols as rules
+from reidlib import sampler
+from reidlib.data.manifest import Dataset, Manifest, Test, codes
+from reidlib.evaluate.protocols import Distance
 from reidlib.train import Schedule
 from reidpapers.agnet import evaluation
 from reidpapers.agnet.config import AGNetConfig
-from reidpapers.agnet.data import data, draw, label_codes, usable
-from reidpapers.agnet.loss import objective, pair_losses, term_weights
+from reidpapers.agnet.evaluation import kinds
+from reidpapers.agnet.loss import pair_losses, term_weights, terms
 from reidpapers.agnet.network import AGNet
-from reidpapers.run import base, datasets, evaluate_run
-from reidpapers.run.base import Method, batches
+from reidpapers.run import datasets, evaluate_run, probe
+from reidpapers.run.base import Need, Paper
+from reidpapers.run.config import ConfigError
 from reidpapers.run.evaluate_run import Trained
+from reidpapers.run.training import Batch
 
-SIZES = ("small", "medium", "large", "largest")  # VehicleID's 800, 1600, 2400 and 3200 vehicles
-
-
-def steps(config: AGNetConfig) -> int:
-    """Training steps of a run; none for another test feature, or for re-ranking, of a trained one."""
-    config = config.canonical()
-    return config.iterations if config == config.trained() else 0
+# The paper's four test sizes, and VehicleID's lists of so many vehicles; other datasets call their lists by the words.
+SIZES = {"small": "800", "medium": "1600", "large": "2400", "largest": "3200"}
+SIZED = frozenset({"vehicleid", "veriwild", "vehicle1m"})  # rules that come with test lists of several sizes
 
 
-def starts_from(config: AGNetConfig) -> tuple[AGNetConfig, ...]:
-    """The trained run whose features a run compares in another way."""
-    return () if steps(config) else (config.trained(),)
+class AGNetPaper(Paper):
+    """Wang et al., 2020."""
+
+    Config = AGNetConfig
+    short = "AGNet-ASL"
+    title = "Attribute-guided Feature Learning Network for Vehicle Re-identification"
+    citation = "Wang et al., 2020"
+    summary = (
+        "One trunk, two branches: the attribute branch learns colour and type from a masked map, and its mask guides "
+        "the category branch, which learns identity. A verification network looks at the squared difference of two "
+        "images' category embeddings and says whether they show one vehicle; its loss weighs pairs by what they share "
+        "(ALS). Matching uses both embeddings."
+    )
+    place = 4
+    toy_labels = tuple((i // 2, i // 4, (0, 0, 1, -1)[i // 2]) for i in range(probe.TOY_IMAGES))
+
+    # --- data
+
+    def labels(self, rows: pd.DataFrame) -> Tensor:
+        """Codes ``[N, 3]`` of identity, colour and type; where no type is known at all, the model stands for it."""
+        return torch.as_tensor(np.stack([codes(rows["vehicle_id"]), codes(rows["color"]), codes(kinds(rows))], 1))
+
+    def usable(self, config: AGNetConfig, rows: pd.DataFrame) -> pd.DataFrame:
+        """The training images "with full annotations" (section IV-A), less those held out for tuning.
+
+        The identity branch alone, too, learns from labelled images where there are some: all variants see the same.
+        """
+        if config.held_out:
+            rows = Manifest("training images", rows, "").holdout(config.held_out).rows("train")
+        labelled = rows["color"].notna() & kinds(rows).notna()
+        drop = config.unlabelled == "drop" and labelled.any()
+        return rows[labelled].reset_index(drop=True) if drop else rows
+
+    def needs(self, config: AGNetConfig) -> list[Need]:
+        """Colours for whatever learns from attributes; times and cameras of all test images for the re-ranking."""
+        needs = [Need("color", *_attributes(config))] if config.needs_attributes() else []
+        if config.canonical().str_weight:
+            where = {"splits": ("query", "gallery"), "everywhere": True}
+            needs += [Need(column, *_reranking(config), **where) for column in ("time", "camera_id")]
+        return needs
+
+    def check(self, config: AGNetConfig) -> None:
+        """Refuse also data without types and models, without distances between cameras, or without pairs to draw.
+
+        Raises:
+            ConfigError: what is missing, what needs it, and what does without it.
+        """
+        super().check(config)
+        dataset = datasets.load(config.source)
+        name, rows = dataset.manifest.name, dataset.manifest.rows("train")
+        if config.needs_attributes() and kinds(rows).isna().all():
+            why, instead = _attributes(config)
+            raise ConfigError(f"{why} is refused: {name} lacks 'type' and 'model' in its training images; {instead}")
+        if config.canonical().str_weight and dataset.camera_distances is None:
+            why, instead = _reranking(config)
+            raise ConfigError(f"{why} is refused: {name} lacks the distances between its cameras; {instead}")
+        try:
+            self.draw(config, self.labels(self.usable(config, rows)))
+        except ValueError as error:
+            raise ConfigError(f"{name} is refused: {error}") from error
+
+    def classes(self, config: AGNetConfig) -> dict[str, int]:
+        """Numbers of vehicles, colours and types among the usable training images."""
+        rows = self.usable(config, datasets.load(config.source).manifest.rows("train"))
+        counts = (self.labels(rows).max(0).values + 1).tolist()
+        return dict(zip(("identities", "colors", "types"), counts, strict=True))
+
+    # --- what is run
+
+    def steps(self, config: AGNetConfig) -> int:
+        """Training steps; none for another test feature, or for re-ranking, of a trained network."""
+        config = config.canonical()
+        return config.iterations if config == config.trained() else 0
+
+    def starts_from(self, config: AGNetConfig) -> tuple[AGNetConfig, ...]:
+        """The trained run whose features a run compares in another way."""
+        return () if self.steps(config) else (config.trained(),)
+
+    def batch_size(self, config: AGNetConfig) -> int:
+        """Images a step."""
+        return 2 * config.pairs
+
+    def tiny(self, config: AGNetConfig) -> AGNetConfig:
+        """The same with eight images a step."""
+        return config.but(pairs=4, positive=min(max(config.positive, 0.25), 0.75))
+
+    # --- training
+
+    def network(self, config: AGNetConfig, data: Mapping[str, Any]) -> AGNet:
+        """Trunk, mask, branches and verification for the data's training labels."""
+        return AGNet(config, data["identities"], data["colors"], data["types"])
+
+    def draw(self, config: AGNetConfig, labels: Tensor) -> Callable[[int, torch.Generator], Tensor]:
+        """Pairs of images, the same for every variant."""
+        return sampler.PairSampler(labels[:, 0].numpy(), config.pairs, config.positives())
+
+    def objective(self, config: AGNetConfig, network: AGNet, batch: Batch) -> dict[str, Tensor]:
+        """The terms of eq. 8."""
+        return terms(network, batch, config)
+
+    def term_weights(self, config: AGNetConfig) -> dict[str, float]:
+        """Factor of each term in the total (eq. 8)."""
+        return term_weights(config)
+
+    def optimizer(self, config: AGNetConfig) -> dict[str, Any]:
+        """SGD, as in section IV-B, or what trains a trunk from scratch."""
+        return {"optimizer": config.optimizer, "weight_decay": config.weight_decay}
+
+    def schedule(self, config: AGNetConfig, images: int) -> Schedule:
+        """Learning rate: the initial one in 50 epochs of 75, then a tenth of it (section IV-B)."""
+        del images
+        count = self.steps(config)
+        if config.schedule == "cosine":
+            return Schedule(count, config.rate, warmup=max(1, count // 20), cosine=True)
+        return Schedule(count, config.rate, drops=(count * 2 // 3,) if count else ())
+
+    # --- evaluation
+
+    def tests(self, config: AGNetConfig, dataset: Dataset) -> tuple[Test, ...]:
+        """The dataset's own test (Table III) and small, medium and large ones by VehicleID's rule (Table IV).
+
+        A dataset with test lists of several sizes has these alone, the largest first. Tuning tests nothing: see
+        :meth:`measures`.
+        """
+        if config.held_out:
+            return ()
+        if not any(test.name for test in dataset.tests):
+            return (*dataset.tests, *evaluate_run.tests_by_size(dataset, {"": "vehicleid"}))
+        sized = {size: test for size, name in SIZES.items() for test in dataset.tests if test.name in (size, name)}
+        return tuple(replace(test, name=size) for size, test in reversed(sized.items())) or dataset.tests
+
+    def protocols(self, config: AGNetConfig) -> tuple[str, ...]:
+        """The dataset's own and, where that has no test lists of several sizes, VehicleID's."""
+        own = datasets.PROTOCOLS[config.dataset]
+        return (own,) if own in SIZED else (own, "vehicleid")
+
+    def distance(self, config: AGNetConfig, trained: Trained) -> Distance:
+        """Plain, or re-ranked by time and place (STR)."""
+        if config.str_weight:
+            return evaluation.spatio_temporal(trained, config.str_weight)
+        return super().distance(config, trained)
+
+    def measures(self, config: AGNetConfig, trained: Trained) -> dict[str, dict[str, float]]:
+        """Purity of neighbourhoods by attribute, and what the mask does; for tuning the scores of held-out vehicles."""
+        if config.held_out:
+            return evaluation.tuned(trained, config.held_out)
+        test = self.tests(config, trained.dataset)[0]
+        measures = evaluation.purity(trained, test)
+        if config.masks() and self.steps(config):
+            measures |= evaluation.mask(trained, test)
+        return measures
+
+    def exhibits(self, config: AGNetConfig) -> dict[str, Callable[[Trained], Any]]:
+        """Fig. 7 and 8 for AGNet-ASL-All; and pictures of its mask for every run that trains one."""
+        if config.held_out or not self.steps(config):
+            return {}
+
+        def tests(trained: Trained) -> tuple[Test, ...]:
+            return self.tests(config, trained.dataset)
+
+        makers: dict[str, Callable[[Trained], Any]] = {}
+        if config.whole():
+            makers["tsne"] = lambda trained: evaluation.embedding_map(trained, tests(trained)[0])
+            makers["fig8"] = lambda trained: evaluation.retrieved(trained, tests(trained))
+        if config.masks():
+            makers["masks"] = lambda trained: evaluation.pictures(trained, tests(trained)[0])
+        return makers
+
+    def extra_probe(self, config: AGNetConfig) -> dict[str, list[float]]:
+        """Every kind of pair in the loss, the test feature of a run without training, and the re-ranking."""
+        values = {}
+        if config.verifies():
+            labels = torch.tensor([(0, 0, 0)] * 3 + [(0, 0, 0), (1, 0, 0), (1, 0, 1)])
+            for logit in (-1.0, 0.0, 3.0):
+                values[f"pairs {logit:g}"] = pair_losses(torch.tensor([[0.0, logit]] * 3), labels, config).tolist()
+        if not self.steps(config):
+            network = self.build(config, {"identities": 4, "colors": 3, "types": 3})
+            pixels = probe.toy_images(probe.TOY_IMAGES, config.image_size)
+            values["feature"] = probe.toy_features(network, pixels)
+        if config.str_weight:
+            values["str"] = evaluation.toy_reranking(config)
+        return values
 
 
-def schedule(config: AGNetConfig, images: int) -> Schedule:
-    """Learning rate of a run: 50 epochs of 75 at the initial one, then a tenth of it."""
-    del images
-    count = steps(config)
-    if config.schedule == "cosine":
-        return Schedule(count, config.rate, warmup=max(1, count // 20), cosine=True)
-    return Schedule(count, config.rate, drops=(count * 2 // 3,) if count else ())
+def _attributes(config: AGNetConfig) -> tuple[str, str]:
+    """What needs attributes, and what does without."""
+    why = f"branches = {config.branches!r} with verification = {config.verification!r}"
+    return why, "branches = 'only_id' needs neither colour nor type"
 
 
-def sample_pairs(
-    config: AGNetConfig, store: ImageStore, rows: pd.DataFrame, count: int
-) -> list[tuple[np.ndarray, np.ndarray, dict[str, bool | float]]]:
-    """A small batch to look at: both images of each pair as augmented, and what the loss knows of it, ε with it."""
-    config = config.canonical().but(pairs=count, positive=0.5)
-    rows = usable(config, rows)
-    batch = batches(METHOD, config, store.resident("cpu"), store.places(rows), label_codes(rows))(0)
-    first, second = batch.labels.chunk(2)
-    same = first[:, 0] == second[:, 0]
-    alike = losses.share_attributes(first[:, 1:], second[:, 1:], every=config.alike == "both")
-    weights = losses.pair_weights(same, alike, config.theta)
-    told = zip(same.tolist(), alike.tolist(), weights.tolist(), strict=True)
-    shown = [{"one vehicle": one, "same colour and type": both, "ε": round(weight, 6)} for one, both, weight in told]
-    return list(zip(*(half.numpy() for half in augmentation.pixels(batch.images).chunk(2)), shown, strict=True))
+def _reranking(config: AGNetConfig) -> tuple[str, str]:
+    """What needs times, cameras and their distances, and what does without."""
+    return f"str_weight = {config.str_weight:g}", "allowed is 0"
 
 
-def batch_size(config: AGNetConfig) -> int:
-    """Images a step."""
-    return 2 * config.pairs
-
-
-def optimizer(config: AGNetConfig) -> dict[str, Any]:
-    """What trains it."""
-    return {"optimizer": config.optimizer, "weight_decay": config.weight_decay}
-
-
-def stage(config: AGNetConfig) -> str:
-    """What kind of run it is: there is one stage."""
-    del config
-    return "training"
-
-
-def tiny(config: AGNetConfig) -> AGNetConfig:
-    """The same with eight images a step, for probes."""
-    return config.but(pairs=4, positive=min(max(config.positive, 0.25), 0.75))
-
-
-def build(config: AGNetConfig, data: Mapping[str, Any], starts: Sequence[Path] = ()) -> AGNet:
-    """The network for data's training labels, with the seed's initial weights or those of the run it starts from."""
-    sizes = [data[name] for name in ("identities", "colors", "types")]
-    return base.build(lambda: AGNet(config, *sizes), config, starts)
-
-
-def protocols(config: AGNetConfig) -> tuple[str, ...]:
-    """The protocols of a configuration's tests: the dataset's own and, where it has one test, VehicleID's."""
-    own = datasets.PROTOCOLS[config.dataset]
-    return (own,) if config.dataset in ("vehicleid", "veriwild", "vehicle1m") else (own, "vehicleid")
-
-
-def tests(config: AGNetConfig, dataset: Dataset) -> tuple[Test, ...]:
-    """The dataset's own test (Table III) and small, medium and large ones by VehicleID's rule (Table IV).
-
-    A dataset with several tests has these alone, the largest first. Tuning has none: see :func:`measures`.
-    """
-    if config.held_out:
-        return ()
-    if len(dataset.tests) > 1:
-        return tuple(
-            Test(size, test.protocol, query=test.query, gallery=test.gallery)
-            for size, test in reversed(list(zip(SIZES, dataset.tests, strict=False)))
-        )
-    return (*dataset.tests, *evaluate_run.tests_by_size(dataset, {"": "vehicleid"}))
-
-
-def distance(config: AGNetConfig, trained: Trained) -> rules.Distance | None:
-    """How test features are compared: plainly (None), or re-ranked by time and place (STR)."""
-    return evaluation.spatio_temporal(trained, config.str_weight) if config.str_weight else None
-
-
-def measures(config: AGNetConfig, trained: Trained) -> dict[str, dict[str, float]]:
-    """Purity of neighbourhoods by attribute, and what the mask does; for tuning the scores of held-out vehicles."""
-    if config.held_out:
-        return evaluation.tuned(trained, config.held_out)
-    test = tests(config, trained.dataset)[0]
-    found = evaluation.purity(trained, test)
-    if config.masks() and steps(config):
-        found |= evaluation.mask(trained, test)
-    return found
-
-
-def exhibits(config: AGNetConfig, trained: Trained) -> dict[str, Any]:
-    """Fig. 7 and 8 for AGNet-ASL-All; and pictures of its mask for every run that trains one."""
-    if config.held_out or not steps(config):
-        return {}
-    every = tests(config, trained.dataset)
-    test, shown = every[0], {}
-    if config.whole():
-        shown = {"tsne": evaluation.embedding_map(trained, test), "fig8": evaluation.retrieved(trained, every)}
-    return shown | ({"masks": evaluation.pictures(trained, test)} if config.masks() else {})
-
-
-def unseen(config: AGNetConfig) -> dict[str, list[float]]:
-    """What a probe's few steps may not reach: every kind of pair in the loss, the test feature, the re-ranking."""
-    found = {}
-    if config.verifies():
-        labels = torch.tensor([(0, 0, 0)] * 3 + [(0, 0, 0), (1, 0, 0), (1, 0, 1)])
-        for logit in (-1.0, 0.0, 3.0):
-            found[f"pairs {logit:g}"] = pair_losses(torch.tensor([[0.0, logit]] * 3), labels, config).tolist()
-    if not steps(config):
-        network = build(config, {"identities": 4, "colors": 3, "types": 3})
-        found["feature"] = evaluate_run.toy_features(
-            network, evaluate_run.toy_images(base.TOY_IMAGES, config.image_size)
-        )
-    if config.str_weight:
-        rows = pd.DataFrame({"camera_id": list("abca"), "time": [0.0, 5.0, 9.0, 20.0]})
-        apart = pd.DataFrame([[0, 2, 5], [2, 0, 4], [5, 4, 0]], list("abc"), list("abc"))
-        toy = Dataset(None, None, (), "", camera_distances=apart)  # type: ignore[arg-type]
-        points = torch.arange(8.0).view(4, 2).square()
-        how = evaluation.spatio_temporal(Trained(config, None, toy, None), config.str_weight).distances
-        found["str"] = how(points, points.flip(0), rows, rows)(slice(0, 4)).flatten().tolist()
-    return found
-
-
-METHOD = Method(
-    paper="agnet",
-    labels=label_codes,
-    build=build,
-    draw=draw,
-    batch_size=batch_size,
-    objective=objective,
-    weights=term_weights,
-    optimizer=optimizer,
-    schedule=schedule,
-    steps=steps,
-    tests=tests,
-    protocols=protocols,
-    stage=stage,
-    tiny=tiny,
-    toy_labels=tuple((i // 2, i // 4, (0, 0, 1, -1)[i // 2]) for i in range(base.TOY_IMAGES)),
-    starts_from=starts_from,
-    usable=usable,
-    distance=distance,
-    measures=measures,
-    exhibits=exhibits,
-    extra=unseen,
-    data=data,
-)
-EXPERIMENT = base.experiment(METHOD)
+PAPER = AGNetPaper()

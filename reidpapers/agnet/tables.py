@@ -7,21 +7,19 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
-import numpy as np
-import pandas as pd
-
-from reidpapers.agnet import AGNetConfig, label_codes
+from reidpapers.agnet.config import AGNetConfig
 from reidpapers.agnet.evaluation import WEIGHTS
+from reidpapers.agnet.paper import SIZES as LISTS
+from reidpapers.run.datasets import LABELS
 from reidpapers.show import layout
 from reidpapers.show.claims import Claim
 from reidpapers.show.layout import Row, Table
 
-SIZES = ("small", "medium", "large", "largest")  # VehicleID's 800, 1600, 2400 and 3200 vehicles
+SIZES = tuple(LISTS)  # VehicleID's 800, 1600, 2400 and 3200 vehicles
 THETAS, BETAS, ALPHAS = (0.0, 0.3, 1.0), (0.0, 0.5, 2.0), (0.0, 0.1, 1.0)
 FUSIONS = (0.0, 0.25, 0.5, 0.75)
 STR_WEIGHT = 2.0  # ω; the best mAP on held-out training vehicles, see the table "Tuning of ω"
 HELD_OUT = 50  # training vehicles that learning rate and ω are chosen on
-COLOURLESS = ("vehicle1m",)
 SWEPT_SEEDS = 1  # of the rows that only show how little a parameter matters
 
 # A row fixes what its table is about, and leaves the rest to the given configuration.
@@ -80,15 +78,15 @@ VERI, VEHICLEID = "VeRi-776, which its authors license", "VehicleID, which its a
 
 def published(number: str) -> tuple[Row, ...]:
     """The methods that a printed table sets AGNet beside, in its order; the paper's own rows last."""
-    known = dict.fromkeys(row for table, row, _ in layout.printed("agnet") if table == number)
+    names = dict.fromkeys(row for table, row, _ in layout.printed("agnet") if table == number)
     own = {row.name: row for row in (ASL_ALL, STR)}
-    return tuple(own.get(name) or Row(name, None) for name in known)
+    return tuple(own.get(name) or Row(name, None) for name in names)
 
 
 def tables(profile: str = "quick") -> tuple[Table, ...]:
     """Every results table of the paper and, of the same shape, those of the embedded vehicles."""
     four = tuple(f"{size} {score}" for size in SIZES for score in THREE)
-    made = (
+    papers = (
         Table("Table III here", "Test features on the embedded vehicles, by VeRi-776's rule", (*FUSED, STR, PAIRED),
               THREE, ("rendered",)),
         Table("Table IV here", "Test features on the embedded vehicles, by VehicleID's rule", (*FUSED, PAIRED), SIZED,
@@ -106,12 +104,10 @@ def tables(profile: str = "quick") -> tuple[Table, ...]:
         Table("β", "Of eq. 6; 0 is cross-entropy", BETA_ROWS, THREE),
         Table("α of eq. 6", "Added to the probability in the second logarithm", ALPHA_ROWS, THREE),
         Table("α of eq. 5", "The category embedding counts 1 − α", FUSION_ROWS, THREE),
-        Table("ω", "Of the spatio-temporal re-ranking, in mean distances", STR_ROWS, THREE, STR_DATA),
+        Table("ω", "Of the spatio-temporal re-ranking, in mean distances", STR_ROWS, THREE,
+              labels=("time", "camera_id")),
     )  # fmt: skip
-    return (*made, *tuning()) if profile == "quick" else made
-
-
-STR_DATA = ("rendered", "veri776")  # which know times, cameras and the distances between them
+    return (*papers, *tuning()) if profile == "quick" else papers
 
 
 def tuning() -> tuple[Table, ...]:
@@ -190,38 +186,9 @@ QUESTIONS = (
 def rows(scope: str, profile: str = "quick", dataset: str = "rendered") -> tuple[Row, ...]:
     """Which rows a scope fills: the given configuration and what it is measured against, or every table there is.
 
-    Data without colours leave the identity branch alone to be run.
+    Data without colours, or with neither types nor models, leave those to be run that learn from no attribute.
     """
-    found = layout.scope_rows(scope, BASE_ROWS, tables(profile), dataset)
-    able = dataset not in COLOURLESS
-    return tuple(row for row in found if able or row == GIVEN or not AGNetConfig(**row.changes).needs_attributes())
-
-
-def pair_kinds(config: AGNetConfig, rows: pd.DataFrame) -> dict[str, str]:
-    """How many pairs of each kind a batch has, on average, and how much the loss's second part weighs them (ε).
-
-    Args:
-        config: its pairs, θ, and what equal attributes are.
-        rows: usable training rows.
-    """
-    vehicle, *attributes = label_codes(rows).T.numpy()
-    known = [each >= 0 for each in attributes]
-    shared = _in_common([*attributes], np.logical_and(*known), vehicle)
-    if config.alike == "either":
-        shared = sum(_in_common([each], there, vehicle) for each, there in zip(attributes, known, strict=True)) - shared
-    others = len(rows) - pd.Series(vehicle).map(pd.Series(vehicle).value_counts()).to_numpy()
-    hard = float(np.mean(shared / others)) * (config.pairs - config.positives())
-    kinds = {
-        "one vehicle": (config.positives(), 1 - config.theta),
-        "two vehicles that share their attributes": (hard, config.theta),
-        "two other vehicles": (config.pairs - config.positives() - hard, 0.0),
-    }
-    return {name: f"{count:.2f} of {config.pairs} pairs, ε = {weight:g}" for name, (count, weight) in kinds.items()}
-
-
-def _in_common(labels: list[np.ndarray], known: np.ndarray, vehicle: np.ndarray) -> np.ndarray:
-    """For each image, how many images of other vehicles have all of its labels; 0 where one is unknown."""
-    table = pd.DataFrame({"vehicle": vehicle, **{f"label {i}": each for i, each in enumerate(labels)}})
-    names = [name for name in table if name != "vehicle"]
-    size = (table.groupby(by)["vehicle"].transform("size").to_numpy() for by in (names, [*names, "vehicle"]))
-    return np.where(known, next(size) - next(size), 0)
+    labels = LABELS[dataset]
+    labelled = "color" in labels and not labels.isdisjoint({"type", "model"})
+    rows = layout.scope_rows(scope, BASE_ROWS, tables(profile), dataset)
+    return tuple(row for row in rows if labelled or row == GIVEN or not AGNetConfig(**row.changes).needs_attributes())

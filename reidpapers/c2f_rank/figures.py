@@ -105,8 +105,8 @@ def structured(steps: int = 400, seed: int = 3) -> Figure:
     signs = {"coarse": "R_c", "fine": "R_f", "pair": "P"}
     for axis, where, title in zip(axes, (before, points.detach()), ("before", f"after {steps} steps"), strict=True):
         found = terms(where, vehicles, models)
-        shown = ", ".join(f"${sign}$ = {float(found[name]):.2f}" for name, sign in signs.items())
-        _circle(axis, f"{title}: {shown}")
+        values = ", ".join(f"${sign}$ = {float(found[name]):.2f}" for name, sign in signs.items())
+        _circle(axis, f"{title}: {values}")
         _images(axis, where, vehicles, models)
     _legend(made, 4)
     return made

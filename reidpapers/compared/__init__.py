@@ -1,0 +1,1 @@
+"""All methods on equal terms: read ``entrants.py``, ``config.py`` and ``paper.py``, in this order."""

@@ -1,0 +1,1 @@
+"""DRDL: read ``config.py``, ``network.py``, ``loss.py`` and ``paper.py``, in this order."""

@@ -30,8 +30,8 @@ STEP, STEPS = 0.05, 60
 @styled
 def mixed_difference() -> Figure:
     """The paper's Figure 6: shared convolutions and fc6, an upper branch for models, a lower one, and both in fc8."""
-    made = figure(3.6)
-    axis = made.subplots()
+    picture = figure(3.6)
+    axis = picture.subplots()
     _canvas(axis, 8.2, 3.6)
     _photo(axis, (0.6, 1.8), BLUE)
     axis.text(0.6, 1.2, "image", ha="center", size=8.5)
@@ -51,7 +51,7 @@ def mixed_difference() -> Figure:
         axis.text(5.76, y, f"{text}\nweight {weight:g}", va="center", size=9, color=color)
     axis.text(3.4, 3.2, "which model?", ha="center", size=8.5, color=PURPLE)
     axis.text(3.4, 0.3, "which of its vehicles?", ha="center", size=8.5, color=BLUE)
-    return made
+    return picture
 
 
 @styled
@@ -61,7 +61,7 @@ def false_judgement(margin: float = 0.2) -> Figure:
     Args:
         margin: of both losses.
     """
-    made, axes = panels(3, 2.6, sharex=True, sharey=True)
+    picture, axes = panels(3, 2.6, sharex=True, sharey=True)
     points = torch.tensor([*POSITIVES, NEGATIVE])
     for axis, anchor in zip(axes, (1, 0), strict=False):
         value, force = _forces(points, lambda p, a=anchor: losses.triplet(p[a, None], p[1 - a, None], p[2:], margin))
@@ -73,7 +73,7 @@ def false_judgement(margin: float = 0.2) -> Figure:
     axes[2].annotate("$c$", points[:2].mean(0).tolist(), (0, 8), textcoords="offset points", ha="center")
     _scene(axes[2], points, force, names=("", ""))
     axes[2].set_title(f"coupled clusters: loss {value:.3f}")
-    return made
+    return picture
 
 
 @styled
@@ -83,7 +83,7 @@ def cluster_forces(margin: float = 0.2) -> Figure:
     Args:
         margin: of the coupled clusters loss.
     """
-    made, axes = panels(3, 3.5, sharex=True, sharey=True)
+    picture, axes = panels(3, 3.5, sharex=True, sharey=True)
     points = torch.tensor([*CLUSTER, *OTHERS])
     angle = losses.gradient_angle(points[None, :5], points[None, 5:], margin).item()
     titles = ("centre constant (eq. 7, 8)", f"true gradient, {angle:.0f}° away")
@@ -98,7 +98,7 @@ def cluster_forces(margin: float = 0.2) -> Figure:
     _scene(axes[2], points, None)
     axes[2].set_title(f"after {STEPS} steps of the first")
     axes[2].set_xlabel(f"loss {value:.3f}")
-    return made
+    return picture
 
 
 @styled
@@ -108,26 +108,26 @@ def angles(degrees: Sequence[float]) -> Figure:
     Args:
         degrees: angle of each set pair; those without a gradient (not a number) are left out and counted.
     """
-    made = figure(2.6)
-    axis = made.subplots()
+    picture = figure(2.6)
+    axis = picture.subplots()
     values = np.asarray(degrees, dtype=float)
-    known = values[np.isfinite(values)]
-    axis.hist(known, bins=np.arange(0, 181, 5), color=BLUE, edgecolor="white")
+    finite = values[np.isfinite(values)]
+    axis.hist(finite, bins=np.arange(0, 181, 5), color=BLUE, edgecolor="white")
     axis.set(xlabel="angle between the two gradients of a set pair, degrees", ylabel="set pairs", xlim=(0, 180))
-    axis.set_title(f"{len(known)} set pairs, {len(values) - len(known)} without a gradient")
-    return made
+    axis.set_title(f"{len(finite)} set pairs, {len(values) - len(finite)} without a gradient")
+    return picture
 
 
 @styled
 def vehicles_of_models(counts: Sequence[int]) -> Figure:
     """The paper's Figure 9: number of vehicles of each model, the most frequent first."""
-    made = figure(2.6)
-    axis = made.subplots()
+    picture = figure(2.6)
+    axis = picture.subplots()
     ordered = sorted(counts, reverse=True)
     axis.bar(range(1, len(ordered) + 1), ordered, color=BLUE, width=0.85)
     axis.set(xlabel="vehicle models, most frequent first", ylabel="vehicles")
     axis.grid(axis="x", visible=False)
-    return made
+    return picture
 
 
 def _clusters(margin: float, center: str) -> Callable[[Tensor], Tensor]:

@@ -15,10 +15,10 @@ from itertools import product
 from typing import Any, get_origin
 
 from reidpapers.run import runs
+from reidpapers.run.base import Paper
 from reidpapers.run.config import Config, ConfigError, Plan, configure
-from reidpapers.run.papers import RUNS, parts
+from reidpapers.run.papers import RUNS, load
 from reidpapers.run.records import Record
-from reidpapers.run.runs import Experiment
 from reidpapers.show import layout
 from reidpapers.show.layout import Row
 
@@ -71,7 +71,7 @@ class Order:
 @cache
 def record_name(paper: str, config: Config) -> str:
     """The name of a run's record; a grid asks for it several times."""
-    return runs.name(config, parts(paper)[1])
+    return runs.name(config, load(paper))
 
 
 def order(settings: Mapping[str, Any]) -> Order:
@@ -100,7 +100,7 @@ def _several(name: str, value: Any, papers: Iterable[str]) -> bool:
     """Whether a value is a list of values to try: for a field that takes a list, a list of lists."""
     if not isinstance(value, list) or name in Plan.model_fields:
         return False
-    fields = [parts(paper)[0].model_fields.get(name) for paper in papers]
+    fields = [load(paper).Config.model_fields.get(name) for paper in papers]
     takes_list = any(one is not None and get_origin(one.annotation) in (list, tuple) for one in fields)
     return not takes_list or any(isinstance(one, list) for one in value)
 
@@ -112,17 +112,17 @@ def jobs(wanted: Order) -> dict[str, Job]:
         ConfigError: a paper refuses a parameter; nothing was computed.
     """
     found: dict[str, Job] = {}
-    for paper in wanted.papers:
-        config_type, experiment, tables = parts(paper)
-        base, plan = configure(config_type, wanted.given)
+    for name in wanted.papers:
+        paper = load(name)
+        base, plan = configure(paper.Config, wanted.given)
         base = base.but(device=base.device_present())  # a job may run on a machine that would choose otherwise
         if wanted.axes:
-            rows = combinations(wanted.axes, config_type, wanted.given)
+            rows = combinations(wanted.axes, paper.Config, wanted.given)
         else:
-            rows = tables.rows(plan.scope, base.profile, base.dataset)
+            rows = paper.tables.rows(plan.scope, base.profile, base.dataset)
         shown = layout.configurations(rows, base, plan.seeds)
         per = wanted.per or ("configuration" if wanted.axes else PER[base.profile])
-        found |= _by_seed(paper, shown, base, plan) if per == "seed" else _by_configuration(paper, shown, plan)
+        found |= _by_seed(name, shown, base, plan) if per == "seed" else _by_configuration(name, shown, plan)
     return found
 
 
@@ -154,7 +154,6 @@ def _by_seed(paper: str, shown: Mapping[str, Sequence[Config]], base: Config, pl
 
 def _by_configuration(paper: str, shown: Mapping[str, Sequence[Config]], plan: Plan) -> dict[str, Job]:
     """One job a configuration and seed, and one for each that others start from."""
-    experiment = parts(paper)[1]
     found: dict[str, Job] = {}  # by the record's name: rows that mean the same run are one job
 
     def add(config: Config, title: str) -> str:
@@ -162,7 +161,7 @@ def _by_configuration(paper: str, shown: Mapping[str, Sequence[Config]], plan: P
         if key not in found:
             after = tuple(
                 add(start, titles.get(record_name(paper, start), f"{title} start"))
-                for start in experiment.starts_from(config)
+                for start in load(paper).starts_from(config)
             )
             found[key] = _single(paper, config, title, after, plan)
         return key
@@ -211,8 +210,8 @@ def changed(config: Config) -> dict[str, Any]:
     return {name: value for name, value in fields.items() if value != usual[name]}
 
 
-def read(parameters: Mapping[str, Any]) -> tuple[Job, Experiment, Any, Plan]:
-    """A job from its notebook's parameters, with the paper's experiment and tables and the plan of its runs.
+def read(parameters: Mapping[str, Any]) -> tuple[Job, Paper, Plan]:
+    """A job from its notebook's parameters, with its paper and the plan of its runs.
 
     Raises:
         ConfigError: a parameter is refused.
@@ -220,19 +219,19 @@ def read(parameters: Mapping[str, Any]) -> tuple[Job, Experiment, Any, Plan]:
     own = {name: parameters[name] for name in OWN if parameters.get(name) is not None}
     if own.get("paper") not in RUNS:
         raise ConfigError(f"paper = {own.get('paper')!r} is refused: allowed is {', '.join(RUNS)}")
-    config_type, experiment, tables = parts(own["paper"])
-    base, plan = configure(config_type, {name: value for name, value in parameters.items() if name not in OWN})
+    paper = load(own["paper"])
+    base, plan = configure(paper.Config, {name: value for name, value in parameters.items() if name not in OWN})
     only, changes = _json(own.get("only", plan.seeds)), _json(own.get("changes"))
     if changes is None:
-        rows = tables.rows(plan.scope, base.profile, base.dataset)
+        rows = paper.tables.rows(plan.scope, base.profile, base.dataset)
     else:
-        configure(config_type, {"profile": base.profile, **changes})
+        configure(paper.Config, {"profile": base.profile, **changes})
         rows = (Row(own.get("title") or layout.options(changes).strip() or "the profile's configuration", changes),)
     shown = {
         row: [config for config in configs if config.seed in only]
         for row, configs in layout.configurations(rows, base, plan.seeds).items()
     }
-    return Job(f"{own['paper']}, seed {_text(only)}", own["paper"], shown, dict(parameters)), experiment, tables, plan
+    return Job(f"{own['paper']}, seed {_text(only)}", own["paper"], shown, dict(parameters)), paper, plan
 
 
 def _json(value: Any) -> Any:
@@ -242,11 +241,11 @@ def _json(value: Any) -> Any:
 
 def found(job: Job, *, committed: bool) -> dict[str, list[Record | None]]:
     """A job's records by row, None where there is none that holds today; never computes or replays anything."""
-    experiment = parts(job.paper)[1]
+    paper = load(job.paper)
 
     @cache
     def one(config: Config) -> Record | None:
-        record = runs.lookup(config, experiment, committed=committed)
+        record = runs.lookup(config, paper, committed=committed)
         holds = record and record.freshness in (runs.FRESH, runs.BY_PROBE)
         return record if holds and record.key == record_name(job.paper, config) else None
 

@@ -14,7 +14,7 @@ from reidpapers.grid import jobs, stamps
 from reidpapers.grid.jobs import Job
 from reidpapers.run import runs
 from reidpapers.run.config import ConfigError
-from reidpapers.run.papers import parts
+from reidpapers.run.papers import load
 from reidpapers.run.provenance import CHECKOUT
 
 NOTEBOOKS = CHECKOUT / "notebooks"
@@ -124,9 +124,8 @@ def _done(job: Job, committed: bool) -> str | None:
     rows = jobs.found(job, committed=committed)
     if not all(record for records in rows.values() for record in records):
         return None
-    return stamps.text(rows, parts(job.paper)[2].COLUMNS)
+    return stamps.text(rows, load(job.paper).tables.COLUMNS)
 
 
 def _has_weights(job: Job) -> bool:
-    experiment = parts(job.paper)[1]
-    return all(runs.kept_weights(config, experiment).exists() for config in job.configs)
+    return all(runs.kept_weights(config, load(job.paper)) for config in job.configs)

@@ -11,8 +11,8 @@ import json
 from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 
-from reidlib.digest import PACKAGES
 from reidlib.places import write_atomically
+from reidpapers.digest import PACKAGES
 from reidpapers.run.provenance import CHECKOUT
 from reidpapers.run.records import Record
 from reidpapers.show import layout

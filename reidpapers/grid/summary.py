@@ -91,5 +91,5 @@ def _table(plan: Mapping[str, Any]) -> Iterator[str]:
     width = max((len(line["row"]) for line in lines), default=0)
     yield f"{'':{width}}  seed  " + "  ".join(f"{column:>8}" for column in columns) + "   (percent)"
     for line in lines:
-        shown = [f"{line['scores'][c]:>8.1f}" if c in line["scores"] else f"{'–':>8}" for c in columns]
-        yield f"{line['row']:{width}}  {line['seed']:4d}  " + "  ".join(shown)
+        scores = [f"{line['scores'][c]:>8.1f}" if c in line["scores"] else f"{'–':>8}" for c in columns]
+        yield f"{line['row']:{width}}  {line['seed']:4d}  " + "  ".join(scores)

@@ -1,0 +1,1 @@
+"""MLSL: read ``config.py``, ``network.py``, ``loss.py`` and ``paper.py``, in this order."""

@@ -5,7 +5,7 @@ Most of the printed numbers are lost with the table images; what the text repeat
 
 from __future__ import annotations
 
-from reidpapers.mlsl.paper import ATTRIBUTES, MLSLConfig
+from reidpapers.mlsl.config import ATTRIBUTES, MLSLConfig
 from reidpapers.show import layout
 from reidpapers.show.claims import Claim
 from reidpapers.show.layout import Row, Table

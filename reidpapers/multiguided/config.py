@@ -9,6 +9,7 @@ from pydantic import Field, model_validator
 
 from reidlib.backbones import DOWNLOADS, check_trunk
 from reidpapers.run.config import Config, ListOrJson
+from reidpapers.run.datasets import LABELS
 
 Kind = Literal["extractor", "classifier_color", "classifier_type", "segmenter", "ensemble"]
 Extractor = Literal["res50", "agn", "dense161bs", "dense161", "hrnet"]
@@ -16,6 +17,7 @@ Extractor = Literal["res50", "agn", "dense161bs", "dense161", "hrnet"]
 EXTRACTORS = ("res50", "agn", "dense161bs", "dense161", "hrnet")  # in the order of Table 2
 DENSE = ("dense161bs", "dense161")  # with fewer identities a batch
 ATTRIBUTES = ("color", "type")
+MATCHED_BY = {"vehicle_id", "camera_id"}  # labels of the data, without which there is no test
 TRUNKS: Mapping[str, Mapping[str, str]] = {
     "small": {
         "res50": "small_ibn", "agn": "small_ibn", "dense161bs": "small_dense", "dense161": "small_dense",
@@ -164,10 +166,10 @@ class MultiGuidedConfig(Config):
     @model_validator(mode="after")
     def _fits_together(self) -> MultiGuidedConfig:
         """Refuse what no run could mean."""
-        if self.dataset not in ("rendered", "veri776", "aicity2020"):
+        if not LABELS.get(self.dataset, MATCHED_BY) >= MATCHED_BY:
+            fit = ", ".join(name for name, labels in LABELS.items() if labels >= MATCHED_BY)
             raise ValueError(
-                f"dataset = {self.dataset!r} is refused: the system needs vehicles seen by cameras; "
-                "allowed are rendered, veri776, aicity2020"
+                f"dataset = {self.dataset!r} is refused: the system needs vehicles seen by cameras; allowed are {fit}"
             )
         if len(set(self.members)) != len(self.members):
             raise ValueError(f"members = {list(self.members)} is refused: allowed are distinct extractors")

@@ -38,7 +38,7 @@ def steps() -> dict[str, tuple[Tensor, Tensor]]:
 @styled
 def pulls() -> Figure:
     """What triplet and centre loss do to nine images of three identities: the step against the slope at each."""
-    made, axes = panels(2, 3.7)
+    picture, axes = panels(2, 3.7)
     titles = {"triplet": "triplet, on $f$ (eq. 3)", "centre": "centre, on $f$ (eq. 2)"}
     for axis, (name, (value, arrows)) in zip(axes, steps().items(), strict=True):
         scale = 0.9 / float(arrows.norm(dim=1).max())
@@ -55,7 +55,7 @@ def pulls() -> Figure:
         axis.set(xlim=(-0.4, 3.9), ylim=(-0.5, 3.7), aspect="equal", xticks=[], yticks=[])
         axis.set_title(f"{titles[name]}: {float(value):.2f}")
         axis.grid(visible=False)
-    return made
+    return picture
 
 
 @styled
@@ -68,7 +68,7 @@ def thresholds(curves: Sequence[Mapping[str, Mapping[str, float]]], chosen: Mapp
     """
     if not curves:
         return blank(NO_RUNS)
-    made, axes = panels(3, 2.9, sharey=True)
+    picture, axes = panels(3, 2.9, sharey=True)
     titles = {"queries": "grouping queries", "tracks": "inserting tracks", "both": "both, with one θ"}
     for index, (axis, (name, title)) in enumerate(zip(axes, titles.items(), strict=True)):
         values = [float(theta) for theta in curves[0][name]]
@@ -80,4 +80,4 @@ def thresholds(curves: Sequence[Mapping[str, Mapping[str, float]]], chosen: Mapp
             axis.axvline(chosen[name], color=SOFT, ls=":", lw=1.2)
         axis.set(xlabel="θ, in mean distances", title=title)
     axes[0].set_ylabel("mAP on training vehicles, %")
-    return made
+    return picture

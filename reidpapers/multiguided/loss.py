@@ -6,11 +6,11 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from reidlib import losses
-from reidlib.models.segmentation import Segmenter
-from reidlib.models.segmentation import losses as losses_of_masks
 from reidpapers.multiguided.config import MultiGuidedConfig
 from reidpapers.multiguided.network import Classifier, Extractor
-from reidpapers.run.base import Batch
+from reidpapers.multiguided.segmentation import Segmenter
+from reidpapers.multiguided.segmentation import losses as losses_of_masks
+from reidpapers.run.training import Batch
 
 COLUMNS = {"identity": 0, "color": 1, "type": 2}  # of a batch's labels
 
@@ -28,23 +28,19 @@ def extraction(network: Extractor, batch: Batch, config: MultiGuidedConfig) -> d
     }
     if network.training:
         network.centers.follow(pulled, identities)
-    return terms | {name: cross_entropy(each, batch.labels[:, COLUMNS[name]]) for name, each in logits.items()}
+    return terms | {
+        name: losses.cross_entropy(values, batch.labels[:, COLUMNS[name]]) for name, values in logits.items()
+    }
 
 
 def classification(network: Classifier, batch: Batch, attribute: str) -> dict[str, Tensor]:
     """Softmax cross-entropy on colours or types."""
-    return {attribute: cross_entropy(network(batch.images), batch.labels[:, COLUMNS[attribute]])}
+    return {attribute: losses.cross_entropy(network(batch.images), batch.labels[:, COLUMNS[attribute]])}
 
 
 def segmentation(network: Segmenter, batch: Batch) -> dict[str, Tensor]:
     """The PSPNet's terms on masks that moved with their pictures."""
-    return losses_of_masks(network.maps(batch.images), batch.beside["mask"])
-
-
-def cross_entropy(logits: Tensor, labels: Tensor) -> Tensor:
-    """Mean over the images whose label is known; 0, with a gradient of 0, where none is."""
-    known = (labels >= 0).sum().clamp_min(1)
-    return F.cross_entropy(logits.float(), labels, ignore_index=-1, reduction="sum") / known
+    return losses_of_masks(network.maps(batch.images), batch.side_inputs["mask"])
 
 
 def term_weights(config: MultiGuidedConfig) -> dict[str, float]:

@@ -11,8 +11,8 @@ from torch import Tensor, nn
 
 from reidlib import models
 from reidlib.backbones import DOWNLOADS
-from reidlib.models.segmentation import Segmenter
 from reidpapers.multiguided.config import ATTRIBUTES, MultiGuidedConfig
+from reidpapers.multiguided.segmentation import Segmenter
 
 BRANCHES = ("f_id", "f_color", "f_type")  # of AGN
 # Stages of the encoder that are run, and channels of the map, by encoder.

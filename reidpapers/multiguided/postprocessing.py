@@ -81,17 +81,34 @@ def thresholds(features: Tensor, rows: pd.DataFrame, thetas: Sequence[float] = T
     first = ~rows.duplicated(["vehicle_id", "camera_id"]).to_numpy()
     table = pd.concat([rows[first].assign(split="query"), rows.assign(split="gallery")], ignore_index=True)
     both = torch.cat([features[torch.as_tensor(np.flatnonzero(first))], features])
-    found: dict[str, dict[float, float]] = {}
+    curves: dict[str, dict[float, float]] = {}
     for groups in ("queries", "tracks", "both"):
         settings = MultiGuidedConfig(constraint=False, groups=groups)
-        found[groups] = {}
+        curves[groups] = {}
         for theta in thetas:
-            tried = settings.model_copy(update={"theta_query": theta, "theta_gallery": theta})
-            scores = protocols.evaluate("aicity2020", both, table, distance=reranking(tried, None))
-            found[groups][theta] = scores.mAP
-    return found
+            config = settings.model_copy(update={"theta_query": theta, "theta_gallery": theta})
+            scores = protocols.evaluate("aicity2020", both, table, distance=reranking(config, None))
+            curves[groups][theta] = scores.mAP
+    return curves
 
 
 def best(curve: dict[float, float]) -> float:
     """The θ of the highest mAP, the smallest of equals."""
     return min(curve, key=lambda theta: (-curve[theta], theta))
+
+
+def synthetic(config: MultiGuidedConfig) -> dict[str, list[float]]:
+    """An ensemble's post-processing of synthetic features: the part of a probe that sees it; nothing without any."""
+    if config.learning != "ensemble" or reranking(config, None) is None:
+        return {}
+    place = np.arange(60)
+    draws = torch.Generator().manual_seed(0)
+    vehicles = torch.as_tensor(place % 12)
+    centres = torch.randn(12, 16, generator=draws, dtype=torch.float64)
+    features = centres[vehicles] + torch.randn(60, 16, generator=draws, dtype=torch.float64) / 2
+    rows = pd.DataFrame({"image": place.astype(str), "track_id": (place % 12 * 3 + place // 20).astype(str)})
+    attributes = pd.DataFrame({"color": place % 5, "type": place % 12 // 4}, index=rows["image"])
+    query, gallery = rows[:20].reset_index(drop=True), rows[20:].reset_index(drop=True)
+    distances = processed(config, attributes, features[:20], features[20:], query, gallery)
+    # Weighed by column: places in a ranking add up to the same, whichever image has which.
+    return {"reranked": (distances(slice(0, 20)).double() @ torch.arange(40.0, dtype=torch.float64)).tolist()}

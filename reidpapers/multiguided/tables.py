@@ -11,12 +11,11 @@ from collections.abc import Sequence
 
 from IPython.display import HTML
 
-from reidpapers.multiguided import EXTRACTORS, MultiGuidedConfig, starts_from
+from reidpapers.multiguided.config import EXTRACTORS, MultiGuidedConfig, starts_from
 from reidpapers.show import layout
 from reidpapers.show.claims import Claim, Record
 from reidpapers.show.layout import Results, Row, Table
 
-PAPER = "multiguided"
 NAMES = {"res50": "Res50", "agn": "AGN", "dense161bs": "Dense161BS", "dense161": "Dense161", "hrnet": "HRnet"}
 ENOUGH = 0.80  # IoU of masks that can tell a vehicle from its background
 SWEPT_SEEDS = 1  # of the rows that only show how much a value matters
@@ -184,16 +183,16 @@ def parts(config: MultiGuidedConfig) -> tuple[Row, ...]:
     if config.learning != "ensemble":
         return ()
     names = {"classifier_color": "colours", "classifier_type": "types"}
-    found = []
+    rows = []
     for start in starts_from(config):
         if start.learning == "extractor":
             changes = {"learning": "extractor", "extractor": start.extractor}
-            found.append(Row(f"given, {NAMES[start.extractor]}", changes))
+            rows.append(Row(f"given, {NAMES[start.extractor]}", changes))
         else:
-            found.append(Row(f"given, {names[start.learning]}", {"learning": start.learning}))
+            rows.append(Row(f"given, {names[start.learning]}", {"learning": start.learning}))
         if starts_from(start):
-            found.append(Row("given, PSPNet", {"learning": "segmenter"}))
-    return tuple(found)
+            rows.append(Row("given, PSPNet", {"learning": "segmenter"}))
+    return tuple(rows)
 
 
 def overview(config: MultiGuidedConfig) -> Table:
@@ -221,7 +220,7 @@ def verdict_on_masks(records: Sequence[Record]) -> str:
 
 def leader_board() -> HTML:
     """Table 1: the challenge's leader board as printed. Its scores are of closed labels: nothing of ours can join."""
-    printed = layout.printed(PAPER)
+    printed = layout.printed("multiguided")
     ranks = dict.fromkeys(row for table, row, _ in printed if table == "Table 1")
     body = "".join(
         f'<tr><th scope="row">{html.escape(rank)}</th><td>{html.escape(printed["Table 1", rank, "team"])}</td>'

@@ -1,313 +1,277 @@
-"""A method as its parts, and the one way in which the runs of every paper are carried out and probed.
+"""A paper as a class: what it is called, and what its runs are made of.
 
-A paper's file defines the parts as plain functions and puts them into a :class:`Method`; :func:`experiment` makes of
-it what :mod:`reidpapers.run.runs` carries out.
+A paper's ``paper.py`` derives a class from :class:`Paper`, overrides the hooks in which it differs, and ends with
+``PAPER = <its class>()``. How a run is then carried out, probed and recorded is the same for all:
+:mod:`reidpapers.run.training`, :mod:`reidpapers.run.probe`, :mod:`reidpapers.run.runs`.
 """
 
 from __future__ import annotations
 
-import time
-from collections.abc import Callable, Collection, Mapping, Sequence
-from dataclasses import dataclass, field, replace
-from functools import partial
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from functools import cached_property, lru_cache
+from importlib import import_module
 from pathlib import Path
-from typing import Any
+from types import ModuleType
+from typing import Any, ClassVar
 
 import pandas as pd
 import torch
 from torch import Tensor, nn
 
-from reidlib import parallel, sampler
 from reidlib.augment import Augment
-from reidlib.data.images import ImageStore
 from reidlib.data.manifest import Dataset, Test
 from reidlib.evaluate.protocols import Distance
-from reidlib.train import History, Objective, Schedule, train
-from reidpapers.run import datasets, evaluate_run, runs
-from reidpapers.run.config import Config
-from reidpapers.run.evaluate_run import Source, Trained
-from reidpapers.run.runs import Experiment, Workspace
-
-TOY_IMAGES = 8  # of a probe
+from reidlib.train import Schedule
+from reidpapers.run import datasets, evaluate_run, probe, training
+from reidpapers.run.config import Config, ConfigError
+from reidpapers.run.evaluate_run import Trained
+from reidpapers.run.training import Augmentation, Batch, Training, Workspace
 
 
 @dataclass(frozen=True)
-class Batch:
-    """Augmented images and their labels.
+class Need:
+    """Labels without which a run means nothing.
 
     Attributes:
-        images: float32 ``[N, 3, S, S]``.
-        labels: codes ``[N, L]``, one column a label of the method; −1 where missing.
-        beside: what else the method knows of these images, each ``[N, …]``, by name; see ``Method.beside``.
+        column: of the manifest.
+        why: what needs it, as an option that the reader can change: ``branches = 'all'``.
+        instead: what does without it.
+        splits: where it must be known.
+        values: at least so many different ones.
+        everywhere: for every row of the splits, not only for some.
     """
 
-    images: Tensor
-    labels: Tensor
-    beside: Mapping[str, Tensor] = field(default_factory=dict)
+    column: str
+    why: str
+    instead: str
+    splits: tuple[str, ...] = ("train",)
+    values: int = 1
+    everywhere: bool = False
+
+    def unmet(self, dataset: Dataset) -> bool:
+        """Whether a dataset lacks it."""
+        labels = dataset.manifest.rows(*self.splits)[self.column]
+        return labels.nunique() < self.values or (self.everywhere and bool(labels.isna().any()))
 
 
-Augmentation = Callable[[Tensor, Mapping[str, Tensor], torch.Generator], Tensor | tuple[Tensor, Mapping[str, Tensor]]]
-"""``(images uint8 [N, S, S, 3], what is known beside them, generator of the draws) → float32 [N, 3, S, S]``; or that
-and what is known beside the augmented images, where they have moved and it with them (masks)."""
-
-
-@dataclass(frozen=True)
-class Training:
-    """What a run learns from.
+class Paper:
+    """One paper's runs; every hook takes a configuration first, unless its labels alone matter.
 
     Attributes:
-        dataset: which.
-        rows: its usable training rows.
-        store: its images.
-        starts: weights of the runs it starts from.
+        Config: its configuration class.
+        short, title: what it is called, and the publication's title.
+        citation: authors, place and year; empty for what is no publication.
+        summary: what it is about, a paragraph.
+        place: where it stands among the papers on the site.
+        toy_labels: a row of label codes for each of a probe's :data:`reidpapers.run.probe.TOY_IMAGES` images.
     """
 
-    dataset: Dataset
-    rows: pd.DataFrame
-    store: ImageStore
-    starts: tuple[Path, ...]
+    Config: ClassVar[type[Config]]
+    short: ClassVar[str]
+    title: ClassVar[str]
+    citation: ClassVar[str] = ""
+    summary: ClassVar[str] = ""
+    place: ClassVar[int] = 99
+    toy_labels: ClassVar[tuple[tuple[int, ...], ...]]
+
+    def __reduce__(self) -> tuple:
+        return _of_module, (type(self).__module__,)  # a process is handed the paper's name, not its code
+
+    @property
+    def name(self) -> str:
+        """The name of its folder, by which commands call it."""
+        return type(self).__module__.split(".")[-2]
+
+    @cached_property
+    def tables(self) -> ModuleType:
+        """What it prints and claims, see ``tables.py`` in its folder; no part of what makes its records."""
+        return import_module(type(self).__module__.rpartition(".")[0] + ".tables")
+
+    # --- data
+
+    def labels(self, rows: pd.DataFrame) -> Tensor:
+        """Codes ``[N, L]`` of manifest rows, −1 where missing."""
+        raise NotImplementedError
+
+    def identity(self, config: Any) -> int:
+        """Which column of the labels matching is about."""
+        del config
+        return 0
+
+    def learns_from(self, config: Any) -> Config:
+        """A configuration whose data's training rows a run learns from."""
+        return config
+
+    def usable(self, config: Any, rows: pd.DataFrame) -> pd.DataFrame:
+        """The training rows that can be learnt from."""
+        del config
+        return rows
+
+    def needs(self, config: Any) -> Sequence[Need]:
+        """Labels that the data must have."""
+        del config
+        return ()
+
+    def classes(self, config: Any) -> Mapping[str, Any]:
+        """What the network is built for beside the data's numbers of vehicles and models."""
+        del config
+        return {}
+
+    def data(self, config: Any) -> dict[str, Any]:
+        """What a run and its record know of the data without reading pixels: name, digest, counts, classes.
+
+        Raises:
+            ConfigError: the data cannot give what the configuration asks for.
+        """
+        return dict(_data(self, config.model_copy(update={"seed": 0})))
+
+    def check(self, config: Any) -> None:
+        """Refuse data that lack what a run needs, before anything is computed.
+
+        Raises:
+            ConfigError: the first label that is missing, what needs it, and what does without it.
+        """
+        dataset = datasets.load(config.source)
+        for need in self.needs(config):
+            if need.unmet(dataset):
+                some = "lacks" if need.values < 2 else f"has fewer than {need.values} values of"
+                rows = " and ".join({"train": "training"}.get(split, split) for split in need.splits)
+                raise ConfigError(
+                    f"{need.why} is refused: {dataset.manifest.name} {some} {need.column!r} "
+                    f"{'for some of' if need.everywhere else 'in'} its {rows} images; {need.instead}"
+                )
+
+    # --- what is run
+
+    def starts_from(self, config: Any) -> tuple[Any, ...]:
+        """The runs whose weights a run begins with: none, one, or the members of an ensemble."""
+        del config
+        return ()
+
+    def stage(self, config: Any) -> str:
+        """A word for the kind of a run, by which its probe calls it."""
+        del config
+        return "training"
+
+    def stream(self, config: Any) -> Any:
+        """What the draws of batches depend on beside seed and step: variants that share a stream see equal batches."""
+        del config
+
+    def steps(self, config: Any) -> int:
+        """Training steps of a run; 0 for one that only evaluates what it starts from."""
+        raise NotImplementedError
+
+    def batch_size(self, config: Any) -> int:
+        """Images a step."""
+        raise NotImplementedError
+
+    def tiny(self, config: Any) -> Any:
+        """The same run with at most eight images a step, for probes."""
+        raise NotImplementedError
+
+    # --- training
+
+    def network(self, config: Any, data: Mapping[str, Any]) -> nn.Module:
+        """A new network for the classes that :meth:`data` counts."""
+        raise NotImplementedError
+
+    def build(self, config: Any, data: Mapping[str, Any], starts: Sequence[Path] = ()) -> nn.Module:
+        """The network with the seed's initial weights or, part by part, those of the runs that it starts from."""
+        return training.build(lambda: self.network(config, data), config, starts)
+
+    def draw(self, config: Any, labels: Tensor) -> Callable[[int, torch.Generator], Tensor]:
+        """Which images meet in a batch: ``(step, generator) → indices``, see :mod:`reidlib.sampler`."""
+        raise NotImplementedError
+
+    def augment(self, config: Any) -> Augmentation:
+        """Crop, rotation, brightness and mirror, as every configuration has them."""
+        augment = Augment(crop=config.crop, rotation=config.rotation, brightness=config.brightness, flip=config.flip)
+        return lambda images, side_inputs, generator: augment(images, generator)
+
+    def side_inputs(self, config: Any, training: Training) -> Mapping[str, Tensor]:
+        """What augmentation and objective use of each training row beside pixels and labels: CPU, ``[N, …]`` each."""
+        del config, training
+        return {}
+
+    def toy_side_inputs(self, config: Any) -> Mapping[str, Tensor]:
+        """The same for a probe's images."""
+        del config
+        return {}
+
+    def objective(self, config: Any, network: nn.Module, batch: Batch) -> dict[str, Tensor]:
+        """The loss term by term, unweighted."""
+        raise NotImplementedError
+
+    def term_weights(self, config: Any) -> Mapping[str, float]:
+        """Factor of each term in the total."""
+        raise NotImplementedError
+
+    def optimizer(self, config: Any) -> Mapping[str, Any]:
+        """Arguments of :func:`reidlib.train.train` that choose it."""
+        raise NotImplementedError
+
+    def schedule(self, config: Any, images: int) -> Schedule:
+        """Length and learning rate of a run on so many training images."""
+        raise NotImplementedError
+
+    # --- evaluation
+
+    def tests(self, config: Any, dataset: Dataset) -> tuple[Test, ...]:
+        """The tests of a trained network, the principal one first; none for a network that matches nothing."""
+        del config
+        return dataset.tests
+
+    def protocols(self, config: Any) -> tuple[str, ...]:
+        """The protocols of these tests, known without the data."""
+        return (datasets.PROTOCOLS[config.dataset],)
+
+    def distance(self, config: Any, trained: Trained) -> Distance:
+        """How test features are compared: as ``config.test_distance`` says, unless a paper has a way of its own."""
+        column = self.identity(config)
+        return evaluate_run.distance(trained, lambda rows: self.labels(rows)[:, column])
+
+    def measures(self, config: Any, trained: Trained) -> Mapping[str, Mapping[str, float]]:
+        """Scores beside those of the tests' protocols: ``{test: {score: value}}``."""
+        del config, trained
+        return {}
+
+    def exhibits(self, config: Any) -> Mapping[str, Callable[[Trained], Any]]:
+        """What a record shows beside its retrieval lists: makers by name; what a record lacks is made later."""
+        del config
+        return {}
+
+    def extra_probe(self, config: Any) -> Mapping[str, list[float]]:
+        """Further parts of a probe: what three steps on eight images may not reach."""
+        del config
+        return {}
+
+    # --- how a run is carried out; only what runs other papers' methods overrides these
+
+    def prepare(self, config: Any, workers: int = 1, progress: bool = False) -> None:
+        """Decode the images that a run learns from and is tested on, where they are not in the user's cache."""
+        training.prepare(self, config, workers, progress)
+
+    def compute(self, config: Any, space: Workspace) -> tuple[dict[str, Any], Any]:
+        """Train and test: parts of the record, and the weights."""
+        return training.compute(self, config, space)
+
+    def complete(self, config: Any, weights: Path, exhibits: Sequence[str]) -> dict[str, Any]:
+        """Exhibits by name, made from a run's kept weights, without training."""
+        return training.complete(self, config, weights, exhibits)
+
+    def probe(self, config: Any, data: Mapping[str, Any], nudge: int = 0) -> dict[str, list[float]]:
+        """A fingerprint of what the code does with a configuration: seconds; see :mod:`reidpapers.run.probe`."""
+        return probe.probe(self, config, data, nudge)
 
 
-def _itself(given: Any) -> Any:
-    return given
+def _of_module(module: str) -> Paper:
+    """The paper that a module defines."""
+    return import_module(module).PAPER
 
 
-def _nothing(*given: Any) -> None:
-    del given
-
-
-def _none(*given: Any) -> tuple[()]:
-    del given
-    return ()
-
-
-def _all(config: Any, rows: pd.DataFrame) -> pd.DataFrame:
-    del config
-    return rows
-
-
-def _first(given: Any) -> int:
-    del given
-    return 0
-
-
-def plain_augmentation(config: Config) -> Augmentation:
-    """Crop, rotation, brightness and mirror, as every configuration has them."""
-    augment = Augment(crop=config.crop, rotation=config.rotation, brightness=config.brightness, flip=config.flip)
-    return lambda images, beside, generator: augment(images, generator)
-
-
-@dataclass(frozen=True)
-class Method:
-    """What a paper's runs are made of; a configuration goes first in every function.
-
-    Attributes:
-        paper: its name, as in ``reidpapers.<name>``.
-        labels: ``rows → [N, L]`` codes of the training rows, the vehicle first.
-        build: ``(config, data, starts)``: the network with the seed's initial weights, or those in the files
-            ``starts``, one a run that it starts from.
-        draw: ``(config, labels) → (step, generator) → indices``: which images meet in a batch, see
-            :mod:`reidlib.sampler`.
-        batch_size: images a step.
-        objective: ``config → (network, batch) → {term: value}``.
-        weights: ``config → {term: factor in the total}``.
-        optimizer: ``config →`` arguments of :func:`reidlib.train.train` that choose it.
-        schedule: ``(config, images)``: length and learning rate of a run on so many training images.
-        steps: ``config →`` training steps of a run; 0 for one that only evaluates what it starts from.
-        tests: ``(config, dataset) →`` the tests of a trained network, the principal one first.
-        protocols: ``config →`` names of those tests' protocols, known without the data.
-        stage: ``config →`` a word for the run's kind, for probes.
-        tiny: ``config →`` the same with batches of at most :data:`TOY_IMAGES` images.
-        toy_labels: a row of codes for each of the probe's images.
-        starts_from: ``config →`` the runs whose weights it begins with.
-        learns_from: ``config →`` a configuration whose data's training rows it learns from.
-        identity: ``config →`` which column of the labels matching is about, for a distance that is learnt.
-        usable: which training rows can be learnt from, ``(config, rows) → rows``.
-        augment: ``config → `` :data:`Augmentation`.
-        beside: ``(config, training) → {name: [N, …]}``: what augmentation and objective must know of each training
-            row beside its pixels and labels, such as masks; on the CPU, looked up with the images.
-        toy_beside: ``config →`` the same for a probe's images.
-        distance: ``(config, trained) →`` how test features are compared; None: by ``config.test_distance``.
-        measures: ``(config, trained) → {test: {score: value}}`` beside what the tests' protocols score.
-        exhibits: ``(config, trained) →`` what a record shows beside its retrieval lists.
-        stream: ``config →`` what the draws of batches depend on beside seed and step.
-        extra: ``config →`` further parts of a probe, by name.
-        data: what is known of a configuration's data without reading pixels; refuses what they cannot give.
-    """
-
-    paper: str
-    labels: Callable[[pd.DataFrame], Tensor]
-    build: Callable[[Any, Mapping[str, Any], Sequence[Path]], nn.Module]
-    draw: Callable[[Any, Tensor], Callable[[int, torch.Generator], Tensor]]
-    batch_size: Callable[[Any], int]
-    objective: Callable[[Any], Objective]
-    weights: Callable[[Any], Mapping[str, float]]
-    optimizer: Callable[[Any], Mapping[str, Any]]
-    schedule: Callable[[Any, int], Schedule]
-    steps: Callable[[Any], int]
-    tests: Callable[[Any, Dataset], tuple[Test, ...]]
-    protocols: Callable[[Any], tuple[str, ...]]
-    stage: Callable[[Any], str]
-    tiny: Callable[[Any], Any]
-    toy_labels: tuple[tuple[int, ...], ...]
-    starts_from: Callable[[Any], tuple[Any, ...]] = _none
-    learns_from: Callable[[Any], Any] = _itself
-    identity: Callable[[Any], int] = _first
-    usable: Callable[[Any, pd.DataFrame], pd.DataFrame] = _all
-    augment: Callable[[Any], Augmentation] = plain_augmentation
-    beside: Callable[[Any, Training], Mapping[str, Tensor] | None] = _nothing
-    toy_beside: Callable[[Any], Mapping[str, Tensor] | None] = _nothing
-    distance: Callable[[Any, Trained], Distance | None] = _nothing
-    measures: Callable[[Any, Trained], Mapping[str, Mapping[str, float]] | None] = _nothing
-    exhibits: Callable[[Any, Trained], Mapping[str, Any] | None] = _nothing
-    stream: Callable[[Any], Any] = _nothing
-    extra: Callable[[Any], Mapping[str, list[float]] | None] = _nothing
-    data: Callable[[Any], dict[str, Any]] = evaluate_run.data
-
-
-def experiment(method: Method) -> Experiment:
-    """A method as :mod:`reidpapers.run.runs` carries it out."""
-    return Experiment(
-        paper=method.paper,
-        compute=partial(compute, method),
-        starts_from=method.starts_from,
-        steps=method.steps,
-        data=method.data,
-        prepare=partial(prepare, method),
-        probe=partial(probe, method),
-    )
-
-
-def prepare(method: Method, config: Config, workers: int = 1, progress: bool = False) -> None:
-    """Decode the images that a run learns from and those that it is tested on, if they are not in the cache."""
-    for each in (method.learns_from(config), config):
-        evaluate_run.prepare(each, workers, progress)
-
-
-def build(
-    network: Callable[[], nn.Module], config: Config, starts: Sequence[Path], parts: Collection[str] | None = None
-) -> nn.Module:
-    """A network with the seed's initial weights, or, part by part, those of the runs that it starts from.
-
-    Args:
-        network: makes it.
-        config: its seed and device.
-        starts: weights that :func:`compute` kept; parts of the network that are not among them stay as they are.
-        parts: the only parts to take over from there; None: all.
-    """
-    with torch.random.fork_rng([]):
-        torch.manual_seed(config.seed)
-        made = network()
-    for start in starts:
-        state = torch.load(start, map_location="cpu", weights_only=True)
-        for name, part in made.named_children():
-            if name in state and (parts is None or name in parts):
-                part.load_state_dict(state[name])
-    return made.to(config.device)
-
-
-def batches(
-    method: Method,
-    config: Config,
-    source: Source,
-    places: Tensor,
-    labels: Tensor,
-    beside: Mapping[str, Tensor] | None = None,
-) -> Callable[[int], Batch]:
-    """Batch number ``step`` of a run: what the sampler draws, augmented, with its labels.
-
-    Args:
-        method: whose sampler.
-        config: its augmentation and seed.
-        source: images ``[n, S, S, 3]`` by their places in a store.
-        places: of the training images, ``[N]``.
-        labels: their codes, ``[N, L]``.
-        beside: what else is known of them, each ``[N, …]``.
-    """
-    draw, augment = method.draw(config, labels), method.augment(config)
-
-    def batch(step: int) -> Batch:
-        generator = sampler.generator(config.seed, method.stream(config), step)
-        chosen = draw(step, generator).flatten()
-        pixels = source(places[chosen])
-        known = {name: values[chosen].to(pixels.device) for name, values in (beside or {}).items()}
-        images = augment(pixels, known, generator)
-        images, known = images if isinstance(images, tuple) else (images, known)
-        return Batch(images, labels[chosen].to(pixels.device), known)
-
-    return batch
-
-
-def compute(method: Method, config: Config, space: Workspace) -> tuple[dict[str, Any], Any]:
-    """Train and test one configuration: parts of its record, and the weights.
-
-    Of several processes that train together only the main one tests; the others return nothing.
-    """
-    config = config.canonical()
-    dataset, store = datasets.load(config.source), evaluate_run.prepare(config)
-    network = method.build(config, method.data(method.learns_from(config)), space.starts)
-    plan, log, seconds = _learn(method, config, network, space)
-    if not parallel.is_main():
-        return {}, None
-    trained = Trained(config, network, dataset, store)
-    images = (plan.iterations - log.resumed) * method.batch_size(config)  # of this sitting, as the seconds are
-    column = method.identity(config)
-    distance = method.distance(config, trained)
-    if distance is None:
-        distance = evaluate_run.distance(trained, lambda rows: method.labels(rows)[:, column])
-    parts = evaluate_run.assess(trained, method.tests(config, dataset), distance)
-    measured, shown = method.measures(config, trained) or {}, method.exhibits(config, trained) or {}
-    parts = {
-        **parts,
-        "tests": {**parts["tests"], **measured},
-        "exhibits": {**parts["exhibits"], **shown},
-        "history": evaluate_run.history(log, plan),
-        "cost": evaluate_run.cost(network, config, images, seconds, plan.iterations),
-        "device": evaluate_run.device_fields(config.device),
-    }
-    return parts, {name: child.state_dict() for name, child in network.named_children()}
-
-
-def _learn(method: Method, config: Config, network: nn.Module, space: Workspace) -> tuple[Schedule, History, float]:
-    """Train a network in place; its schedule, what happened, and seconds."""
-    learnt = method.learns_from(config)
-    dataset, store = datasets.load(learnt.source), evaluate_run.prepare(learnt)
-    rows = method.usable(config, dataset.manifest.rows("train"))
-    plan = method.schedule(config, len(rows))
-    beside = method.beside(config, Training(dataset, rows, store, space.starts)) if plan.iterations else None
-    source, places = store.resident(config.device), store.places(rows)
-    feed = batches(method, config, source, places, method.labels(rows), beside)
-    begun = time.perf_counter()
-    with parallel.spread(network):
-        log = train(
-            network, method.objective(config), method.weights(config), feed, plan, **method.optimizer(config),
-            seed=config.seed, precision=config.precision, checkpoint=space.checkpoint, progress=space.progress,
-            watch=parallel.average if parallel.processes() > 1 else None,
-        )  # fmt: skip
-    return plan, log, time.perf_counter() - begun
-
-
-def probe(method: Method, config: Config, data: Mapping[str, Any]) -> dict[str, list[float]]:
-    """What the code does with a configuration, in seconds: three steps of each stage on eight synthetic images."""
-    config = config.canonical().but(device="cpu", precision="float32", pretrained=False, weights=None)
-    found = {"scores": evaluate_run.toy_scores(method.protocols(config)[0], config.test_distance)}
-    for protocol in method.protocols(config)[1:]:
-        found[f"scores {protocol}"] = evaluate_run.toy_scores(protocol, config.test_distance)
-    pixels, labels = evaluate_run.toy_images(TOY_IMAGES, config.image_size), torch.tensor(method.toy_labels)
-    for stage in (*method.starts_from(config), config):
-        if not method.steps(stage):
-            continue  # it trains nothing
-        kind, tiny = method.stage(stage), method.tiny(stage)
-        plan = method.schedule(stage, 10_000)
-        found[f"{kind} rate"] = [plan(step * plan.iterations // 20) for step in range(20)]
-        network, norms = method.build(tiny, data, ()), evaluate_run.GradientNorms()
-        places, beside = torch.arange(TOY_IMAGES), method.toy_beside(tiny)
-        feed = batches(method, tiny, lambda places: pixels[places], places, labels, beside)
-        log = train(
-            network, method.objective(tiny), method.weights(tiny), feed, replace(plan, iterations=runs.STEPS),
-            **method.optimizer(stage), seed=stage.seed, watch=norms,
-        )  # fmt: skip
-        found[f"{kind} loss"] = log.table().flatten().tolist()
-        found[f"{kind} gradient"] = norms.values
-        found[f"{kind} features"] = evaluate_run.toy_features(method.build(tiny, data, ()), pixels)
-    return found | dict(method.extra(config) or {})
+@lru_cache(maxsize=1024)  # a grid asks again and again
+def _data(paper: Paper, config: Config) -> dict[str, Any]:
+    """What :meth:`Paper.data` gives, looked at once a process."""
+    paper.check(config)
+    return evaluate_run.data(config) | paper.classes(config)

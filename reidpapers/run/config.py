@@ -20,6 +20,8 @@ from pydantic.fields import FieldInfo
 
 from reidlib.backbones import BACKBONES, check_trunk
 from reidlib.data import DataSource
+from reidpapers import vehicles
+from reidpapers.run import datasets
 
 Profile = Literal["smoke", "quick", "paper"]
 
@@ -58,11 +60,9 @@ class Config(Strict):
     }  # fmt: skip
 
     profile: Profile = Field("quick", description="scale: seconds, minutes on a CPU, or the paper's own sizes")
-    dataset: Literal[
-        "rendered", "digits", "veri776", "vehicleid", "veriwild", "vehicle1m", "compcars", "aicity2020"
-    ] = Field("rendered", description="which data")
+    dataset: Literal[tuple(datasets.DATASETS)] = Field("rendered", description="which data")
     data_root: str | None = Field(None, description="folder of a dataset on disk; by default REIDLIB_DATA")
-    preset: Literal["smoke", "small", "veri", "smoke_simulated", "small_simulated", "veri_simulated"] = Field(
+    preset: Literal[vehicles.PRESETS] = Field(
         "small", description="size of the embedded vehicles; and whether clean ones join them in training"
     )
     data_seed: int = Field(0, ge=0, lt=2**31, description="seed of the embedded vehicles")
@@ -130,8 +130,19 @@ class Config(Strict):
         return fields
 
     def fingerprint(self) -> str:
-        """SHA-256 of everything that can touch the result."""
-        return hashlib.sha256(json.dumps(self.portable(), sort_keys=True).encode()).hexdigest()
+        """SHA-256 of everything that can touch the result and is not as usual, so that a new field changes no old one.
+
+        Configurations that differ have different fingerprints as long as no default changes; a record therefore holds
+        all fields, and is compared with them.
+        """
+        special = {name: value for name, value in self.portable().items() if value != self.usual(name)}
+        return hashlib.sha256(json.dumps(special, sort_keys=True).encode()).hexdigest()
+
+    @classmethod
+    def usual(cls, name: str) -> Any:
+        """A field's default as a JSON value."""
+        default = cls.model_fields[name].default
+        return list(default) if isinstance(default, tuple) else default
 
     def but(self, **changes: Any) -> Config:
         """A copy with some fields changed, validated anew; another dataset does not lie in this one's folder."""

@@ -8,15 +8,18 @@ from functools import cache
 from reidlib import data
 from reidlib.data import BENCHMARKS, DataSource
 from reidlib.data.manifest import Dataset
-from reidpapers import vehicles
+from reidpapers import digits, vehicles
 
 DATASETS: dict[str, Callable[[DataSource], Dataset]] = {
     "rendered": lambda source: vehicles.load(source.preset, source.seed),
+    "digits": lambda source: digits.load(source.root, train=source.train or None, test=source.test or None),
     **data.DATASETS,
 }
 # The rule by which each dataset's authors score it, known without the data.
-PROTOCOLS = {"rendered": "veri", **data.PROTOCOLS}
-__all__ = ["BENCHMARKS", "DATASETS", "PROTOCOLS", "DataSource", "load"]
+PROTOCOLS = {"rendered": "veri", "digits": "leave_one_out", **data.PROTOCOLS}
+# The labels that each dataset's release has, known without the data: the manifest's columns.
+LABELS = {"rendered": vehicles.LABELS, "digits": frozenset(), **data.LABELS}
+__all__ = ["BENCHMARKS", "DATASETS", "LABELS", "PROTOCOLS", "DataSource", "load"]
 
 
 @cache

@@ -16,11 +16,11 @@ from torch import Tensor, nn
 
 from reidlib import models, parallel
 from reidlib.data.images import ImageStore, open_store
-from reidlib.data.manifest import SPLITS, Dataset, Test
-from reidlib.evaluate import joint_bayesian, metrics, protocols
+from reidlib.data.manifest import Dataset, Test
+from reidlib.evaluate import metrics, protocols
 from reidlib.evaluate.embed import Embeddings, embed
 from reidlib.train import History, Schedule
-from reidpapers.run import datasets, provenance
+from reidpapers.run import datasets, joint_bayesian, provenance
 from reidpapers.run.config import Config
 
 SIZES = ("small", "medium", "large")
@@ -34,7 +34,7 @@ def data(config: Config) -> dict[str, Any]:
     counts = dataset.manifest.counts()
     return {
         "name": dataset.manifest.name,
-        "digest": dataset.manifest.digest,
+        "digest": dataset.digest,
         "note": dataset.note,
         "counts": counts,
         "identities": counts["train"]["vehicles"],
@@ -123,29 +123,33 @@ def query_fields(scores: metrics.Scores) -> dict[str, Any]:
 def tests_by_size(dataset: Dataset, kinds: Mapping[str, str]) -> tuple[Test, ...]:
     """A small, a medium and a large test set, as papers on VehicleID and Vehicle-1M report them.
 
-    The first three of the dataset's own test sets where it has several; else a third, two thirds and all of its
-    gallery vehicles, in an order that is drawn once for all. Roles are drawn by the protocols, from gallery images.
+    A dataset's own test sets are taken by what papers call their size, as far as they are there; if none has a size,
+    by their names. One nameless set is parted: a third, two thirds and all of its gallery vehicles, in an order that
+    is drawn once for all. Roles are drawn by the protocols, from gallery images.
 
     Args:
         dataset: which.
         kinds: protocols by what is put after the size in a test's name; "" puts nothing.
 
     Returns:
-        The tests ``small``, ``small <kind>``, …, the principal one first: ``large`` under the first protocol.
+        The tests ``small``, ``small <kind>``, …, the principal one first: the largest under the first protocol.
     """
-    gallery = dataset.manifest.rows("gallery")
-    if len(dataset.tests) > 1:
-        pools = [test.gallery for test in dataset.tests[: len(SIZES)]]
-    else:
-        vehicles = np.random.default_rng(0).permutation(np.sort(gallery["vehicle_id"].unique()))
-        shares = [vehicles[: round(len(vehicles) * (i + 1) / len(SIZES))] for i in range(len(SIZES))]
-        pools = [pd.Index(gallery["image"][gallery["vehicle_id"].isin(share)]) for share in shares]
-    tests = [
+    own = dataset.sized()
+    pools = {size: own[size].gallery for size in SIZES if size in own}
+    pools = pools or {test.name: test.gallery for test in dataset.tests if test.name} or _thirds(dataset)
+    return tuple(
         Test(f"{size} {kind}".strip(), protocol, gallery=pool)
-        for size, pool in reversed(list(zip(SIZES, pools, strict=False)))
+        for size, pool in reversed(pools.items())
         for kind, protocol in kinds.items()
-    ]
-    return tuple(tests)
+    )
+
+
+def _thirds(dataset: Dataset) -> dict[str, pd.Index]:
+    """Gallery images of a third, two thirds and all of the gallery's vehicles, by size."""
+    gallery = dataset.manifest.rows("gallery")
+    vehicles = np.random.default_rng(0).permutation(np.sort(gallery["vehicle_id"].unique()))
+    shares = {size: vehicles[: round(len(vehicles) * (i + 1) / len(SIZES))] for i, size in enumerate(SIZES)}
+    return {size: pd.Index(gallery["image"][gallery["vehicle_id"].isin(share)]) for size, share in shares.items()}
 
 
 def score_fields(scores: metrics.Scores | protocols.Verification) -> dict[str, Any]:
@@ -233,62 +237,3 @@ def device_fields(device: str) -> dict[str, Any]:
     threads = torch.get_num_threads()
     several = {"processes": parallel.processes()} if parallel.processes() > 1 else {}
     return {"type": device, "name": named, "threads": threads, "arithmetic": provenance.arithmetic(), **several}
-
-
-def toy_scores(protocol: str, test_distance: str) -> list[float]:
-    """Scores of a fixed synthetic embedding set under a protocol: the part of a probe that sees the evaluator.
-
-    Thirty images of six vehicles and three cameras in each split; some lie so close that distances tie.
-    """
-    place = np.arange(30)
-    labels = {"image": place.astype(str), "vehicle_id": place % 6, "camera_id": (place // 6 % 3).astype(str),
-              "model": (place % 3).astype(str)}  # fmt: skip
-    table = pd.concat([pd.DataFrame({**labels, "split": split}) for split in SPLITS], ignore_index=True)
-    vehicles = torch.as_tensor(table["vehicle_id"].to_numpy(copy=True))
-    generator = torch.Generator().manual_seed(0)
-    centres = torch.randn(6, 8, generator=generator)
-    # Multiples of 1/8 make distances exact, so that ties are ties on every machine.
-    features = ((centres[vehicles] + torch.randn(len(table), 8, generator=generator)) * 8).round() / 8
-    table = table.astype({"vehicle_id": str})
-    distance: protocols.Distance = test_distance
-    if test_distance == LEARNT:
-        training = torch.as_tensor((table["split"] == "train").to_numpy(copy=True))
-        distance = learnt(features[training], vehicles[training])
-    if protocol == "verification":
-        other = np.where(place % 4 < 2, place + 6, place + 1) % 30  # half of them of the same vehicle
-        pairs = pd.DataFrame({"first": place, "second": other, "same": place % 6 == other % 6})
-        test = Test("", protocol, pairs=pairs[::2], threshold_pairs=pairs[1::2])
-        found = protocols.verify(features, table, test, distance)
-        return [found.accuracy, found.auc, found.threshold, found.threshold_accuracy]
-    scores = protocols.evaluate(protocol, features, table, distance=distance)
-    return [scores.mAP, *(scores.top(k) for k in (1, 2, 5, 10)), float(scores.first.sum())]
-
-
-def toy_images(count: int, size: int) -> Tensor:
-    """Smooth synthetic pictures, uint8 ``[count, S, S, 3]``, the same everywhere: what probes are computed on."""
-    coarse = torch.rand(count, 3, 5, 5, generator=torch.Generator().manual_seed(0))
-    smooth = torch.nn.functional.interpolate(coarse, (size, size), mode="bilinear", align_corners=True)
-    return (smooth * 255).byte().permute(0, 2, 3, 1).contiguous()
-
-
-def toy_features(network: nn.Module, pixels: Tensor) -> list[float]:
-    """Lengths of the features of :func:`toy_images`: the part of a probe that sees how images are embedded."""
-    names = {str(place): place for place in range(len(pixels))}
-    embeddings = embed(network, ImageStore(pixels.numpy(), names), pd.DataFrame({"image": list(names)}))
-    return embeddings.features.norm(dim=1).tolist()
-
-
-class GradientNorms:
-    """Gradient norms of a network's children at each step, for probes; pass it to ``train`` as ``watch``."""
-
-    def __init__(self) -> None:
-        self.values: list[float] = []
-
-    def __call__(self, step: int, network: nn.Module) -> None:
-        for child in network.children():
-            norms = [p.grad.norm() for p in child.parameters() if p.grad is not None]
-            if norms:
-                self.values.append(float(torch.stack(norms).norm()))
-
-
-Source = Callable[[Tensor], Tensor]

@@ -1,32 +1,32 @@
-"""What there is to run: the papers, and all their methods on equal terms; each by the name that commands take."""
+"""The papers by name: a folder beside this package's that holds a ``paper.py`` is one."""
 
 from __future__ import annotations
 
-from functools import cache
 from importlib import import_module
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING
 
-from reidpapers.run.config import Config
+if TYPE_CHECKING:
+    from reidpapers.run.base import Paper
 
 FOLDER = Path(__file__).resolve().parents[1]
-
-PAPERS = ("mlsl", "drdl", "c2f_rank", "agnet", "multiguided")
-RUNS = (*PAPERS, "compared")
-
-
-CONFIGS = {
-    "mlsl": "MLSLConfig", "drdl": "DRDLConfig", "c2f_rank": "C2FConfig", "agnet": "AGNetConfig",
-    "multiguided": "MultiGuidedConfig", "compared": "ComparedConfig",
-}  # fmt: skip
+RUNS = tuple(sorted(path.parent.name for path in FOLDER.glob("*/paper.py")))
+"""All that there is to run: the papers, and what compares them."""
+PAPERS = tuple(name for name in RUNS if (FOLDER / name / "printed.csv").is_file())
+"""Those that print numbers, and have a notebook."""
 
 
-@cache
-def parts(name: str) -> tuple[type[Config], Any, Any]:
-    """A paper's configuration class, experiment and tables; only what it needs is loaded, which takes seconds.
+def load(name: str) -> Paper:
+    """A paper; only what it needs is loaded, which takes seconds.
 
     Raises:
         KeyError: it is none of :data:`RUNS`.
     """
-    paper, tables = import_module(f"reidpapers.{name}.paper"), import_module(f"reidpapers.{name}.tables")
-    return getattr(paper, CONFIGS[name]), paper.EXPERIMENT, tables
+    if name not in RUNS:
+        raise KeyError(name)
+    return import_module(f"{FOLDER.name}.{name}.paper").PAPER
+
+
+def load_all() -> list[Paper]:
+    """All papers, in the order in which the site has them."""
+    return sorted(map(load, RUNS), key=lambda paper: (paper.place, paper.name))

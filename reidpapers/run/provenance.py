@@ -10,7 +10,7 @@ import subprocess
 from functools import cache
 from pathlib import Path
 
-from reidlib.digest import PACKAGES
+from reidpapers.digest import PACKAGES
 
 CHECKOUT = Path(__file__).resolve().parents[2]
 LIBRARIES = (

@@ -80,6 +80,15 @@ class Record:
         return body if self.tests else {name: value for name, value in body.items() if name != "tests"}
 
 
+def is_of(record: Record, config: Config) -> bool:
+    """Whether a record is of exactly this configuration, whose fields may be more by now than when it was made.
+
+    A name says only what differs from the defaults; so a default that changes would make another run of the same name.
+    """
+    fields = config.portable()
+    return all(record.config.get(name, config.usual(name)) == value for name, value in fields.items())
+
+
 class BrokenRecord(ValueError):
     """A record file that is truncated or was altered."""
 
@@ -154,7 +163,7 @@ def read(path: Path) -> Record:
         BrokenRecord: it is no JSON, lacks a field, or its checksum does not fit; the message names the file.
     """
     try:
-        body = unpacked(json.loads(path.read_text()))
+        body = unpacked(json.loads(path.read_text(encoding="utf-8")))
         record = Record(**body)
         stated = body.pop("sha256")
     except (ValueError, TypeError, KeyError, AttributeError) as error:

@@ -1,34 +1,38 @@
 """Runs: one configuration and seed, computed once, resumed after a kill, never believed beyond the code that made it.
 
 :func:`run` returns the record of a configuration if it is there and fresh, else it computes it under a lock.
-A record names the digest of the code that made it and carries a *probe*, a fingerprint of what that code does. If the
-digest is today's, the record is fresh; if not, the probe is replayed and decides.
+A record names the digest of the code that made it and carries a probe of what that code does. If the digest is today's,
+the record is fresh; if not, the probe is replayed and decides. The same holds for kept weights and checkpoints.
 """
 
 from __future__ import annotations
 
+import hashlib
 import json
+import warnings
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import asdict, replace
 from datetime import UTC, datetime
-from functools import cache
+from functools import cache, partial
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from filelock import FileLock
 
-from reidlib.digest import code_digest
 from reidlib.places import cache_dir, write_atomically
+from reidpapers.digest import code_digest
 from reidpapers.run import provenance, records
 from reidpapers.run.config import Config
 from reidpapers.run.records import UNVERIFIED, Record
 
-TOLERANCE = 1e-4  # relative, between a record's probe and its replay
-STEPS = 3  # of a probe's training
-# On another processor, rounding is no longer small after an update: Adam divides what is noise by its own size. Between
-# two of one make the third step differed by up to 2 % in the loss and 14 % in a gradient's norm (MobileNet v1).
-TOLERANCE_UPDATED = 0.2
+if TYPE_CHECKING:
+    from reidpapers.run.base import Paper
+    from reidpapers.run.probe import Stamp
+
 FRESH, BY_PROBE, STALE = "fresh", "fresh by probe", "stale"
+# What the data's own digest tells, so that a further dataset makes no record stale; but for how files become pixels.
+PINNED = ("reidpapers.vehicles", "reidpapers.digits", "reidpapers.run.datasets")
+DECODING = ("reidlib.data.pictures:read_image", "reidlib.data.pictures:read_mask_of")
 
 Progress = Callable[[int], None]
 
@@ -37,83 +41,49 @@ def _silent(steps: int) -> None:
     """No progress shown."""
 
 
-@dataclass(frozen=True)
-class Workspace:
-    """What a computation is given beside its configuration.
-
-    Attributes:
-        starts: weights of the runs it starts from, in their order.
-        checkpoint: where it saves and resumes.
-        progress: called with the number of training steps done since the last call.
-    """
-
-    starts: tuple[Path, ...]
-    checkpoint: Path
-    progress: Progress = _silent
-
-
-@dataclass(frozen=True)
-class Experiment:
-    """How a paper's configuration is carried out; made of plain functions, so that processes can share it.
-
-    Attributes:
-        paper: its name, as in ``reidpapers.<name>``.
-        compute: ``(config, workspace) → (parts of the record, weights)``.
-        starts_from: the configurations whose weights a run begins with: none, one, or the members of an ensemble.
-        steps: training steps of a run, for progress.
-        data: ``config → {"name", "digest", "note", "counts", "identities", …}``, without reading pixels.
-        prepare: ``(config, workers, progress)``: decode what is needed, before runs share it.
-        probe: ``(config, data) → {name: numbers}``, the fingerprint of what the code does; ``data`` as above.
-    """
-
-    paper: str
-    compute: Callable[[Config, Workspace], tuple[dict[str, Any], Any]]
-    starts_from: Callable[[Config], tuple[Config, ...]]
-    steps: Callable[[Config], int]
-    data: Callable[[Config], dict[str, Any]]
-    prepare: Callable[[Config, int, bool], None]
-    probe: Callable[[Config, Mapping[str, Any]], dict[str, list[float]]]
-
-
-def name(config: Config, experiment: Experiment) -> str:
+def name(config: Config, paper: Paper) -> str:
     """The name of a configuration's record."""
-    return records.name(experiment.paper, config, experiment.data(config)["digest"])
+    return records.name(paper.name, config, paper.data(config)["digest"])
 
 
-def run(config: Config, experiment: Experiment, *, committed: bool = True, progress: Progress = _silent) -> Record:
+def run(config: Config, paper: Paper, *, committed: bool = True, progress: Progress = _silent) -> Record:
     """The record of exactly this configuration and seed, computed only if it is not there or stale.
 
-    Two processes that want one run compute it once. A run that was killed resumes from its checkpoint.
+    Two processes that want one run compute it once. A run that was killed resumes from its checkpoint. Exhibits that a
+    record lacks, since they are newer than it, are made where the run's weights are kept.
 
     Args:
         config: what to run.
-        experiment: how.
+        paper: whose run.
         committed: also accept the records that come with the suite.
         progress: called with the number of training steps done since the last call.
     """
-    record = present(config, experiment, committed=committed)
-    if record is None:
-        path = _own_path(config, experiment)
-        with FileLock(path.with_suffix(".lock")):
-            record = present(config, experiment, committed=committed)  # another process may have been first
+    record = present(config, paper, committed=committed)
+    if record is None or lacks(record, config, paper):
+        path = _own_path(config, paper)
+        with _locked(path):
+            record = present(config, paper, committed=committed)  # another process may have been first
             if record is None:
-                return _compute(config, experiment, path, committed, progress)
-    progress(experiment.steps(config))
+                return _compute(config, paper, path, committed, progress)
+            if missing := lacks(record, config, paper):
+                record = _complete(record, config, paper, missing)
+    progress(paper.steps(config))
     return record
 
 
-def lookup(config: Config, experiment: Experiment, *, committed: bool = True) -> Record | None:
+def lookup(config: Config, paper: Paper, *, committed: bool = True) -> Record | None:
     """The record of a configuration if there is one, with its freshness; never computes or replays anything.
 
     A record of the same configuration on data that has changed since is returned as stale. Where the record's data are
     not on this machine and others stand in (real digits), it is returned for what it is: its data's name says so.
     """
-    wanted, data = name(config, experiment), experiment.data(config)["name"]
+    wanted, data = name(config, paper), paper.data(config)["name"]
     stale = None
-    for folder in records.stores(experiment.paper, committed=committed):
+    for folder in records.stores(paper.name, committed=committed):
         others = sorted(folder.glob(f"{wanted.partition('-')[0]}-*.json"))
         for path in [folder / f"{wanted}.json", *(other for other in others if other.stem != wanted)]:
-            if record := records.read_or_warn(path):
+            record = records.read_or_warn(path)
+            if record and records.is_of(record, config):
                 elsewhere = record.data["name"] != data
                 status = freshness(record) if path.stem == wanted or elsewhere else STALE
                 if status != STALE:
@@ -122,83 +92,141 @@ def lookup(config: Config, experiment: Experiment, *, committed: bool = True) ->
     return stale
 
 
-def present(config: Config, experiment: Experiment, *, committed: bool = True) -> Record | None:
+def present(config: Config, paper: Paper, *, committed: bool = True) -> Record | None:
     """A record that holds today: an unverified one is replayed first (seconds), a stale one is not returned."""
-    record = lookup(config, experiment, committed=committed)
-    if record and record.key != name(config, experiment):
+    record = lookup(config, paper, committed=committed)
+    if record and record.key != name(config, paper):
         return None  # the same configuration on other data
     if record and record.freshness == UNVERIFIED:
-        record = replace(record, freshness=replay(record, config, experiment)[0])
+        record = replace(record, freshness=replay(record, config, paper)[0])
         remember({finding_key(record): record.freshness}, cache_dir() / "verified.json")
     return None if record is None or record.freshness == STALE else record
 
 
-def weights(config: Config, experiment: Experiment, *, committed: bool = True, progress: Progress = _silent) -> Path:
+def lacks(record: Record, config: Config, paper: Paper) -> list[str]:
+    """The exhibits that a record does not have, where kept weights allow to make them."""
+    missing = [exhibit for exhibit in paper.exhibits(config.canonical()) if exhibit not in record.exhibits]
+    return missing if missing and kept_weights(config, paper) else []
+
+
+def weights(config: Config, paper: Paper, *, committed: bool = True, progress: Progress = _silent) -> Path:
     """File with a run's trained weights; the run is computed if its weights are not in the user's cache."""
-    path = _own_path(config, experiment)
-    kept = kept_weights(config, experiment)
-    if not kept.exists():
-        with FileLock(path.with_suffix(".lock")):
-            if not kept.exists():
-                _compute(config, experiment, path, committed, progress)
+    kept = kept_weights(config, paper)
+    if kept is None:
+        path = _own_path(config, paper)
+        with _locked(path):
+            if kept_weights(config, paper) is None:
+                _compute(config, paper, path, committed, progress)
+        kept = weights_path(config, paper)
     return kept
 
 
-def kept_weights(config: Config, experiment: Experiment) -> Path:
+def kept_weights(config: Config, paper: Paper) -> Path | None:
+    """The file of a run's weights; None where there is none, or one of code that did something else, which is named."""
+    path = weights_path(config, paper)
+    if not path.exists():
+        return None
+    stamp = _stamp_of(path, path.stat().st_mtime_ns)
+    if stamp is None:
+        return None
+    if _holds(config, paper, stamp):
+        return path
+    warnings.warn(f"{path} was made by other code: the weights are not used, and made again when needed", stacklevel=2)
+    return None
+
+
+def weights_path(config: Config, paper: Paper) -> Path:
     """Where a run's weights lie, or would lie."""
-    return _beside(_own_path(config, experiment), "weights", code(experiment.paper))
+    return _beside(_own_path(config, paper), "weights")
 
 
-def _own_path(config: Config, experiment: Experiment) -> Path:
-    folder = records.stores(experiment.paper)[0]
-    folder.mkdir(parents=True, exist_ok=True)
-    return folder / f"{name(config, experiment)}.json"
+@cache
+def _stamp_of(path: Path, modified: int) -> Stamp | None:
+    """What kept weights say of the code that made them; None where the file cannot be read, which is named."""
+    from reidlib.train import load_saved
+    from reidpapers.run.probe import Stamp
+
+    del modified  # a file that was written anew is read anew
+    saved = load_saved(path)
+    return Stamp(**saved["stamp"]) if saved else None
 
 
-def _beside(record: Path, kind: str, code_now: str) -> Path:
-    """Where a run's checkpoint or weights lie. Those of other code have another name: they are never mixed."""
-    return cache_dir() / kind / record.parent.name / f"{record.stem}-{code_now[:8]}.pt"
+def _own_path(config: Config, paper: Paper) -> Path:
+    return records.stores(paper.name)[0] / f"{name(config, paper)}.json"
 
 
-def _compute(config: Config, experiment: Experiment, path: Path, committed: bool, progress: Progress) -> Record:
+def _locked(path: Path) -> FileLock:
+    """The lock under which a record is computed."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    return FileLock(path.with_suffix(".lock"))
+
+
+def _beside(record: Path, kind: str) -> Path:
+    """Where a run's checkpoint or weights lie, by the record's name."""
+    return cache_dir() / kind / record.parent.name / f"{record.stem}.pt"
+
+
+def _compute(config: Config, paper: Paper, path: Path, committed: bool, progress: Progress) -> Record:
     """Carry a run out, keep its weights, write its record."""
     from reidlib import parallel
-    from reidlib.train import save_atomically
+    from reidlib.train import Checkpoint, save_atomically
+    from reidpapers.run.training import Workspace
 
-    code_now = code(experiment.paper)
-    starts = tuple(weights(start, experiment, committed=committed) for start in experiment.starts_from(config))
-    checkpoint = _beside(path, "checkpoints", code_now)
-    parallel.summon(experiment.compute, config, Workspace(starts, checkpoint))  # where several share each batch
-    parts, state = experiment.compute(config, Workspace(starts, checkpoint, progress))
-    save_atomically(state, _beside(path, "weights", code_now))
-    record = records.write(_assemble(config, experiment, parts, code_now), path)
-    checkpoint.unlink(missing_ok=True)
+    stamp = _stamp(config, paper)
+    starts = tuple(weights(start, paper, committed=committed) for start in paper.starts_from(config))
+    fits = partial(_fits, config, paper)
+    checkpoint = Checkpoint(_beside(path, "checkpoints"), asdict(stamp), fits)
+    parallel.summon(paper.compute, config, Workspace(starts, checkpoint))  # where several share each batch
+    parts, state = paper.compute(config, Workspace(starts, checkpoint, progress))
+    save_atomically({"stamp": asdict(stamp), "state": state}, _beside(path, "weights"))
+    record = records.write(_assemble(config, paper, parts, stamp), path)
+    checkpoint.path.unlink(missing_ok=True)
     return replace(record, freshness=FRESH)
 
 
-def _assemble(config: Config, experiment: Experiment, parts: Mapping[str, Any], code_now: str) -> Record:
+def _complete(record: Record, config: Config, paper: Paper, missing: Sequence[str]) -> Record:
+    """Add exhibits to a record, in the user's own store."""
+    exhibits = paper.complete(config, kept_weights(config, paper), missing)
+    completed = replace(record, exhibits={**record.exhibits, **exhibits})
+    return replace(records.write(completed, _own_path(config, paper)), freshness=record.freshness)
+
+
+def _stamp(config: Config, paper: Paper) -> Stamp:
+    """Which code is at work here, and what it does; computed before a run, so that no data can break it afterwards."""
+    from reidpapers.run.probe import Stamp
+
+    return Stamp(code(paper.name), paper.probe(config, paper.data(config)), provenance.arithmetic())
+
+
+def _fits(config: Config, paper: Paper, stamp: Mapping[str, Any]) -> bool:
+    """Whether the code of today goes on with what the stamped code began."""
+    from reidpapers.run.probe import Stamp
+
+    return _holds(config, paper, Stamp(**stamp))
+
+
+def _assemble(config: Config, paper: Paper, parts: Mapping[str, Any], stamp: Stamp) -> Record:
     """A record: the computation's parts, and where they come from."""
-    data = experiment.data(config)
     return Record(
         schema=records.SCHEMA,
-        paper=experiment.paper,
-        key=name(config, experiment),
+        paper=paper.name,
+        key=name(config, paper),
         config=config.portable(),
         seed=config.seed,
-        data=data,
+        data=paper.data(config),
         versions=provenance.versions(),
         commit=provenance.commit(),
-        code=code_now,
+        code=stamp.code,
         created=datetime.now(UTC).isoformat(timespec="seconds"),
-        probe=experiment.probe(config, data),
+        probe=stamp.probe,
         **parts,
     )
 
 
 @cache
 def code(paper: str) -> str:
-    """Digest of the code that makes a paper's records."""
-    return code_digest(f"reidpapers.{paper}.paper")
+    """Digest of the code that makes a paper's records, from its ``PAPER`` on."""
+    return code_digest(f"reidpapers.{paper}.paper:PAPER", *DECODING, without=PINNED)
 
 
 def freshness(record: Record) -> str:
@@ -209,33 +237,34 @@ def freshness(record: Record) -> str:
     return findings.get(finding_key(record), UNVERIFIED)
 
 
-def replay(record: Record, config: Config, experiment: Experiment) -> tuple[str, str]:
+def replay(record: Record, config: Config, paper: Paper) -> tuple[str, str]:
     """Compare a record's data (if they are here) and probe with what the code gives now; takes seconds.
 
     Returns:
         ``fresh by probe`` or ``stale``, and the reason.
     """
-    data = experiment.data(config)
+    from reidpapers.run.probe import Stamp, difference
+
+    data = paper.data(config)
     if data["name"] == record.data["name"] and data["digest"] != record.data["digest"]:
         return STALE, "the data have changed"
-    now = experiment.probe(config, record.data)
-    later = TOLERANCE if record.device.get("arithmetic") == provenance.arithmetic() else TOLERANCE_UPDATED
-    for part in sorted(now.keys() | record.probe.keys()):
-        old, new = record.probe.get(part, []), now.get(part, [])
-        first = _first(part, old)
-        tolerances = [TOLERANCE] * first + [later] * (len(old) - first)
-        if len(old) != len(new) or not all(map(_close, old, new, tolerances)):
-            return STALE, f"the probe differs in {part}"
-    return BY_PROBE, "the probe is the same"
+    stamp = Stamp(record.code, record.probe, record.device.get("arithmetic"))
+    part = difference(stamp, provenance.arithmetic(), partial(paper.probe, config, record.data))
+    return (STALE, f"the probe differs in {part}") if part else (BY_PROBE, "the probe is the same")
 
 
-def _first(part: str, values: Sequence[float]) -> int:
-    """How many of a part's values were taken before any update of the network."""
-    return len(values) // STEPS if part.endswith((" loss", " gradient")) else len(values)
+def _holds(config: Config, paper: Paper, stamp: Stamp) -> bool:
+    """Whether today's code does what the stamped code did; found out once for each state of the code."""
+    from reidpapers.run.probe import difference
 
-
-def _close(old: float, new: float, tolerance: float) -> bool:
-    return abs(old - new) <= tolerance * max(abs(old), abs(new)) + 1e-9
+    if stamp.code == code(paper.name):
+        return True
+    digest = hashlib.sha256(json.dumps(asdict(stamp), sort_keys=True).encode()).hexdigest()
+    key, path = f"{digest[:16]}:{code(paper.name)[:16]}", cache_dir() / "verified.json"
+    if key not in ledger(path):
+        part = difference(stamp, provenance.arithmetic(), partial(paper.probe, config, paper.data(config)))
+        remember({key: STALE if part else BY_PROBE}, path)
+    return ledger(path)[key] != STALE
 
 
 def finding_key(record: Record) -> str:
@@ -254,6 +283,6 @@ def remember(findings: Mapping[str, str], path: Path, *, anew: bool = False) -> 
 def ledger(path: Path) -> dict[str, str]:
     """Findings by :func:`finding_key`; empty where there are none."""
     try:
-        return json.loads(path.read_text())
+        return json.loads(path.read_text(encoding="utf-8"))
     except (OSError, ValueError):
         return {}

@@ -6,63 +6,68 @@ so they do where several processes share the batches of one run.
 
 from __future__ import annotations
 
-import multiprocessing
-import os
-import signal
 import sys
-import threading
 from collections.abc import Callable, Iterator, Sequence
-from concurrent.futures import FIRST_COMPLETED, Future, ProcessPoolExecutor, wait
+from concurrent.futures import FIRST_COMPLETED, Future, wait
 from concurrent.futures.process import BrokenProcessPool
 from contextlib import contextmanager
 from functools import partial
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from tqdm import tqdm
 
+from reidlib import processes
+from reidlib.backbones import check_weights
 from reidpapers.run import runs
 from reidpapers.run.config import Config, Plan
 from reidpapers.run.records import Record
-from reidpapers.run.runs import Experiment
+
+if TYPE_CHECKING:
+    from reidpapers.run.base import Paper
 
 _steps: Any = None  # in a worker: the counter of training steps that it shares with the others
 
 
-def run_all(configs: Sequence[Config], experiment: Experiment, plan: Plan, *, progress: bool = True) -> list[Record]:
+def run_all(configs: Sequence[Config], paper: Paper, plan: Plan, *, progress: bool = True) -> list[Record]:
     """The records of many configurations, in their order; what is missing is computed.
 
     Args:
         configs: what to run; equal ones are run once.
-        experiment: how.
+        paper: whose runs.
         plan: how many processes, and whether committed records count.
         progress: show a bar over training steps, with an estimate of the time left.
 
     Raises:
         RuntimeError: some runs failed, after all others were carried out; the message names them.
+        ValueError: ImageNet weights that a run starts from cannot be had; nothing was computed.
         KeyboardInterrupt: stopped by hand; finished runs are kept, others go on from their checkpoints next time.
     """
-    wanted = {runs.name(config, experiment): config for config in configs}
-    found = {key: runs.present(config, experiment, committed=plan.committed) for key, config in wanted.items()}
-    missing = {key: wanted[key] for key, record in found.items() if record is None}
+    wanted = {runs.name(config, paper): config for config in configs}
+    present = {key: runs.present(config, paper, committed=plan.committed) for key, config in wanted.items()}
+    missing = {
+        key: wanted[key] for key, record in present.items() if record is None or runs.lacks(record, wanted[key], paper)
+    }
     if missing:
-        jobs = _with_starts(missing, experiment)
+        jobs = _with_starts(missing, paper)
+        for config in jobs.values():
+            check_weights(config.backbone, pretrained=config.pretrained, weights=config.weights)
         for config in {c.but(seed=0): c for c in jobs.values()}.values():
-            experiment.prepare(config, plan.workers, progress)
-        total = sum(experiment.steps(config) for config in jobs.values())
+            paper.prepare(config, plan.workers, progress)
+        total = sum(paper.steps(config) for config in jobs.values())
         with tqdm(total=total, desc=f"{len(jobs)} runs", unit="step", disable=not progress, mininterval=1.0) as bar:
-            _carry_out(jobs, experiment, plan, bar)
-        found |= {key: runs.present(wanted[key], experiment, committed=plan.committed) for key in missing}
-    return [found[runs.name(config, experiment)] for config in configs]
+            _carry_out(jobs, paper, plan, bar)
+        present |= {key: runs.present(wanted[key], paper, committed=plan.committed) for key in missing}
+    return [present[runs.name(config, paper)] for config in configs]
 
 
-def _with_starts(missing: dict[str, Config], experiment: Experiment) -> dict[str, Config]:
+def _with_starts(missing: dict[str, Config], paper: Paper) -> dict[str, Config]:
     """Missing runs preceded by those that they start from, and these by theirs, where they left no weights here."""
     jobs: dict[str, Config] = {}
 
     def add(key: str, config: Config) -> None:
-        for start in experiment.starts_from(config):
-            if not runs.kept_weights(start, experiment).exists():
-                add(runs.name(start, experiment), start)
+        for start in paper.starts_from(config):
+            if not runs.kept_weights(start, paper):
+                add(runs.name(start, paper), start)
         jobs.setdefault(key, config)
 
     for key, config in missing.items():
@@ -70,16 +75,16 @@ def _with_starts(missing: dict[str, Config], experiment: Experiment) -> dict[str
     return jobs
 
 
-def _carry_out(jobs: dict[str, Config], experiment: Experiment, plan: Plan, bar: tqdm) -> None:
+def _carry_out(jobs: dict[str, Config], paper: Paper, plan: Plan, bar: tqdm) -> None:
     """Run all jobs, each after those it starts from; failures are collected, not fatal to the others."""
     from reidlib import parallel
 
     on_gpu = any(config.canonical().device == "cuda" for config in jobs.values())
     together = plan.processes > 1 or parallel.launched()
     if on_gpu or together or plan.workers == 1 or len(jobs) == 1:
-        failed = _one_by_one(jobs, experiment, plan, bar, threads=0 if on_gpu else 1)
+        failed = _one_by_one(jobs, paper, plan, bar, threads=0 if on_gpu else 1)
     else:
-        failed = _in_processes(jobs, experiment, plan, bar)
+        failed = _in_processes(jobs, paper, plan, bar)
     if failed:
         lines = [f"  {jobs[key].model_dump(exclude_defaults=True)}: {error!r}" for key, error in failed.items()]
         raise RuntimeError(f"{len(failed)} of {len(jobs)} runs failed:\n" + "\n".join(lines)) from next(
@@ -87,98 +92,106 @@ def _carry_out(jobs: dict[str, Config], experiment: Experiment, plan: Plan, bar:
         )
 
 
-def _one_by_one(
-    jobs: dict[str, Config], experiment: Experiment, plan: Plan, bar: tqdm, threads: int
-) -> dict[str, Exception]:
+def _one_by_one(jobs: dict[str, Config], paper: Paper, plan: Plan, bar: tqdm, threads: int) -> dict[str, Exception]:
     failed: dict[str, Exception] = {}
     with limited_threads(threads):
         for key, config in jobs.items():
             try:
-                _alone_or_together(config, experiment, plan, bar.update)
+                _alone_or_together(config, paper, plan, bar.update)
             except Exception as error:  # noqa: BLE001 — one failed run must not take the others with it
                 failed[key] = error
     return failed
 
 
-def _alone_or_together(config: Config, experiment: Experiment, plan: Plan, progress: Callable[[int], None]) -> None:
+def _alone_or_together(config: Config, paper: Paper, plan: Plan, progress: Callable[[int], None]) -> None:
     """One job in this process, or in new ones that share its batches; torchrun has started them before."""
     from reidlib import parallel
 
-    work = partial(_work, config, experiment, plan.committed)
+    work = partial(_work, config, paper, plan.committed)
     if plan.processes > 1 and not parallel.launched():
         parallel.launch(work, plan.processes, config.canonical().device, progress)
     else:
         work(progress)
 
 
-def _in_processes(jobs: dict[str, Config], experiment: Experiment, plan: Plan, bar: tqdm) -> dict[str, Exception]:
-    """Several processes; a job waits until the jobs that it starts from are done."""
-    context = multiprocessing.get_context("spawn")
-    counter = context.Value("q", 0)
-    waiting, failed, active = dict(jobs), {}, {}
-    pool = ProcessPoolExecutor(min(plan.workers, len(jobs)), context, _enter_worker, (counter,))
+def _in_processes(jobs: dict[str, Config], paper: Paper, plan: Plan, bar: tqdm) -> dict[str, Exception]:
+    """Several processes; a job waits until the jobs that it starts from are done.
+
+    A process that dies takes the others' jobs with it. Each of them then goes on from its checkpoint, alone, so that
+    the one whose process dies again is known, and counts as failed.
+    """
+    waiting, failed = dict(jobs), {}
     try:
-        while waiting or active:
-            unfinished = waiting.keys() | set(active.values())
-            for key in [key for key in waiting if not _start_names(waiting[key], experiment) & unfinished]:
-                active[pool.submit(_in_worker, waiting.pop(key), experiment, plan.committed)] = key
-            for future in _finished(active, bar, counter):
-                key = active.pop(future)
-                if error := future.exception():
-                    if isinstance(error, BrokenProcessPool):
-                        raise error
-                    failed[key] = error
-        pool.shutdown()
-    except BaseException as error:
-        pool.shutdown(wait=False, cancel_futures=True)
-        for child in multiprocessing.active_children():
-            child.terminate()
+        while waiting:
+            suspects = _until_one_dies(waiting, failed, paper, plan, bar)
+            for key, config in suspects.items():
+                alone = {key: config}
+                if _until_one_dies(alone, failed, paper, plan, bar):
+                    failed[key] = RuntimeError("its process ended without a word: killed, or out of memory")
+    except BaseException:
         print("\nstopped: finished runs are kept; the same command goes on where this one ended", file=sys.stderr)
-        if isinstance(error, BrokenProcessPool):
-            raise RuntimeError("a worker process ended without a word: stopped by hand, or out of memory") from error
         raise
     return failed
 
 
-def _start_names(config: Config, experiment: Experiment) -> set[str]:
-    return {runs.name(start, experiment) for start in experiment.starts_from(config)}
+def _until_one_dies(
+    waiting: dict[str, Config], failed: dict[str, Exception], paper: Paper, plan: Plan, bar: tqdm
+) -> dict[str, Config]:
+    """Carry out what waits, taking it from there; the jobs that were at work when a process died, if one did."""
+    counter, before, jobs, active = processes.SPAWN.Value("q", 0), bar.n, dict(waiting), {}
+    with processes.pool(min(plan.workers, len(jobs)), initializer=_enter_worker, arguments=(counter,)) as pool:
+        try:
+            while waiting or active:
+                unfinished = waiting.keys() | set(active.values())
+                for key in [key for key in waiting if not _start_names(waiting[key], paper) & unfinished]:
+                    active[pool.submit(_in_worker, waiting[key], paper, plan.committed)] = key
+                    del waiting[key]
+                for future in _finished(active, bar, counter, before):
+                    error = future.exception()
+                    if isinstance(error, BrokenProcessPool):
+                        raise error
+                    if error:
+                        failed[active[future]] = error
+                    del active[future]
+        except BrokenProcessPool:
+            return {key: jobs[key] for key in active.values()}
+    return {}
 
 
-def _finished(active: dict[Future, str], bar: tqdm, counter: Any) -> Iterator[Future]:
+def _start_names(config: Config, paper: Paper) -> set[str]:
+    return {runs.name(start, paper) for start in paper.starts_from(config)}
+
+
+def _finished(active: dict[Future, str], bar: tqdm, counter: Any, before: int) -> Iterator[Future]:
     """Wait until some job is done, moving the bar meanwhile."""
     done: set[Future] = set()
     while not done:
         done, _ = wait(active, timeout=0.5, return_when=FIRST_COMPLETED)
-        bar.update(counter.value - bar.n)
+        bar.update(max(0, before + counter.value - bar.n))
     yield from done
 
 
 def _enter_worker(counter: Any) -> None:
-    """A worker's life: one thread, silent on Ctrl-C, never longer than its parent's."""
+    """What a worker keeps: the counter of training steps that it shares with the others."""
     global _steps
     _steps = counter
-    signal.signal(signal.SIGINT, signal.SIG_DFL)
-    import torch
-
-    torch.set_num_threads(1)
-    parent = multiprocessing.parent_process()
-    threading.Thread(target=lambda: (parent.join(), os._exit(1)), daemon=True).start()
 
 
-def _in_worker(config: Config, experiment: Experiment, committed: bool) -> None:
+def _in_worker(config: Config, paper: Paper, committed: bool) -> None:
     def count(steps: int) -> None:
         with _steps.get_lock():
             _steps.value += steps
 
-    _work(config, experiment, committed, count)
+    _work(config, paper, committed, count)
 
 
-def _work(config: Config, experiment: Experiment, committed: bool, progress: Callable[[int], None]) -> None:
-    """One job: a run whose record is there, but whose weights are wanted by others, is computed for its weights."""
-    if runs.present(config, experiment, committed=committed):
-        runs.weights(config, experiment, committed=committed, progress=progress)
+def _work(config: Config, paper: Paper, committed: bool, progress: Callable[[int], None]) -> None:
+    """One job: a run whose record is whole, but whose weights are wanted by others, is computed for its weights."""
+    record = runs.present(config, paper, committed=committed)
+    if record and not runs.lacks(record, config, paper):
+        runs.weights(config, paper, committed=committed, progress=progress)
     else:
-        runs.run(config, experiment, committed=committed, progress=progress)
+        runs.run(config, paper, committed=committed, progress=progress)
 
 
 @contextmanager

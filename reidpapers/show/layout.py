@@ -11,15 +11,19 @@ import re
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cache
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from reidpapers.run import runs
 from reidpapers.run.config import Config, ConfigError
+from reidpapers.run.datasets import BENCHMARKS, LABELS
 from reidpapers.run.provenance import CHECKOUT
 from reidpapers.run.records import Record
-from reidpapers.run.runs import STALE, UNVERIFIED, Experiment
+from reidpapers.run.runs import STALE, UNVERIFIED
 from reidpapers.show.claims import interval, metric_name, score
 from reidpapers.show.templates import macros
+
+if TYPE_CHECKING:
+    from reidpapers.run.base import Paper
 
 BESIDE = 2  # columns at most, that a printed number may stand beside ours
 Results = Mapping[str, Sequence[Record]]
@@ -53,7 +57,8 @@ class Table:
         title: what it compares.
         rows: its lines.
         columns: metrics, or names of printed columns.
-        datasets: those on which its rows are run; empty: any.
+        datasets: those on which its rows are run; empty: any that has the labels.
+        labels: what a dataset must have for its rows to be run, in the manifest's columns; its name alone says whether.
         needs: what must be on disk for it to be filled, if the embedded data cannot.
     """
 
@@ -63,10 +68,11 @@ class Table:
     columns: tuple[str, ...] = ("mAP", "top1", "top5")
     datasets: tuple[str, ...] = ()
     needs: str | None = None
+    labels: tuple[str, ...] = ()
 
     def fits(self, dataset: str) -> bool:
         """Whether its rows are run on a dataset."""
-        return not self.datasets or dataset in self.datasets
+        return dataset in (self.datasets or (dataset,)) and LABELS[dataset].issuperset(self.labels)
 
 
 def scope_rows(scope: str, base: Sequence[Row], tables: Sequence[Table], dataset: str) -> tuple[Row, ...]:
@@ -93,14 +99,12 @@ def configurations(rows: Iterable[Row], base: Config, seeds: Sequence[int]) -> d
     }
 
 
-def able(
-    wanted: Mapping[str, Sequence[Config]], experiment: Experiment
-) -> tuple[dict[str, Sequence[Config]], dict[str, str]]:
+def able(wanted: Mapping[str, Sequence[Config]], paper: Paper) -> tuple[dict[str, Sequence[Config]], dict[str, str]]:
     """The runs that the data allow, by row, and why each other row is refused: its method needs what they lack."""
     allowed, refused = {}, {}
     for name, configs in wanted.items():
         try:
-            experiment.data(configs[0])
+            paper.data(configs[0])
             allowed[name] = configs
         except ConfigError as error:
             refused[name] = str(error)
@@ -108,12 +112,12 @@ def able(
 
 
 def collect(
-    rows: Iterable[Row], base: Config, seeds: Sequence[int], experiment: Experiment, *, committed: bool = True
+    rows: Iterable[Row], base: Config, seeds: Sequence[int], paper: Paper, *, committed: bool = True
 ) -> dict[str, list[Record]]:
     """The records that are there for rows, by the row's name; computes nothing."""
     wanted = configurations(rows, base, seeds)
     found = {
-        name: [runs.lookup(config, experiment, committed=committed) for config in configs]
+        name: [runs.lookup(config, paper, committed=committed) for config in configs]
         for name, configs in wanted.items()
     }
     return {name: [record for record in records if record] for name, records in found.items()}
@@ -181,7 +185,9 @@ def _columns(table: Table, numbers: Iterable[tuple[str, str, str]]) -> list[dict
 def _fill(table: Table, command: str) -> str:
     """The one command that fills a table of other data."""
     words = re.sub(r" --(dataset|data_root) \S+", "", command)
-    return f"{words} --scope all --dataset {table.datasets[0]} --data_root DIR"
+    dataset = next(name for name in table.datasets or LABELS if table.fits(name))
+    words += f" --scope all --dataset {dataset}" + (" --data_root DIR" if dataset in BENCHMARKS else "")
+    return words
 
 
 def state(records: Iterable[Record]) -> str:

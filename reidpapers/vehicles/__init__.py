@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
-from reidlib.data.manifest import Dataset
+from reidlib.data.manifest import COLUMNS, Dataset
 from reidpapers.vehicles import rendered, simulated
+
+LABELS = frozenset(COLUMNS) - {"image", "split"}
+PRESETS = (*rendered.PRESETS, *(f"{name}{simulated.SUFFIX}" for name in rendered.PRESETS))
 
 
 def load(preset: str, seed: int = 0) -> Dataset:

@@ -17,8 +17,8 @@ import pandas as pd
 from PIL import Image, UnidentifiedImageError
 
 from reidlib.data.manifest import COLUMNS, Dataset, Manifest, Test
-from reidlib.digest import code_digest
 from reidlib.places import cache_dir, draft_of, write_atomically
+from reidpapers.digest import code_digest
 from reidpapers.vehicles.render import Plan, Preset, Share, camera_metres, draw, plan
 from reidpapers.vehicles.render.sheet import pixel_digest
 

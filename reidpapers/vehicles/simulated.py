@@ -11,7 +11,6 @@ from dataclasses import replace
 from functools import partial
 from typing import TypeVar
 
-import numpy as np
 import pandas as pd
 
 from reidlib.data.aicity2020 import PREFIX
@@ -61,11 +60,6 @@ def load(preset: str | Preset = "small", seed: int = 0) -> Dataset:
         read_size=partial(_dispatched, street.read_size, clean.read_size),
         note=street.note + NOTE.format(images=len(rows), vehicles=rows["vehicle_id"].nunique()),
     )
-
-
-def is_simulated(rows: pd.DataFrame) -> np.ndarray:
-    """Which rows of a manifest are simulated, by their vehicles' names: ``[N]`` booleans."""
-    return rows["vehicle_id"].str.startswith(PREFIX).to_numpy(bool)
 
 
 def _dispatched(street: Callable[[str], T], clean: Callable[[str], T], image: str) -> T:

@@ -13,10 +13,10 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from PIL import Image
 
-from reidlib.data import files
-from reidlib.data.files import Benchmark, DatasetError
+from reidlib.data import files, pictures
+from reidlib.data.files import Benchmark, DatasetError, Form
 
-PAIR = r"(?P<image>\d{7}) (?P<vehicle>\d+)"
+PAIR = Form(r"(?P<image>\d{7}) (?P<vehicle>\d+)", "0000001 5")
 
 
 @pytest.fixture
@@ -106,7 +106,7 @@ def test_a_header_may_be_there_or_not(listing):
 @pytest.mark.parametrize(
     ("content", "message"),
     [
-        (b"0000001 5\n000000", "1 of its lines does not have the form .*line 2: '000000'"),
+        (b"0000001 5\n000000", "1 of its lines do not have the form '0000001 5' .*line 2: '000000'"),
         (b"x\n" * 12, "12 of its lines .*line 1: 'x'; .*line 10: 'x'\\)$"),
         (b"", "lists nothing"),
         (b"\n \r\n", "lists nothing"),
@@ -118,9 +118,9 @@ def test_wrong_lines_are_counted_and_the_first_ten_named(listing, content, messa
 
 
 def test_a_list_of_names_has_none_twice(listing):
-    assert files.listed(listing(b"a.jpg\nb.jpg\n"), r"\w\.jpg").tolist() == ["a.jpg", "b.jpg"]
+    assert files.listed(listing(b"a.jpg\nb.jpg\n"), Form(r"\w\.jpg", "a.jpg")).tolist() == ["a.jpg", "b.jpg"]
     with pytest.raises(DatasetError, match=r"1 of its lines name an image a second time \(line 3: 'a.jpg'\)"):
-        files.listed(listing(b"a.jpg\nb.jpg\na.jpg\n"), r"\w\.jpg")
+        files.listed(listing(b"a.jpg\nb.jpg\na.jpg\n"), Form(r"\w\.jpg", "a.jpg"))
 
 
 @given(data=st.one_of(st.binary(max_size=60), st.text(alphabet="0123456789 \n\r\0é/", max_size=60).map(str.encode)))
@@ -168,7 +168,7 @@ def test_origin_follows_names_and_sizes():
 @pytest.mark.parametrize("mode", ["RGB", "L", "CMYK"])
 def test_pictures_of_any_mode_become_rgb(tmp_path, mode):
     (tmp_path / "a.jpg").write_bytes(picture(mode))
-    pixels = files.read_image(tmp_path, "a.jpg")
+    pixels = pictures.read_image(tmp_path, "a.jpg")
     assert pixels.shape == (6, 8, 3) and pixels.dtype == np.uint8
 
 
@@ -188,13 +188,13 @@ def test_pictures_of_any_mode_become_rgb(tmp_path, mode):
 def test_a_bad_picture_is_named(tmp_path, content, message, recwarn):
     (tmp_path / "a.jpg").write_bytes(content)
     with pytest.raises(DatasetError, match=message):
-        files.read_image(tmp_path, "a.jpg")
+        pictures.read_image(tmp_path, "a.jpg")
     assert not recwarn.list
 
 
 def test_an_absent_picture_is_named(tmp_path):
     with pytest.raises(DatasetError, match="a.jpg cannot be decoded: .*No such file"):
-        files.read_image(tmp_path, "a.jpg")
+        pictures.read_image(tmp_path, "a.jpg")
 
 
 @settings(max_examples=60, suppress_health_check=[HealthCheck.function_scoped_fixture])
@@ -205,7 +205,7 @@ def test_mutated_pictures_decode_or_make_one_error(tmp_path, data):
         content[at] = data.draw(st.integers(0, 255))
     (tmp_path / "a.jpg").write_bytes(content[: data.draw(st.integers(0, len(content)))])
     try:
-        pixels = files.read_image(tmp_path, "a.jpg")
+        pixels = pictures.read_image(tmp_path, "a.jpg")
     except DatasetError as error:
         assert "a.jpg" in str(error)
     else:
@@ -214,24 +214,24 @@ def test_mutated_pictures_decode_or_make_one_error(tmp_path, data):
 
 def test_masks_lie_beside_their_images(tmp_path):
     images = pd.Series(["a/1.jpg", "a/2.jpg", "b.c/3.jpg"])
-    assert files.masks(tmp_path, images).isna().all()
+    assert pictures.masks(tmp_path, images).isna().all()
     (tmp_path / "a").mkdir()
     (tmp_path / "mask" / "a").mkdir(parents=True)
     (tmp_path / "a" / "1.jpg").write_bytes(picture())
     (tmp_path / "mask" / "a" / "1.png").write_bytes(picture("L", form="PNG"))
-    found = files.masks(tmp_path, images)
-    assert found.isna().tolist() == [False, True, True] and found[0] == files.mask_name("a/1.jpg") == "mask/a/1.png"
+    found = pictures.masks(tmp_path, images)
+    assert found.isna().tolist() == [False, True, True] and found[0] == pictures.mask_name("a/1.jpg") == "mask/a/1.png"
     for name in ("a/1.jpg", "mask/a/1.png"):
-        mask = files.read_mask_of(tmp_path, name)
+        mask = pictures.read_mask_of(tmp_path, name)
         assert mask.shape == (6, 8) and set(np.unique(mask)) == {0, 255}
     (tmp_path / "mask" / "a" / "1.png").write_bytes(picture("L", size=(6, 8), form="PNG"))
     with pytest.raises(DatasetError, match=r"1.png: the mask has 8x6 pixels, its image \(6, 8\)"):
-        files.read_mask_of(tmp_path, "mask/a/1.png")
+        pictures.read_mask_of(tmp_path, "mask/a/1.png")
 
 
 @pytest.fixture
 def benchmark():
-    return Benchmark("set", "The Set", ("Set_V1",), ("list.txt",), "Ask me.", "A paper.", {}, lambda root: None)
+    return Benchmark("set", "The Set", ("Set_V1",), ("list.txt",), "Ask me.", "A paper.", {}, lambda root: None, "veri")
 
 
 @pytest.mark.parametrize("below", [".", "set", "Set_V1"])
@@ -264,6 +264,5 @@ def test_what_may_not_be_read_is_named_whoever_runs_this(tmp_path, monkeypatch):
     monkeypatch.setattr(files.os, "scandir", forbidden)
     with pytest.raises(DatasetError, match="cannot be read: Permission denied; check its permissions"):
         files.sizes(tmp_path, ["image/a.jpg"], listed_in="a set")
-    monkeypatch.setattr(files.Image, "open", forbidden)
     with pytest.raises(DatasetError, match=r"a\.jpg cannot be decoded: .*Permission denied"):
-        files.read_image(tmp_path, "a.jpg")
+        pictures.read_image(tmp_path, "a.jpg")

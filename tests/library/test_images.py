@@ -295,7 +295,7 @@ def test_writing_to_a_batch_leaves_the_file_alone():
 
 
 UNGUARDED = """
-from reidpapers.run.datasets import rendered
+from reidpapers.vehicles import rendered
 from reidlib.data.images import open_store
 from reidpapers.vehicles.render import Preset, Share
 

@@ -5,10 +5,10 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from reidlib.data.files import DatasetError
+from reidlib.data.files import DatasetError, Form
 from reidlib.data.items import coded, items
 
-PATTERNS = {"imageName": r"\w+\.jpg", "vehicleID": r"\d{4}", "colorID": r"\d"}
+FORMS = {"imageName": Form(r"\w+\.jpg", "a.jpg"), "vehicleID": Form(r"\d{4}", "0002"), "colorID": Form(r"\d", "1")}
 HEADER = '<?xml version="1.0" encoding="{}" ?>\n<TrainingImages Version="1.0">\n<Items number="2">\n'
 BODY = (
     '<Item imageName="a.jpg" vehicleID="0002" colorID="1" />\n<Item imageName="b.jpg" vehicleID="0003" note="五" />\n'
@@ -29,7 +29,7 @@ def label(tmp_path):
 @pytest.mark.parametrize(("declared", "written"), [("gb2312", "gb2312"), ("gb2312", "utf-8"), ("utf-8", "utf-8-sig")])
 @pytest.mark.parametrize("end", ["\n", "\r\n"])
 def test_items_are_read_whatever_the_header_says(label, declared, written, end):
-    found = items(label((HEADER.format(declared) + BODY + END).replace("\n", end), written), PATTERNS, ("colorID",))
+    found = items(label((HEADER.format(declared) + BODY + END).replace("\n", end), written), FORMS, ("colorID",))
     assert found["imageName"].tolist() == ["a.jpg", "b.jpg"]
     assert found.index.tolist() == [4, 5]
     assert found["colorID"].isna().tolist() == [False, True]
@@ -58,7 +58,7 @@ OUTSIDE = '<?xml version="1.0"?>\n<!DOCTYPE x SYSTEM "file:///etc/hostname">\n<x
 def test_refusals_name_file_and_line(label, text, message):
     path = label(text)
     with pytest.raises(DatasetError, match=message) as error:
-        items(path, PATTERNS, ("colorID",))
+        items(path, FORMS, ("colorID",))
     assert str(path) in str(error.value)
 
 
@@ -68,7 +68,7 @@ def test_random_bytes_make_one_error(tmp_path_factory, data):
     path = tmp_path_factory.getbasetemp() / "random.xml"
     path.write_bytes(data)
     with pytest.raises(DatasetError, match="random.xml"):
-        items(path, PATTERNS)
+        items(path, FORMS)
 
 
 def test_codes_become_names(tmp_path):

@@ -1,7 +1,9 @@
-"""The batch-hard triplet loss and the centre loss: loops, values by hand, slopes, and another library's."""
+"""Cross-entropy over labelled images, the batch-hard triplet loss and the centre loss: loops, values by hand, slopes,
+and another library's."""
 
 import math
 
+import numpy as np
 import pytest
 import torch
 from hypothesis import given
@@ -162,3 +164,22 @@ def test_slopes_are_numerical_ones():
 def test_what_the_losses_refuse(call, words):
     with pytest.raises(ValueError, match=words):
         call(torch.zeros(3, 2), torch.tensor([0, 0, 1]))
+
+
+@given(seeds, st.integers(1, 9), st.integers(2, 5))
+def test_cross_entropy_is_the_mean_over_labelled_images(seed, images, classes):
+    draw = np.random.default_rng(seed)
+    logits, labels = draw.normal(size=(images, classes)) * 5, draw.integers(-1, classes, images)
+    values = [-np.log(np.exp(z[y]) / np.exp(z).sum()) for z, y in zip(logits, labels, strict=True) if y >= 0]
+    tensor = torch.tensor(logits, requires_grad=True)
+    loss = losses.cross_entropy(tensor, torch.tensor(labels))
+    assert float(loss) == pytest.approx(np.mean(values) if values else 0.0, abs=1e-12)
+    loss.backward()
+    assert (tensor.grad[torch.tensor(labels) < 0] == 0).all()
+
+
+def test_cross_entropy_in_half_precision_sums_in_float32():
+    logits, labels = torch.randn(500, 7).half(), torch.randint(-1, 7, (500,))
+    loss = losses.cross_entropy(logits, labels)
+    assert loss.dtype == torch.float32
+    torch.testing.assert_close(loss, losses.cross_entropy(logits.float(), labels), rtol=0, atol=0)

@@ -1,27 +1,22 @@
 """Weights of the exact trunks of AGNet and the multi-guided system: files and downloads, read whole or refused."""
 
 import pytest
-import timm.models._builder
 import torch
-import torchvision
 from test_models_exact import DEPTHS, WHOLE
 
 from reidlib import models
 
 
 @pytest.mark.parametrize("name", ["resnet50", "densenet161", "hrnet_w18"])
-def test_a_trunk_is_the_published_network_up_to_its_mean(name, monkeypatch):
-    """Also what a download does: the published network's weights come in its place."""
+def test_a_trunk_is_the_published_network_up_to_its_mean(name, monkeypatch, tmp_path):
+    """Its file is found where data lie, without being named."""
     torch.manual_seed(1)
     whole = WHOLE[name]()
     whole.train()(torch.randn(4, 3, 32, 32))  # running statistics that are not the initial ones
-    state, asked = whole.state_dict(), []
-    for weights in (torchvision.models.ResNet50_Weights, torchvision.models.DenseNet161_Weights):
-        monkeypatch.setattr(weights, "get_state_dict", lambda self, **options: asked.append(str(self)) or state)
-    hub = "load_state_dict_from_hf"
-    monkeypatch.setattr(timm.models._builder, hub, lambda place, **options: asked.append(place) or state)
+    monkeypatch.setenv("REIDLIB_DATA", str(tmp_path))
+    (tmp_path / "weights").mkdir()
+    torch.save(whole.state_dict(), tmp_path / "weights" / f"{name}.pth")
     trunk = models.build(name, pretrained=True).eval()
-    assert len(asked) == 1 and any(word in asked[0] for word in ("IMAGENET1K_V1", "hrnet_w18.ms_in1k"))
     images = torch.randn(2, 3, 64, 64).double()
     pooled = []
     head = whole.classifier if hasattr(whole, "classifier") else whole.fc
@@ -89,8 +84,7 @@ def test_a_file_of_weights_is_read_whole(name, tmp_path):
     own, known = trunk.layers.state_dict(), {olds[old]: value for old, value in content.items()}
     for key, value in own.items():
         if not key.endswith("num_batches_tracked"):
-            source = "features" + key.removeprefix("0") if name == "densenet161" else key
-            assert torch.equal(value, known[source]), key
+            assert torch.equal(value, known[key]), key
     heads = {key for key in known if key.startswith(("fc.", "classifier."))}
     assert len(heads) == 2 and len(own) >= len(known) - 2
 
@@ -98,10 +92,10 @@ def test_a_file_of_weights_is_read_whole(name, tmp_path):
 @pytest.mark.parametrize(
     "name, other, words",
     [
-        ("resnet50_ibn", "resnet50", r"ResNet: layer1.0.bn1.IN.weight is missing; .*more$"),
-        ("resnet50", "resnet50_ibn", r"ResNet: layer1.0.bn1.weight is missing; .*more$"),
-        ("densenet161", "resnet50", r"DenseNet: features.conv0.weight is missing; .*more$"),
-        ("hrnet_w18", "resnet50", r"HighResolutionNet: conv2.weight is missing; .*more$"),
+        ("resnet50_ibn", "resnet50", r"resnet50_ibn: it lacks layer1.0.bn1.IN.weight, .*too many are layer1"),
+        ("resnet50", "resnet50_ibn", r"resnet50: it lacks layer1.0.bn1.weight, .*too many are layer1"),
+        ("densenet161", "resnet50", r"densenet161: it lacks features.conv0.weight, .*too many are conv1"),
+        ("hrnet_w18", "resnet50", r"hrnet_w18: it lacks conv2.weight, .*too many are layer2"),
     ],
 )
 def test_weights_of_another_network_are_refused(name, other, words, tmp_path):
@@ -110,6 +104,6 @@ def test_weights_of_another_network_are_refused(name, other, words, tmp_path):
         models.build(name, weights=str(tmp_path / "w.pth"))
 
 
-def test_ibn_has_no_download():
-    with pytest.raises(ValueError, match="'resnet50_ibn' has no ImageNet weights for pretrained = True"):
+def test_weights_that_are_nowhere_are_refused_with_both_ways_out():
+    with pytest.raises(ValueError, match="weights of resnet50_ibn are in none of .*weights get resnet50_ibn"):
         models.build("resnet50_ibn", pretrained=True)

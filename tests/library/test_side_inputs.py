@@ -10,8 +10,7 @@ from PIL import Image
 
 from reidlib.data import aicity2020, side_inputs
 from reidlib.data.images import open_masks
-from reidlib.data.manifest import COLUMNS, Dataset, Manifest
-from reidpapers.run.config import ConfigError
+from reidlib.data.manifest import COLUMNS, Dataset, Manifest, MissingLabels
 from reidpapers.vehicles import rendered
 from reidpapers.vehicles.export import LAYOUTS, rendered_source, simulated_preset
 
@@ -78,14 +77,14 @@ def test_masks_are_decoded_once_and_lie_apart_from_images(cache, tmp_path):
 
 @pytest.mark.parametrize(("data", "count"), [(dataset(masked=False), 6), (replace(dataset(), read_mask=None), 6)])
 def test_a_dataset_without_masks_is_refused_by_column(data, count):
-    with pytest.raises(ConfigError, match=f"toy lacks column mask: {count} of 6 images"):
+    with pytest.raises(MissingLabels, match=f"toy lacks column mask: {count} of 6 images"):
         side_inputs.masks(data, data.manifest.rows("train"), 16)
 
 
 def test_images_that_lack_a_mask_are_counted():
     data = dataset()
     rows = data.manifest.rows("train")
-    with pytest.raises(ConfigError, match="toy lacks column mask: 2 of 6 images"):
+    with pytest.raises(MissingLabels, match="toy lacks column mask: 2 of 6 images"):
         side_inputs.masks(data, rows.assign(mask=rows["mask"].where(rows.index > 1)), 16)
 
 

@@ -6,7 +6,7 @@ import pytest
 import torch
 from torch import nn
 
-from reidlib.train import History, Schedule, train
+from reidlib.train import Checkpoint, History, Schedule, train
 
 PLAN = Schedule(12, 1e-2, warmup=2, cosine=True)
 
@@ -114,9 +114,9 @@ def test_a_resumed_run_equals_an_undisturbed_one(tmp_path, killed_at):
         return batches(step)
 
     with pytest.raises(Killed):
-        trained(feed=feed, checkpoint=checkpoint)
+        trained(feed=feed, checkpoint=Checkpoint(checkpoint))
     torch.manual_seed(12345)  # another process has another random state
-    resumed, again = trained(checkpoint=checkpoint, progress=steps.append)
+    resumed, again = trained(checkpoint=Checkpoint(checkpoint), progress=steps.append)
     assert same(whole, resumed)
     assert again.terms == log.terms and torch.equal(again.table(), log.table())
     assert steps[0] == killed_at, "twelve steps are few enough to save each"
@@ -125,8 +125,8 @@ def test_a_resumed_run_equals_an_undisturbed_one(tmp_path, killed_at):
 
 
 def test_a_finished_run_is_not_trained_again(tmp_path):
-    whole, log = trained(checkpoint=tmp_path / "run.pt")
-    again, table = trained(checkpoint=tmp_path / "run.pt", feed=lambda step: pytest.fail("trained again"))
+    whole, log = trained(checkpoint=Checkpoint(tmp_path / "run.pt"))
+    again, table = trained(checkpoint=Checkpoint(tmp_path / "run.pt"), feed=lambda step: pytest.fail("trained again"))
     assert same(whole, again) and torch.equal(log.table(), table.table())
 
 
@@ -136,7 +136,7 @@ def test_a_checkpoint_is_written_at_least_every_twentieth(tmp_path):
     def watch(step, net):
         saved.append(torch.load(tmp_path / "run.pt")["step"] if (tmp_path / "run.pt").exists() else 0)
 
-    trained(Schedule(100, 1e-3), checkpoint=tmp_path / "run.pt", watch=watch)
+    trained(Schedule(100, 1e-3), checkpoint=Checkpoint(tmp_path / "run.pt"), watch=watch)
     assert max(step - done for step, done in enumerate(saved)) < 5
 
 
@@ -146,7 +146,7 @@ def test_a_loss_that_is_not_finite_stops_the_run_and_names_the_step(tmp_path):
         return (images * math.nan if step == 33 else images), labels
 
     with pytest.raises(FloatingPointError, match="at step 33"):
-        trained(Schedule(100, 1e-3), feed=feed, checkpoint=tmp_path / "run.pt")
+        trained(Schedule(100, 1e-3), feed=feed, checkpoint=Checkpoint(tmp_path / "run.pt"))
     assert torch.load(tmp_path / "run.pt")["step"] <= 33, "no checkpoint holds what was spoiled"
 
 

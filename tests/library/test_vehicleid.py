@@ -1,5 +1,7 @@
 """VehicleID: values by hand, every quirk of the release, and rendered vehicles there and back."""
 
+import shutil
+
 import numpy as np
 import pandas as pd
 import pytest
@@ -23,10 +25,10 @@ def test_lists_and_labels_by_hand(root):
     table = dataset.manifest.table.set_index("image")
     assert list(table.index) == [f"image/{number:07d}.jpg" for number in range(1, 9)]
     assert table["split"].tolist() == ["train"] * 3 + ["gallery"] * 5
-    assert table["vehicle_id"].tolist() == ["0", "15", "0", "20", "20", "15", "31", "31"]
+    assert table["vehicle_id"].tolist() == ["0", "15", "0", "20", "20", "16", "31", "31"]
     assert table["color"].fillna("-").tolist() == ["silver", "-", "silver", "black", "black", "-", "-", "-"]
     assert table["model"].fillna("-").tolist() == [
-        "五菱荣光2008款", "Audi A4 L", "五菱荣光2008款", "-", "-", "Audi A4 L", "-", "-",
+        "五菱荣光2008款", "Audi A4 L", "五菱荣光2008款", "-", "-", "-", "-", "-",
     ]  # fmt: skip
     assert table[["camera_id", "type", "track_id", "time", "bbox", "mask"]].isna().all(axis=None)
     assert [(test.name, test.protocol, test.query) for test in dataset.tests] == [
@@ -74,6 +76,36 @@ def test_without_attributes_labels_are_missing_and_without_names_numbers(root):
 def test_contradictions_are_refused(root, file, lines, message):
     trees.write(root / file, lines)
     with pytest.raises(DatasetError, match=message):
+        vehicleid.load(root)
+
+
+def test_without_the_folder_of_attributes_only_labels_are_missing(root):
+    whole = vehicleid.load(root)
+    shutil.rmtree(root / "attribute")
+    bare = vehicleid.load(vehicleid.BENCHMARK.find(root))
+    assert whole.manifest.has() - bare.manifest.has() == {"color", "model"}
+    columns = ["image", "split", "vehicle_id"]
+    pd.testing.assert_frame_equal(bare.manifest.table[columns], whole.manifest.table[columns])
+
+
+def test_a_set_is_named_by_its_vehicles_whichever_lists_are_there(root):
+    trees.write(root / "train_test_split/test_list_2400.txt", trees.VEHICLEID["1600"])
+    (root / "train_test_split/test_list_1600.txt").unlink()
+    sets = vehicleid.load(root).sized()
+    assert {size: (test.name, test.vehicles) for size, test in sets.items()} == {
+        "small": ("800", 800), "large": ("2400", 2400),
+    }  # fmt: skip
+
+
+def test_a_vehicle_that_is_trained_on_is_not_tested(root):
+    path = root / "train_test_split/test_list_800.txt"
+    trees.write(path, [*trees.VEHICLEID["800"], "0000010 15"])
+    trees.write(
+        root / "attribute/img2vid.txt", ["0000010 15", *(root / "attribute/img2vid.txt").read_text().split("\n")]
+    )
+    with pytest.raises(
+        DatasetError, match=r"test_list_800.txt: 1 .*vehicle that train_list.txt trains on \(line 4: '15'"
+    ):
         vehicleid.load(root)
 
 

@@ -11,7 +11,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from test_export import plain_source
 
-from reidlib.data import files, veri776
+from reidlib.data import pictures, veri776
 from reidlib.data.files import DatasetError
 from reidpapers.vehicles import rendered
 from reidpapers.vehicles.export import LAYOUTS
@@ -162,6 +162,11 @@ def train_image_in_test(tree):
     put(tree / "name_test.txt", [*lines(tree / "name_test.txt"), lines(tree / "name_train.txt")[0]])
 
 
+def without_queries(tree):
+    (tree / "name_query.txt").unlink()
+    shutil.rmtree(tree / "image_query")
+
+
 def without_pictures(tree):
     for path in sorted((tree / "image_test").iterdir())[:12]:
         path.unlink()
@@ -203,7 +208,7 @@ def without_pictures(tree):
         (lambda tree: put(tree / "camera_Dist.txt", ["0"]), "camera_Dist.txt: distances of 1 cameras, none of c002"),
         (label("train_label.xml", lambda item: item + item), r"train_label.xml: 1 of .*a second time \(line 4"),
         (
-            label("train_label.xml", lambda item: item.replace('ID="c', 'ID="c9')),
+            label("train_label.xml", lambda item: item.replace('ID="c', 'ID="x')),
             "train_label.xml: 1 of .*cameraID.*line 4",
         ),
         (
@@ -215,7 +220,7 @@ def without_pictures(tree):
             r"test_label.xml: 1 of .* typeID that is none of 1 to 9 \(line 4",
         ),
         (cut("test_label.xml", 10), "test_label.xml, line .*: "),
-        (lambda tree: (tree / "name_query.txt").unlink(), "name_query.txt is absent"),
+        (without_queries, "holds neither name_query.txt nor images in image_query"),
         (lambda tree: (tree / "name_query.txt").write_bytes(b"\x89PNG\n\0"), "name_query.txt, line 2: binary data"),
         (without_pictures, r"12 of 246 images of VeRi-776 are not in .*: (image_test/[^,]*, ){9}image_test/[^,]*$"),
         (lambda tree: shutil.rmtree(tree / "image_train"), "144 of 246 images"),
@@ -228,8 +233,54 @@ def test_refusals_name_file_and_line(tree, harm, message):
 
 
 def test_an_absent_dataset_says_where_it_was_looked_for(tmp_path):
-    with pytest.raises(FileNotFoundError, match="VeRi-776 was not found.*name_train.txt. Ask its authors"):
+    with pytest.raises(FileNotFoundError, match="VeRi-776 was not found.* or image_train. Ask its authors"):
         veri776.BENCHMARK.find(tmp_path)
+
+
+def test_images_alone_are_read_by_their_names(tree):
+    whole = veri776.load(tree).manifest.table
+    for name in TEXTS:
+        (tree / name).unlink()
+    dataset = veri776.BENCHMARK.load(veri776.BENCHMARK.find(tree))
+    columns = ["image", "split", "vehicle_id", "camera_id", "time"]
+    pd.testing.assert_frame_equal(dataset.manifest.table[columns], whole[columns])
+    assert dataset.manifest.has() == {*columns, "track_id", "mask"}
+    (tree / "image_query" / "photo.jpg").write_bytes(b"")
+    with pytest.raises(DatasetError, match=r"image_query: 1 .*form '0002_c002_00030600_0.jpg' .*photo.jpg"):
+        veri776.load(tree)
+
+
+def test_unusual_vehicles_and_cameras_are_read(tree):
+    before = veri776.load(tree).manifest.counts()
+    names = {"0001_c001": "00001_c0001", "0002_c001": "A17_c12"}
+    for path in sorted(tree.rglob("*.*"), reverse=True):
+        new = path.name
+        for old, changed in names.items():
+            new = new.replace(old, changed)
+        path.rename(path.with_name(new))
+    for name in TEXTS:
+        (tree / name).unlink()
+    seen = veri776.load(tree).manifest.table[["vehicle_id", "camera_id"]].drop_duplicates()
+    assert {("00001", "c0001"), ("A17", "c12")} <= set(seen.itertuples(index=False, name=None))
+    assert veri776.load(tree).manifest.counts()["train"]["images"] == before["train"]["images"]
+
+
+def test_a_merged_folder_of_training_images_is_refused(tree):
+    for path in (tree / "image_test").iterdir():
+        shutil.copy(path, tree / "image_train" / path.name)
+    with pytest.raises(
+        DatasetError, match=r"72 images in .*image_train are tested: name_test.txt or image_test has them"
+    ):
+        veri776.load(tree)
+
+
+def test_a_vehicle_that_is_trained_on_is_not_tested(tree):
+    name = lines(tree / "name_test.txt")[0]
+    (tree / "image_train" / f"{name[:-5]}9.jpg").write_bytes((tree / "image_test" / name).read_bytes())
+    with pytest.raises(
+        DatasetError, match=rf"name_test.txt: .*hold a vehicle that name_train.txt trains on.*'{name[:4]}'"
+    ):
+        veri776.load(tree)
 
 
 @settings(max_examples=60, suppress_health_check=[HealthCheck.function_scoped_fixture])
@@ -248,4 +299,4 @@ def test_a_mask_of_another_size_is_refused(tree):
     (tree / name).write_bytes(rendered.encode(np.zeros((5, 6), np.uint8), "PNG"))
     with pytest.raises(DatasetError, match=r"the mask has 5x6 pixels, its image \(4, 6\)"):
         dataset.read_mask(name)
-    assert files.mask_name(dataset.manifest.table["image"][0]) == name
+    assert pictures.mask_name(dataset.manifest.table["image"][0]) == name

@@ -1,6 +1,7 @@
 """VERI-Wild: values by hand, both flavours of the lists, and rendered vehicles there and back."""
 
 import numpy as np
+import pandas as pd
 import pytest
 import trees
 
@@ -46,17 +47,64 @@ def test_the_header_is_optional(root, header):
     assert veriwild.load(root).manifest.digest == whole
 
 
-def test_both_flavours_give_the_same(root, tmp_path_factory):
-    other = tmp_path_factory.mktemp("numbered")
-    trees.veriwild(other, numbered=True)
-    plain, numbered = veriwild.load(root), veriwild.load(other)
-    assert plain.manifest.digest == numbered.manifest.digest
-    assert [list(test.gallery) for test in plain.tests] == [list(test.gallery) for test in numbered.tests]
-    (other / "train_test_split/vehicle_info.txt").unlink()
-    table = veriwild.load(other).manifest.table  # cameras are then the lists' own
-    assert table["camera_id"].tolist() == ["23", "24", "25", "23", "23", "24"] and table["time"].isna().all()
-    (root / "train_test_split/vehicle_info.txt").unlink()
-    with pytest.raises(DatasetError, match="vehicle_info.txt is absent"):
+@pytest.fixture
+def numbered(tmp_path_factory):
+    root = tmp_path_factory.mktemp("numbered")
+    trees.veriwild(root, numbered=True)
+    return root
+
+
+def cameras(root):
+    return veriwild.load(root).manifest.table["camera_id"].fillna("-").tolist()
+
+
+def test_both_flavours_give_the_same(root, numbered):
+    plain, other = veriwild.load(root), veriwild.load(numbered)
+    last = plain.manifest.table["camera_id"].isna()  # vehicle_info.txt does not hold it, but a numbered list does
+    assert last.tolist() == [False] * 5 + [True] and other.manifest.table["camera_id"].iloc[-1] == "7"
+    pd.testing.assert_frame_equal(plain.manifest.table[~last], other.manifest.table[~last])
+    assert [list(test.gallery) for test in plain.tests] == [list(test.gallery) for test in other.tests]
+
+
+def test_a_partial_file_of_information_takes_no_camera_away(numbered):
+    path = numbered / "train_test_split/vehicle_info.txt"
+    trees.write(path, trees.INFO[:2])
+    assert cameras(numbered) == ["14", "3", "2", "14", "150", "7"]
+    assert veriwild.load(numbered).manifest.table["color"].notna().sum() == 2
+
+
+def test_cameras_of_two_numberings_are_not_mixed(numbered):
+    path = numbered / "train_test_split/vehicle_info.txt"
+    trees.write(path, [line.replace(";14;", ";99;") for line in trees.INFO])
+    assert cameras(numbered) == ["14", "3", "2", "14", "150", "7"], "the lists know all images"
+    trees.write(path, [*(line.replace(";14;", ";99;") for line in trees.INFO), "00002/000003;99;;;;"])
+    assert cameras(numbered) == ["99", "3", "2", "99", "150", "99"], "here vehicle_info.txt does, too, and goes first"
+
+
+def test_lists_without_information(root, numbered):
+    for tree in (root, numbered):
+        (tree / "train_test_split/vehicle_info.txt").unlink()
+    assert cameras(root) == ["-"] * 6 and cameras(numbered) == ["14", "3", "2", "14", "150", "7"]
+    for path in (numbered / "train_test_split").iterdir():  # both flavours side by side: one of them knows the cameras
+        (root / "train_test_split" / path.name).write_bytes(path.read_bytes())
+    assert cameras(root) == cameras(numbered)
+
+
+@pytest.mark.parametrize("flavour", ["root", "numbered"])
+def test_lists_may_lie_in_the_root(request, flavour):
+    tree = request.getfixturevalue(flavour)
+    before = veriwild.load(tree)
+    for path in (tree / "train_test_split").iterdir():
+        path.rename(tree / path.name)
+    (tree / "train_test_split").rmdir()
+    assert veriwild.BENCHMARK.find(tree.parent / tree.name) == tree
+    assert veriwild.load(tree).digest == before.digest
+
+
+def test_a_vehicle_that_is_trained_on_is_not_tested(root):
+    with (root / "train_test_split/train_list.txt").open("a") as file:
+        file.write("00002/000009\n")
+    with pytest.raises(DatasetError, match="3000_query.txt: 1 .*hold a vehicle that train_list.txt trains on.*'00002'"):
         veriwild.load(root)
 
 
@@ -65,7 +113,7 @@ def test_both_flavours_give_the_same(root, tmp_path_factory):
     [
         ("00001/000004;14;2018-02-30 10:30:58;Changan;SUV;white", r"give no time of the form .*line 2"),
         ("00001/000004;14;noon;Changan;SUV;white", r"give no time of the form .*line 2"),
-        ("00001/000004;14;2018-03-11 10:30:58;Changan;SUV", r"does not have the form .*line 2"),
+        ("00001/000004;14;2018-03-11 10:30:58;Changan;SUV", r"do not have the form .*line 2"),
         (trees.INFO[0], r"name an image a second time \(line 2"),
     ],
 )

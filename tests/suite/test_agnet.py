@@ -10,11 +10,15 @@ from torch import nn
 
 from reidlib.data import manifest
 from reidlib.data.manifest import COLUMNS, Dataset, Manifest
-from reidpapers import agnet
-from reidpapers.agnet import METHOD, AGNet, AGNetConfig, AttributeMask, evaluation
+from reidpapers.agnet import evaluation
+from reidpapers.agnet.config import AGNetConfig
+from reidpapers.agnet.loss import pair_losses, term_weights, terms
+from reidpapers.agnet.network import AGNet, AttributeMask, embedding
+from reidpapers.agnet.paper import PAPER
 from reidpapers.run import datasets, evaluate_run, runs
-from reidpapers.run.base import Batch, probe
+from reidpapers.run.base import _data
 from reidpapers.run.config import ConfigError, configure
+from reidpapers.run.training import Batch
 from reidpapers.vehicles.export import export
 
 TINY = {"profile": "smoke", "image_size": 32, "width": 8, "iterations": 2, "pairs": 4}
@@ -90,7 +94,7 @@ def test_normalised_embeddings_do_not_know_the_scale_of_the_map():
     found = {}
     for kind in ("normalised", "linear"):
         torch.manual_seed(0)
-        layer = agnet.embedding(128, AGNetConfig(**{**TINY, "embedding": kind}))
+        layer = embedding(128, AGNetConfig(**{**TINY, "embedding": kind}))
         found[kind] = [layer(scale * maps).std(0).mean().item() for scale in (1, 1 / 8)]
     assert found["normalised"][1] == pytest.approx(found["normalised"][0], rel=0.01)
     assert found["linear"][1] == pytest.approx(found["linear"][0] / 8, rel=0.01)
@@ -113,14 +117,14 @@ def test_each_variant_has_its_parts_alone():
 
 def test_the_papers_own_network_takes_a_step_at_its_size():
     config = AGNetConfig(profile="paper", pretrained=False, device="cpu", pairs=2)
-    made = agnet.build(config, {"identities": 576, "colors": 10, "types": 9})
+    made = PAPER.build(config, {"identities": 576, "colors": 10, "types": 9})
     sizes = {name: tuple(part.weight.shape) for name, part in made.named_children() if hasattr(part, "weight")}
     assert sizes == {"identity": (576, 4096), "color": (10, 4096), "kind": (9, 4096), "verification": (2, 4096),
                      "guide": (2048, 2048, 1, 1)}  # fmt: skip
     batch = Batch(torch.randn(4, 3, 224, 224), torch.tensor([(0, 0, 0), (1, 1, 1), (0, 0, 0), (2, 1, 1)]))
     assert made.trunk.maps(batch.images[:1]).shape == (1, 2048, 7, 7)
-    found = agnet.objective(config)(made, batch)
-    sum(agnet.term_weights(config)[name] * value for name, value in found.items()).backward()
+    found = PAPER.objective(config, made, batch)
+    sum(PAPER.term_weights(config)[name] * value for name, value in found.items()).backward()
     slopes = [parameter.grad for parameter in made.parameters()]
     assert all(slope is not None and slope.isfinite().all() for slope in slopes)
     assert made.eval()(batch.images[:1]).shape == (1, 2 * 4096)
@@ -156,14 +160,14 @@ def naive(made, config):
                                      {"mask": "spatial", "alpha_smooth": 0.0}], ids=str)  # fmt: skip
 def test_the_objective_equals_a_loop(changes):
     config, made = AGNetConfig(**TINY, **changes), network(**changes)
-    found = agnet.objective(config)(made, Batch(images(), LABELS))
+    found = terms(made, Batch(images(), LABELS), config)
     assert {name: value.item() for name, value in found.items()} == pytest.approx(naive(made, config), rel=1e-5)
-    assert agnet.term_weights(config) == {"identity": 0.5, "color": 0.5, "type": 0.5, "verification": 1.0}
+    assert term_weights(config) == {"identity": 0.5, "color": 0.5, "type": 0.5, "verification": 1.0}
 
 
 def test_every_part_learns_and_the_mask_is_taught_by_both_branches():
     config, made = AGNetConfig(**TINY), network()
-    found = agnet.objective(config)(made, Batch(images(), LABELS))
+    found = terms(made, Batch(images(), LABELS), config)
     for name, parameter in made.named_parameters():
         if not name.startswith("trunk"):
             slopes = [torch.autograd.grad(found[t], parameter, retain_graph=True, allow_unused=True)[0] for t in found]
@@ -181,17 +185,17 @@ def test_every_part_learns_and_the_mask_is_taught_by_both_branches():
 def test_images_without_attributes_teach_identity_and_no_attribute():
     unknown = LABELS.clone()
     unknown[:, 1:] = -1
-    found = agnet.objective(AGNetConfig(**TINY))(network(), Batch(images(), unknown))
+    found = terms(network(), Batch(images(), unknown), AGNetConfig(**TINY))
     assert found["color"].item() == found["type"].item() == 0 and found["identity"].item() > 0
-    assert not agnet.pair_losses(torch.zeros(4, 2), unknown, AGNetConfig(beta=2.0))[1:].sub(math.log(2)).any()
+    assert not pair_losses(torch.zeros(4, 2), unknown, AGNetConfig(beta=2.0))[1:].sub(math.log(2)).any()
 
 
 def test_the_identity_branch_alone_is_classification_and_with_pairs_cross_entropy_too():
-    for pairs, terms in ((False, {"identity"}), (True, {"identity", "verification"})):
+    for pairs, names in ((False, {"identity"}), (True, {"identity", "verification"})):
         changes = {"branches": "only_id", "only_id_verification": pairs, "verification": "ce"}
         config, made = AGNetConfig(**TINY, **changes), network(**changes)
-        found = agnet.objective(config)(made, Batch(images(), LABELS))
-        assert found.keys() == terms == agnet.term_weights(config).keys()
+        found = terms(made, Batch(images(), LABELS), config)
+        assert found.keys() == names == term_weights(config).keys()
         logits = made.identity(made.category(images().mean((2, 3))))
         assert found["identity"].item() == pytest.approx(F.cross_entropy(logits, LABELS[:, 0]).item(), rel=1e-5)
 
@@ -224,12 +228,12 @@ def test_test_features_and_reranking_share_one_training():
     base = AGNetConfig(seed=3)
     for changes in ({"feature": "id"}, {"feature": "attr"}, {"alpha_feature": 0.9}, {"str_weight": 1.0}):
         run = base.but(**changes)
-        (start,) = agnet.starts_from(run)
-        assert start.fingerprint() == base.fingerprint() and agnet.steps(run) == 0
-        assert agnet.schedule(run, 100).iterations == 0
-    assert agnet.starts_from(base) == () and agnet.steps(base) == 600
-    assert agnet.starts_from(base.but(branches="only_id", feature="id")) == ()
-    assert agnet.starts_from(base.but(held_out=5, feature="id")) == ()
+        (start,) = PAPER.starts_from(run)
+        assert start.fingerprint() == base.fingerprint() and PAPER.steps(run) == 0
+        assert PAPER.schedule(run, 100).iterations == 0
+    assert PAPER.starts_from(base) == () and PAPER.steps(base) == 600
+    assert PAPER.starts_from(base.but(branches="only_id", feature="id")) == ()
+    assert PAPER.starts_from(base.but(held_out=5, feature="id")) == ()
     assert [each.whole() for each in (base, base.but(width=16), base.but(theta=0.1), base.but(feature="id"))] == [
         True, True, False, False,
     ]  # fmt: skip
@@ -242,7 +246,7 @@ def test_the_rate_falls_after_two_thirds_and_the_papers_epochs_are_long():
     longer = AGNetConfig(profile="paper", dataset="vehicleid").iterations
     assert longer == 185_000 and abs(75 * 78_956 / 32 - longer) < 100
     assert (paper.optimizer, paper.schedule, paper.weight_decay, paper.pairs) == ("sgd", "steps", 5e-4, 16)
-    plan = agnet.schedule(paper.but(iterations=75), 0)
+    plan = PAPER.schedule(paper.but(iterations=75), 0)
     assert [plan(step) for step in (0, 49, 50, 74)] == pytest.approx([0.1, 0.1, 0.01, 0.01])
 
 
@@ -275,12 +279,12 @@ def rows(*labels):
 
 
 def test_images_without_labels_are_dropped_and_the_model_stands_for_a_type_that_none_has():
-    found = agnet.usable(AGNetConfig(), rows(("b", "red", None, "x"), ("a", None, None, "y"), ("c", "blue", None, "y")))
-    assert agnet.label_codes(found).tolist() == [[0, 1, 0], [0, 1, 0], [1, 0, 1], [1, 0, 1]]
-    kept = agnet.usable(AGNetConfig(unlabelled="keep"), rows(("b", "red", "t", "x"), ("a", None, "t", None)))
-    assert agnet.label_codes(kept).tolist() == [[1, 0, 0], [1, 0, 0], [0, -1, 0], [0, -1, 0]]
+    found = PAPER.usable(AGNetConfig(), rows(("b", "red", None, "x"), ("a", None, None, "y"), ("c", "blue", None, "y")))
+    assert PAPER.labels(found).tolist() == [[0, 1, 0], [0, 1, 0], [1, 0, 1], [1, 0, 1]]
+    kept = PAPER.usable(AGNetConfig(unlabelled="keep"), rows(("b", "red", "t", "x"), ("a", None, "t", None)))
+    assert PAPER.labels(kept).tolist() == [[1, 0, 0], [1, 0, 0], [0, -1, 0], [0, -1, 0]]
     bare = rows(("b", None, None, None), ("a", None, None, None))
-    assert len(agnet.usable(AGNetConfig(), bare)) == 4, "nothing is known of any image, so nothing is dropped"
+    assert len(PAPER.usable(AGNetConfig(), bare)) == 4, "nothing is known of any image, so nothing is dropped"
 
 
 def made_up(labels, camera_distances=None, **columns):
@@ -298,12 +302,10 @@ def given_data(monkeypatch):
 
     def give(dataset):
         monkeypatch.setattr(datasets, "load", lambda config: dataset)
-        for cached in (agnet.data._learnt, agnet.data._without_str):
-            cached.cache_clear()
+        _data.cache_clear()
 
     yield give
-    for cached in (agnet.data._learnt, agnet.data._without_str):
-        cached.cache_clear()
+    _data.cache_clear()
 
 
 LABELLED = (("a", "red", "van", "x"), ("b", "red", "bus", "y"))
@@ -311,64 +313,76 @@ LABELLED = (("a", "red", "van", "x"), ("b", "red", "bus", "y"))
 
 @pytest.mark.parametrize("labels, lacking", [
     ((("a", None, "van", "x"), ("b", None, "bus", "y")), "'color'"),
-    ((("a", "red", None, None), ("b", "red", None, None)), "'type'"),
-    ((("a", None, None, None), ("b", None, None, None)), "'color' and 'type'"),
+    ((("a", "red", None, None), ("b", "red", None, None)), "'type' and 'model'"),
+    ((("a", None, None, None), ("b", None, None, None)), "'color'"),
 ])  # fmt: skip
 def test_a_column_that_the_data_lack_is_named_and_the_identity_branch_runs_without(labels, lacking, given_data):
     given_data(made_up(labels))
     for changes in ({}, {"branches": "only_id", "only_id_verification": True}):
-        with pytest.raises(ConfigError, match=f"made up lacks {lacking} in its training rows"):
-            agnet.EXPERIMENT.data(AGNetConfig(**changes))
+        with pytest.raises(
+            ConfigError, match=f"made up lacks {lacking} in its training images; branches = 'only_id' needs neither"
+        ):
+            PAPER.data(AGNetConfig(**changes))
     for changes in ({}, {"only_id_verification": True, "verification": "ce"}, {"branches": "masked_id"}):
-        assert agnet.EXPERIMENT.data(AGNetConfig(**{"branches": "only_id", **changes}))["identities"] == 2
+        assert PAPER.data(AGNetConfig(**{"branches": "only_id", **changes}))["identities"] == 2
 
 
 def test_reranking_names_what_the_data_lack_and_the_rest_runs(given_data):
     given_data(made_up(LABELLED))
-    with pytest.raises(ConfigError, match="made up lacks 'time' and 'camera_id' and 'camera_distances'"):
-        agnet.EXPERIMENT.data(AGNetConfig(str_weight=0.5))
-    assert agnet.EXPERIMENT.data(AGNetConfig())["colors"] == 1
+    with pytest.raises(
+        ConfigError, match="made up lacks 'time' for some of its query and gallery images; allowed is 0"
+    ):
+        PAPER.data(AGNetConfig(str_weight=0.5))
+    assert PAPER.data(AGNetConfig())["colors"] == 1
+    given_data(made_up(LABELLED, time=1.0, camera_id=["c1"] * 7 + [None]))
+    with pytest.raises(ConfigError, match="made up lacks 'camera_id' for some of its query"):
+        PAPER.data(AGNetConfig(str_weight=0.5))
     given_data(made_up(LABELLED, time=1.0, camera_id="c1"))
-    with pytest.raises(ConfigError, match="made up lacks 'camera_distances', altogether or"):
-        agnet.EXPERIMENT.data(AGNetConfig(str_weight=0.5))
+    with pytest.raises(ConfigError, match="made up lacks the distances between its cameras; allowed is 0"):
+        PAPER.data(AGNetConfig(str_weight=0.5))
     given_data(made_up(LABELLED, pd.DataFrame([[0.0]], ["c1"], ["c1"]), time=1.0, camera_id="c1"))
-    assert agnet.EXPERIMENT.data(AGNetConfig(str_weight=0.5))["types"] == 2
+    assert PAPER.data(AGNetConfig(str_weight=0.5))["types"] == 2
 
 
 def test_data_without_pairs_are_refused(given_data):
     given_data(made_up(LABELLED[:1]))
     with pytest.raises(ConfigError, match="made up is refused: 1 vehicles"):
-        agnet.EXPERIMENT.data(AGNetConfig())
+        PAPER.data(AGNetConfig())
     given_data(made_up(LABELLED))
     with pytest.raises(ConfigError, match="holdout of 2 vehicles"):
-        agnet.EXPERIMENT.data(AGNetConfig(held_out=2))
+        PAPER.data(AGNetConfig(held_out=2))
 
 
 def test_held_out_vehicles_are_learnt_from_by_nobody_and_tested_alone():
     config = AGNetConfig(**TINY, held_out=6)
     dataset = datasets.load(config.source)
     held = dataset.manifest.holdout(6)
-    learnt = set(agnet.usable(config, dataset.manifest.rows("train"))["vehicle_id"])
+    learnt = set(PAPER.usable(config, dataset.manifest.rows("train"))["vehicle_id"])
     assert learnt == set(held.rows("train")["vehicle_id"]) and len(learnt) == 18
-    assert agnet.tests(config, dataset) == () and agnet.EXPERIMENT.data(config)["identities"] == 18
+    assert PAPER.tests(config, dataset) == () and PAPER.data(config)["identities"] == 18
     assert not learnt & set(held.rows("query")["vehicle_id"])
 
 
 def test_tests_have_both_papers_shapes():
     config = AGNetConfig(**TINY)
-    found = agnet.tests(config, datasets.load(config.source))
+    found = PAPER.tests(config, datasets.load(config.source))
     assert [(test.name, test.protocol) for test in found] == [
         ("", "veri"), ("large", "vehicleid"), ("medium", "vehicleid"), ("small", "vehicleid"),
     ]  # fmt: skip
     lists = tuple(
         manifest.Test(size, "vehicleid", gallery=pd.Index([size])) for size in ("800", "1600", "2400", "3200", "6000")
     )
-    several = agnet.tests(config, Dataset(made_up(LABELLED).manifest, None, lists, ""))
+    several = PAPER.tests(config, Dataset(made_up(LABELLED).manifest, None, lists, ""))
     assert [(test.name, list(test.gallery)) for test in several] == [
         ("largest", ["3200"]), ("large", ["2400"]), ("medium", ["1600"]), ("small", ["800"]),
     ]  # fmt: skip
-    for name in ("rendered", "veri776", "vehicleid", "veriwild", "aicity2020"):
-        assert len(agnet.protocols(AGNetConfig(dataset=name))) == (1 if name in ("vehicleid", "veriwild") else 2)
+    for kept, wanted in (([lists[0]], [("small", ["800"])]), ([lists[2], lists[4]], [("large", ["2400"])]),
+                         ([lists[4]], [("6000", ["6000"])])):  # fmt: skip
+        several = PAPER.tests(config, Dataset(made_up(LABELLED).manifest, None, tuple(kept), ""))
+        assert [(test.name, list(test.gallery)) for test in several] == wanted, "a list is what its name says"
+    for name in ("rendered", "veri776", "vehicleid", "veriwild", "vehicle1m", "aicity2020"):
+        sized = name in ("vehicleid", "veriwild", "vehicle1m")
+        assert len(PAPER.protocols(AGNetConfig(dataset=name))) == (1 if sized else 2)
 
 
 # --- the re-ranking, and what records hold beside scores
@@ -383,10 +397,10 @@ def test_reranking_adds_omega_times_the_mean_distance():
         pd.DataFrame({"camera_id": ["a", "b", "b"], "time": [40.0, 10.0, 40.0]}),
     )
     features = torch.tensor([[3.0, 0.0], [0.0, 4.0], [0.0, 5.0]])
-    found = agnet.distance(config, trained).distances(torch.zeros(1, 2), features, query, gallery)(slice(0, 1))
+    found = PAPER.distance(config, trained).distances(torch.zeros(1, 2), features, query, gallery)(slice(0, 1))
     # Plain 3, 4, 5, mean 4; s = 0 at one camera, 10/40 and 1 at the other.
     assert found.tolist()[0] == pytest.approx([3, 4 + 0.5 * 4 * 0.25, 5 + 0.5 * 4])
-    assert agnet.distance(AGNetConfig(**TINY), trained) is None
+    assert PAPER.distance(AGNetConfig(**TINY), trained) == "euclidean"
 
 
 @pytest.mark.parametrize("kind, wanted", [("literal", 1 / 3), ("spatial", 1 / 16)])
@@ -415,17 +429,17 @@ def test_a_mask_that_takes_one_of_all_has_that_spread(kind, wanted):
 
 def test_a_probe_is_repeatable_and_sees_what_a_run_of_no_steps_compares():
     config, data = AGNetConfig(**TINY), {"identities": 4, "colors": 3, "types": 2}
-    found = probe(METHOD, config, data)
-    assert found == probe(METHOD, config, data)
+    found = PAPER.probe(config, data)
+    assert found == PAPER.probe(config, data)
     trained = {f"training {part}" for part in ("rate", "loss", "gradient", "features")}
     assert found.keys() == {*trained, "scores", "scores vehicleid", "pairs -1", "pairs 0", "pairs 3"}
-    other = probe(METHOD, config.but(theta=0.9), data)
+    other = PAPER.probe(config.but(theta=0.9), data)
     assert other["pairs 0"] != found["pairs 0"] and other["training gradient"] != found["training gradient"]
-    by_feature = {each: probe(METHOD, config.but(feature=each), data)["feature"] for each in ("id", "attr")}
+    by_feature = {each: PAPER.probe(config.but(feature=each), data)["feature"] for each in ("id", "attr")}
     assert by_feature["id"] != by_feature["attr"]
-    one, more = (probe(METHOD, config.but(str_weight=weight), data)["str"] for weight in (0.5, 1.0))
+    one, more = (PAPER.probe(config.but(str_weight=weight), data)["str"] for weight in (0.5, 1.0))
     assert one != more
-    assert "feature" not in found and "pairs 0" not in probe(METHOD, config.but(branches="only_id"), data)
+    assert "feature" not in found and "pairs 0" not in PAPER.probe(config.but(branches="only_id"), data)
 
 
 VARIANTS = [{}, {"feature": "attr"}, {"feature": "id"}, {"str_weight": 0.5}, {"branches": "only_id"},
@@ -438,8 +452,8 @@ VARIANTS = [{}, {"feature": "attr"}, {"feature": "id"}, {"str_weight": 0.5}, {"b
 @pytest.mark.parametrize("variant", VARIANTS, ids=str)
 def test_every_variant_runs_and_leaves_a_whole_record(variant):
     config = AGNetConfig(**{**TINY, **variant})
-    record = runs.run(config, agnet.EXPERIMENT, committed=False)
-    assert record.cost["iterations"] == agnet.steps(config)
+    record = runs.run(config, PAPER, committed=False)
+    assert record.cost["iterations"] == PAPER.steps(config)
     if config.held_out:
         assert record.tests.keys() == {f"held out, ω {weight:g}" for weight in evaluation.WEIGHTS}
         assert record.scores == {} and record.exhibits == {}
@@ -447,7 +461,7 @@ def test_every_variant_runs_and_leaves_a_whole_record(variant):
     kinds = {"identity", "color", "type"}
     assert record.tests.keys() >= {"", "large", "medium", "small", *kinds} and record.scores == record.tests[""]
     assert all(0 <= record.tests[name]["purity"] <= 1 for name in kinds)
-    masked = config.masks() and agnet.steps(config) > 0
+    masked = config.masks() and PAPER.steps(config) > 0
     assert ("masks" in record.exhibits) == ("mask" in record.tests) == masked
     assert ("tsne" in record.exhibits) == config.whole()
     if masked:
@@ -463,14 +477,14 @@ def test_every_variant_runs_and_leaves_a_whole_record(variant):
         depths = {name: {len(one["top"]) for one in found} for name, found in record.exhibits["fig8"].items()}
         assert depths == {"veri": {11}, "vehicleid": {5}}
     logged = set(record.history) - {"iteration", "rate", "total"}
-    assert logged == (agnet.term_weights(config).keys() if agnet.steps(config) else set())
+    assert logged == (term_weights(config).keys() if PAPER.steps(config) else set())
 
 
 def test_attr_id_and_all_are_one_network():
     found = {}
     for name, changes in {"all": {}, "id": {"feature": "id"}, "attr": {"feature": "attr"},
                           "alpha 1": {"alpha_feature": 1.0}}.items():  # fmt: skip
-        found[name] = runs.run(AGNetConfig(**TINY, seed=1, **changes), agnet.EXPERIMENT, committed=False)
+        found[name] = runs.run(AGNetConfig(**TINY, seed=1, **changes), PAPER, committed=False)
     assert found["id"].queries["ap"] != found["attr"].queries["ap"] == found["alpha 1"].queries["ap"]
     assert found["id"].cost["iterations"] == 0 and found["all"].cost["iterations"] == 2
 
@@ -479,13 +493,13 @@ def test_attr_id_and_all_are_one_network():
 def test_official_layouts_run(layout, tmp_path):
     export(layout, tmp_path / "tree", preset="smoke")
     base = AGNetConfig(**{**TINY, "dataset": layout, "data_root": str(tmp_path / "tree")})
-    record = runs.run(base, agnet.EXPERIMENT, committed=False)
+    record = runs.run(base, PAPER, committed=False)
     assert {"large", "medium", "small"} <= record.tests.keys() and "type" in record.tests
-    known = agnet.EXPERIMENT.data(base)
+    known = PAPER.data(base)
     if layout == "vehicleid":  # half of the vehicles have labels, and models stand for types
         assert 0 < known["identities"] < known["counts"]["train"]["vehicles"]
-        with pytest.raises(ConfigError, match="VehicleID lacks 'time' and 'camera_id' and 'camera_distances'"):
-            runs.run(base.but(str_weight=0.5), agnet.EXPERIMENT, committed=False)
+        with pytest.raises(ConfigError, match="VehicleID lacks 'time' for some of its query and gallery images"):
+            runs.run(base.but(str_weight=0.5), PAPER, committed=False)
     else:
         assert known["identities"] == known["counts"]["train"]["vehicles"]
-        runs.run(base.but(str_weight=0.5), agnet.EXPERIMENT, committed=False)
+        runs.run(base.but(str_weight=0.5), PAPER, committed=False)

@@ -7,13 +7,15 @@ import pytest
 import torch
 from torch import nn
 
+from reidlib import sampler
 from reidlib.data import manifest
 from reidlib.data.manifest import COLUMNS, Dataset, Manifest
-from reidpapers.c2f_rank import paper
-from reidpapers.c2f_rank.paper import METHOD, TERMS, C2FConfig
+from reidpapers.c2f_rank import loss, paper, samples
+from reidpapers.c2f_rank.config import TERMS, C2FConfig
+from reidpapers.c2f_rank.paper import PAPER
 from reidpapers.run import datasets, evaluate_run, runs
-from reidpapers.run.base import Batch, probe
 from reidpapers.run.config import ConfigError, configure
+from reidpapers.run.training import Batch
 
 TINY = {"profile": "smoke", "image_size": 16, "iterations1": 3, "iterations2": 2}
 BATCH = [(i // 2, i // 4) for i in range(12)]  # three models of two vehicles of two images
@@ -36,7 +38,7 @@ def naive(network, batch, config):
     """Eq. 2 to 5 in loops over images."""
     logits = network.model(batch.images).tolist()
     rows = [[x / math.hypot(*row) for x in row] for row in batch.images.tolist()]
-    distance = [[sum((a - b) ** 2 for a, b in zip(one, other, strict=True)) for other in rows] for one in rows]
+    distance = [[sum((a - b) ** 2 for a, b in zip(first, second, strict=True)) for second in rows] for first in rows]
     entropy, coarse, fine, pair = [], [], [], []
     for i, (v, m) in enumerate(batch.labels.tolist()):
         entropy.append(math.log(sum(map(math.exp, logits[i]))) - logits[i][m])
@@ -48,14 +50,14 @@ def naive(network, batch, config):
         coarse += [max(0, distance[i][j] - distance[i][k] + config.margin_coarse) for j in model for k in far]
         fine += [max(0, distance[i][n] - distance[i][j] + config.margin_fine) for n in same for j in model[: config.k2]]
         pair += [distance[i][n] for n in same]
-    return {name: sum(each) / len(each) for name, each in zip(TERMS, (entropy, coarse, fine, pair), strict=True)}
+    return {name: sum(values) / len(values) for name, values in zip(TERMS, (entropy, coarse, fine, pair), strict=True)}
 
 
 @pytest.mark.parametrize("changes", [{}, {"k1": 2, "k2": 1}, {"margin_coarse": 1.0, "margin_fine": 0.0}], ids=str)
 def test_the_objective_equals_a_loop(changes):
     config = C2FConfig(**changes)
     network, batch = plain(scale=3.0)
-    terms = {name: value.item() for name, value in paper.ranking(network, batch, config).items()}
+    terms = {name: value.item() for name, value in loss.ranking(network, batch, config).items()}
     # The ranking terms are computed in float32, as features are.
     assert terms == pytest.approx(naive(network, batch, config), rel=1e-5)
 
@@ -64,7 +66,7 @@ def test_classification_sees_lengths_and_the_ranking_does_not():
     config = C2FConfig()
     network, batch = plain()
     longer = Batch(batch.images * torch.rand(12, 1, dtype=torch.float64).add(0.5), batch.labels)
-    before, after = (paper.ranking(network, each, config) for each in (batch, longer))
+    before, after = (loss.ranking(network, drawn, config) for drawn in (batch, longer))
     assert before["classification"].item() != pytest.approx(after["classification"].item(), rel=1e-3)
     for name in ("coarse", "fine", "pair"):
         assert before[name].item() == pytest.approx(after[name].item(), rel=1e-5)
@@ -78,32 +80,32 @@ def test_classification_sees_lengths_and_the_ranking_does_not():
 ])  # fmt: skip
 def test_each_variant_learns_its_terms_and_logs_the_others(terms, wanted):
     config = C2FConfig(terms=terms, image_size=32, device="cpu")
-    assert paper.term_weights(config) == wanted
-    network = paper.build(config, {"models": 3})
+    assert PAPER.term_weights(config) == wanted
+    network = PAPER.build(config, {"models": 3})
     batch = Batch(torch.randn(12, 3, 32, 32), torch.tensor(BATCH))
-    found = paper.objective(config)(network, batch)
-    assert found.keys() == wanted.keys()
+    values = PAPER.objective(config, network, batch)
+    assert values.keys() == wanted.keys()
     parameters = list(network.trunk.parameters())
-    total = sum(wanted[name] * value for name, value in found.items())
-    used = sum(wanted[name] * found[name] for name in terms)
-    slopes = [torch.autograd.grad(each, parameters, retain_graph=True) for each in (total, used)]
-    for one, other in zip(*slopes, strict=True):
-        assert torch.equal(one, other) and one.abs().sum() > 0
+    total = sum(wanted[name] * value for name, value in values.items())
+    used = sum(wanted[name] * values[name] for name in terms)
+    slopes = [torch.autograd.grad(value, parameters, retain_graph=True) for value in (total, used)]
+    for first, second in zip(*slopes, strict=True):
+        assert torch.equal(first, second) and first.abs().sum() > 0
     assert hasattr(network, "model") == ("classification" in terms)
 
 
 def test_the_initial_model_is_plain_classification_of_models():
     network, batch = plain(1)
-    found = paper.objective(C2FConfig(learning="initial"))(network, batch)
-    assert found["classification"].item() == pytest.approx(naive(network, batch, C2FConfig())["classification"])
-    assert paper.term_weights(C2FConfig(learning="initial")) == {"classification": 1.0} and len(found) == 1
+    values = PAPER.objective(C2FConfig(learning="initial"), network, batch)
+    assert values["classification"].item() == pytest.approx(naive(network, batch, C2FConfig())["classification"])
+    assert PAPER.term_weights(C2FConfig(learning="initial")) == {"classification": 1.0} and len(values) == 1
 
 
 def test_features_have_unit_length_and_any_trunk_will_do():
     for name, width in (("small", 128), ("googlenet", 1024)):
-        network = paper.build(C2FConfig(backbone=name, image_size=32, device="cpu"), {"models": 4}).eval()
-        found = network(torch.randn(3, 3, 32, 32))
-        assert found.shape == (3, width) and found.norm(dim=1).tolist() == pytest.approx([1] * 3, abs=1e-5)
+        network = PAPER.build(C2FConfig(backbone=name, image_size=32, device="cpu"), {"models": 4}).eval()
+        features = network(torch.randn(3, 3, 32, 32))
+        assert features.shape == (3, width) and features.norm(dim=1).tolist() == pytest.approx([1] * 3, abs=1e-5)
         assert network.model.weight.shape == (4, width)
 
 
@@ -156,28 +158,28 @@ def test_a_number_that_the_variant_does_not_use_is_not_in_the_way():
 
 def test_what_starts_from_what_and_learns_from_what():
     config = C2FConfig(iterations1=70, iterations2=50, seed=3, data_seed=4)
-    (start,) = paper.starts_from(config)
-    assert start.learning == "initial" and start.seed == 3 and paper.starts_from(start) == ()
-    assert [paper.steps(each) for each in (config, start)] == [50, 70]
+    (start,) = PAPER.starts_from(config)
+    assert start.learning == "initial" and start.seed == 3 and PAPER.starts_from(start) == ()
+    assert [PAPER.steps(stage) for stage in (config, start)] == [50, 70]
     others = [config.but(**changes) for changes in ({"terms": ("fine",)}, {"alpha": 5}, {"models": 4})]
-    assert {paper.starts_from(other)[0].fingerprint() for other in others} == {start.fingerprint()}, "it is shared"
-    assert paper.starts_from(config.but(init="scratch")) == ()
-    learnt = paper.learns_from(start)
+    assert {PAPER.starts_from(other)[0].fingerprint() for other in others} == {start.fingerprint()}, "it is shared"
+    assert PAPER.starts_from(config.but(init="scratch")) == ()
+    learnt = PAPER.learns_from(start)
     assert (learnt.dataset, learnt.preset, learnt.data_seed) == ("rendered", "small", 5), "other vehicles"
-    assert paper.learns_from(config).data_seed == 4
-    assert paper.learns_from(paper.starts_from(config.but(pretrain="own"))[0]).data_seed == 4
+    assert PAPER.learns_from(config).data_seed == 4
+    assert PAPER.learns_from(PAPER.starts_from(config.but(pretrain="own"))[0]).data_seed == 4
     official = C2FConfig(dataset="vehicleid", data_root="here", learning="initial")
-    assert paper.learns_from(official).data_root == "here", "for want of CompCars"
-    learnt = paper.learns_from(official.but(pretrain_root="there"))
+    assert PAPER.learns_from(official).data_root == "here", "for want of CompCars"
+    learnt = PAPER.learns_from(official.but(pretrain_root="there"))
     assert (learnt.dataset, learnt.data_root) == ("compcars", "there")
 
 
 def test_only_the_trunk_is_taken_over_and_seeds_agree(tmp_path):
     def built(models=4, starts=(), **fields):
-        return paper.build(C2FConfig(device="cpu", **fields), {"models": models}, starts)
+        return PAPER.build(C2FConfig(device="cpu", **fields), {"models": models}, starts)
 
     initial = built(learning="initial", seed=7)
-    torch.save({name: child.state_dict() for name, child in initial.named_children()}, tmp_path / "start.pt")
+    torch.save({"state": {name: part.state_dict() for name, part in initial.named_children()}}, tmp_path / "start.pt")
     for models in (4, 6):  # as many models or not: they are others
         started = built(models, [tmp_path / "start.pt"])
         for name, value in initial.trunk.state_dict().items():
@@ -189,28 +191,28 @@ def test_only_the_trunk_is_taken_over_and_seeds_agree(tmp_path):
 
 def test_rates():
     config = C2FConfig(iterations1=40, iterations2=80, rate1=0.1, rate2=0.01, schedule="steps")
-    plan = paper.schedule(config, 1)
+    plan = PAPER.schedule(config, 1)
     assert [plan(step) for step in (0, 39, 40, 60)] == pytest.approx([0.01, 0.01, 1e-3, 1e-4])
-    assert paper.schedule(config.but(learning="initial"), 1)(0) == 0.1
-    assert paper.schedule(config.but(terms=("classification",)), 1)(0) == 0.1, "the control learns as fast"
-    plan = paper.schedule(config.but(schedule="cosine"), 1)
+    assert PAPER.schedule(config.but(learning="initial"), 1)(0) == 0.1
+    assert PAPER.schedule(config.but(terms=("classification",)), 1)(0) == 0.1, "the control learns as fast"
+    plan = PAPER.schedule(config.but(schedule="cosine"), 1)
     assert max(map(plan, range(80))) == pytest.approx(0.01) and plan(79) < 1e-4
 
 
 def test_every_image_of_a_batch_meets_all_that_the_loss_compares():
-    rows = paper.usable(C2FConfig(), datasets.load(C2FConfig(profile="smoke").source).manifest.rows("train"))
-    labels, config = paper.label_codes(rows), C2FConfig(profile="smoke")
-    drawn = labels[paper.draw(config, labels)(0, torch.Generator().manual_seed(0))]
-    assert len(drawn) == paper.batch_size(config) == 18
+    rows = PAPER.usable(C2FConfig(), datasets.load(C2FConfig(profile="smoke").source).manifest.rows("train"))
+    labels, config = PAPER.labels(rows), C2FConfig(profile="smoke")
+    drawn = labels[PAPER.draw(config, labels)(0, torch.Generator().manual_seed(0))]
+    assert len(drawn) == PAPER.batch_size(config) == 18
     vehicle, model = (drawn[:, [column]] == drawn[:, column] for column in (0, 1))
     for related in (vehicle & ~torch.eye(18, dtype=torch.bool), model & ~vehicle, ~model):
         assert related.any(1).all()
-    assert paper.draw(config.but(learning="initial"), labels)(0, torch.Generator()).shape == (16,)
+    assert PAPER.draw(config.but(learning="initial"), labels)(0, torch.Generator()).shape == (16,)
 
 
 def test_images_without_a_model_are_left_out():
     rows = pd.DataFrame({"vehicle_id": ["b", "a", "c"], "model": ["y", pd.NA, "x"]}, dtype="string")
-    assert paper.label_codes(paper.usable(C2FConfig(), rows)).tolist() == [[0, 1], [1, 0]]
+    assert PAPER.labels(PAPER.usable(C2FConfig(), rows)).tolist() == [[0, 1], [1, 0]]
 
 
 def dataset(models):
@@ -221,39 +223,69 @@ def dataset(models):
 
 
 @pytest.mark.parametrize("models, said", [
-    ([None] * 4, "made up is refused: 0 models among its training images"),
-    (["a"] * 4, "1 models among its training images"),
+    ([None] * 4, "the loss of C2F-Rank is refused: made up has fewer than 2 values of 'model' in its training images"),
+    (["a"] * 4, "made up has fewer than 2 values of 'model'"),
     (["a", "a", "b", "c"], "1 models have two vehicles with two images each: a batch needs two such models"),
 ])  # fmt: skip
 def test_data_without_what_a_batch_needs_are_refused_before_anything_is_computed(models, said, monkeypatch):
-    monkeypatch.setattr(datasets, "load", lambda config: dataset(models))
-    paper._check_data.cache_clear()
+    monkeypatch.setattr(datasets, "load", lambda source: dataset(models))
+    paper._check_batches.cache_clear()
     with pytest.raises(ConfigError) as caught:
-        paper.EXPERIMENT.data(C2FConfig(init="scratch"))
+        PAPER.check(C2FConfig(init="scratch"))
     assert said in str(caught.value)
-    paper._check_data.cache_clear()
+    paper._check_batches.cache_clear()
+
+
+def test_what_the_initial_model_learns_from_is_looked_at_too(monkeypatch):
+    whole, poor = datasets.load(C2FConfig(profile="smoke").source), dataset(["a"] * 4)
+    monkeypatch.setattr(datasets, "load", lambda source: whole if source.seed == 0 else poor)
+    paper._check_batches.cache_clear()
+    PAPER.check(C2FConfig(profile="smoke", pretrain="own"))
+    with pytest.raises(ConfigError, match="made up has fewer than 2 values of 'model'"):
+        PAPER.check(C2FConfig(profile="smoke"))  # its initial model learns other vehicles
+    paper._check_batches.cache_clear()
+
+
+def test_data_that_know_models_are_allowed_whatever_their_name():
+    assert C2FConfig(dataset="veriwild").dataset == "veriwild"
+    with pytest.raises(ValueError, match="allowed are rendered, vehicleid, veriwild, vehicle1m"):
+        C2FConfig(dataset="veri776")  # of whose vehicles no model is known
 
 
 def test_tests_have_the_papers_sizes():
-    rendered = paper.tests(C2FConfig(profile="smoke"), datasets.load(C2FConfig(profile="smoke").source))
-    assert [test.name for test in rendered] == [
-        "large", "large retrieval", "medium", "medium retrieval", "small", "small retrieval"
-    ]  # fmt: skip
-    for config in (C2FConfig(), C2FConfig(dataset="vehicle1m")):
-        found = paper.tests(config, datasets.load(C2FConfig(profile="smoke").source))
-        assert {test.protocol for test in found} == set(paper.protocols(config))
+    names = ["large", "large retrieval", "medium", "medium retrieval", "small", "small retrieval"]
+    rendered = datasets.load(C2FConfig(profile="smoke").source)
+    for name, protocols in (
+        ("rendered", ("vehicleid", "drdl_retrieval")), ("vehicleid", ("vehicleid", "drdl_retrieval")),
+        ("vehicle1m", ("vehicle1m_cmc", "vehicle1m_map")),
+    ):  # fmt: skip
+        config = C2FConfig(profile="smoke", dataset=name)
+        tests = PAPER.tests(config, rendered)
+        assert [test.name for test in tests] == names and PAPER.protocols(config) == protocols
+        assert [test.protocol for test in tests] == [*protocols] * 3
+
+
+def test_a_sample_batch_is_the_first_that_the_ranking_learns_from():
+    config = C2FConfig(**TINY)
+    rows = datasets.load(config.source).manifest.rows("train")
+    images, drawn = samples.first_batch(config, evaluate_run.prepare(config), rows)
+    assert len(images) == len(drawn) == 18 and images[0].shape == (16, 16, 3)
+    labels = PAPER.labels(PAPER.usable(config, rows))
+    chosen = PAPER.draw(config, labels)(0, sampler.generator(config.seed, PAPER.stream(config), 0))
+    vehicles = PAPER.usable(config, rows)["vehicle_id"].to_numpy()[chosen.numpy()]
+    assert drawn["vehicle_id"].tolist() == vehicles.tolist()
 
 
 def test_a_probe_is_repeatable_and_sees_both_stages_and_the_mining():
     config, data = C2FConfig(image_size=32), {"models": 3}
-    found = probe(METHOD, config, data)
-    assert found == probe(METHOD, config, data)
+    values = PAPER.probe(config, data)
+    assert values == PAPER.probe(config, data)
     parts = {f"{stage} {part}" for stage in ("initial", "ranking") for part in ("rate", "loss", "gradient", "features")}
-    assert found.keys() == parts | {"scores", "scores drdl_retrieval", "mining"}
-    assert len(found["ranking loss"]) == 3 * 5
-    other = probe(METHOD, config.but(k1=11), data)
-    assert other["mining"] != found["mining"] and other["initial loss"] == found["initial loss"]
-    assert probe(METHOD, config.but(terms=("fine",)), data)["ranking gradient"] != found["ranking gradient"]
+    assert values.keys() == parts | {"scores", "scores drdl_retrieval", "mining"}
+    assert len(values["ranking loss"]) == 3 * 5
+    other = PAPER.probe(config.but(k1=11), data)
+    assert other["mining"] != values["mining"] and other["initial loss"] == values["initial loss"]
+    assert PAPER.probe(config.but(terms=("fine",)), data)["ranking gradient"] != values["ranking gradient"]
 
 
 VARIANTS = [{"learning": "initial"}, {}, {"terms": ("fine",)}, {"terms": ("coarse", "fine")},
@@ -266,11 +298,11 @@ VARIANTS = [{"learning": "initial"}, {}, {"terms": ("fine",)}, {"terms": ("coars
 def test_every_variant_runs_and_leaves_a_whole_record(variant):
     config = C2FConfig(**{**TINY, **variant})
     steps = []
-    record = runs.run(config, paper.EXPERIMENT, committed=False, progress=steps.append)
-    assert sum(steps) == paper.steps(config) == record.cost["iterations"]
+    record = runs.run(config, PAPER, committed=False, progress=steps.append)
+    assert sum(steps) == PAPER.steps(config) == record.cost["iterations"]
     assert record.tests.keys() == {f"{size}{kind}" for size in evaluate_run.SIZES for kind in ("", " retrieval")}
     assert record.scores == record.tests["large"] and 0 < record.scores["mAP"] <= 1
     logged = set(record.history) - {"iteration", "rate", "total"}
-    assert logged == paper.term_weights(config).keys()
-    total = sum(weight * record.history[name][0] for name, weight in paper.term_weights(config).items())
+    assert logged == PAPER.term_weights(config).keys()
+    total = sum(weight * record.history[name][0] for name, weight in PAPER.term_weights(config).items())
     assert record.history["total"][0] == pytest.approx(total, rel=1e-2)

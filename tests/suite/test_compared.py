@@ -5,7 +5,9 @@ import pickle
 import pytest
 
 from reidpapers.compared import paper, tables
-from reidpapers.compared.paper import ENTRANTS, ComparedConfig
+from reidpapers.compared.config import EQUAL, ComparedConfig, own
+from reidpapers.compared.entrants import ENTRANTS
+from reidpapers.compared.paper import PAPER
 from reidpapers.run import datasets, runs
 from reidpapers.run.config import ConfigError, configure
 from reidpapers.show import layout
@@ -25,40 +27,40 @@ RECIPE = {
 def test_every_method_sees_the_same_number_of_images(name, profile, images):
     config = ComparedConfig(profile=profile, method=name)
     whole = images * (5 if name == "multiguided_ensemble" else 1)
-    assert paper.images_seen(config) == pytest.approx(whole, rel=0.003 if profile != "smoke" else 0.05)
+    assert PAPER.images_seen(config) == pytest.approx(whole, rel=0.003 if profile != "smoke" else 0.05)
 
 
 @pytest.mark.parametrize("name", RECIPE)
 def test_a_method_keeps_its_papers_recipe(name):
-    mine, theirs = paper.own(ComparedConfig(method=name)), ENTRANTS[name].config()
+    mine, theirs = own(ComparedConfig(method=name)), ENTRANTS[name].paper.Config()
     assert {field: getattr(mine, field) for field in RECIPE[name]} == {f: getattr(theirs, f) for f in RECIPE[name]}
     differs = {field for field, value in mine if value != getattr(theirs, field)}
-    assert differs <= {*ENTRANTS[name].lengths, *ENTRANTS[name].drops, *ENTRANTS[name].changes, *paper.GIVEN}
+    assert differs <= {*ENTRANTS[name].lengths, *ENTRANTS[name].drops, *ENTRANTS[name].changes, *EQUAL}
 
 
 @pytest.mark.parametrize("name", ENTRANTS)
 def test_all_have_one_trunk_one_dataset_and_one_test(name):
-    configs = [paper.own(ComparedConfig(method=method)) for method in (name, "classification")]
+    configs = [own(ComparedConfig(method=method)) for method in (name, "classification")]
     for field in ("backbone", "image_size", "preset", "data_seed", "precision", "pretrained", "crop", "brightness"):
         assert len({getattr(config, field) for config in configs}) == 1, field
     dataset = datasets.load(configs[0].source)
     (test,) = paper.on_equal_terms(name).tests(configs[0], dataset)
     assert test == dataset.tests[0] and paper.on_equal_terms(name).protocols(configs[0]) == ("veri",)
-    assert paper.data(ComparedConfig(method=name))["digest"] == dataset.manifest.digest
+    assert PAPER.data(ComparedConfig(method=name))["digest"] == dataset.digest
 
 
 def test_stages_are_runs_of_their_own_and_end_at_the_first():
     whole = ComparedConfig(method="mlsl", seed=3)
-    (first,) = paper.starts_from(whole)
-    assert first.stage == (0,) and first.seed == 3 and paper.starts_from(first) == ()
-    assert paper.own(first).learning == "feature" and paper.own(whole).learning == "joint"
-    assert paper.steps(first) * 48 + paper.steps(whole) * 48 == 48_000
-    assert runs.name(first, paper.EXPERIMENT) != runs.name(whole, paper.EXPERIMENT)
+    (first,) = PAPER.starts_from(whole)
+    assert first.stage == (0,) and first.seed == 3 and PAPER.starts_from(first) == ()
+    assert own(first).learning == "feature" and own(whole).learning == "joint"
+    assert PAPER.steps(first) * 48 + PAPER.steps(whole) * 48 == 48_000
+    assert runs.name(first, PAPER) != runs.name(whole, PAPER)
 
 
 def test_the_initial_model_of_c2f_rank_sees_the_same_vehicles_as_all():
-    (first,) = paper.starts_from(ComparedConfig(method="c2f_rank"))
-    learnt = ENTRANTS["c2f_rank"].method.learns_from(paper.own(first))
+    (first,) = PAPER.starts_from(ComparedConfig(method="c2f_rank"))
+    learnt = ENTRANTS["c2f_rank"].paper.learns_from(own(first))
     assert (learnt.preset, learnt.data_seed) == ("small", 0)
 
 
@@ -75,16 +77,17 @@ def test_what_would_set_one_method_apart_is_refused(given, said):
 @pytest.mark.parametrize("name", ENTRANTS)
 def test_every_method_runs_and_its_record_shows_the_papers_own_configuration(name):
     config = ComparedConfig(profile="smoke", image_size=16, images=200, method=name)
-    record = runs.run(config, paper.EXPERIMENT)
+    record = runs.run(config, PAPER)
     assert record.paper == "compared" and record.config["method"] == name and 0 < record.scores["mAP"] <= 1
     shown = record.exhibits["configuration"]
-    assert shown == paper.own(config).portable() and ENTRANTS[name].config(**shown).portable() == shown
-    assert record.data["digest"] == datasets.load(config.source).manifest.digest and not record.tests
-    assert runs.replay(record, config, paper.EXPERIMENT)[0] == runs.BY_PROBE
+    assert shown == own(config).portable() and ENTRANTS[name].paper.Config(**shown).portable() == shown
+    assert record.data["digest"] == datasets.load(config.source).digest and not record.tests
+    assert runs.replay(record, config, PAPER)[0] == runs.BY_PROBE
 
 
-def test_the_experiment_can_be_sent_to_other_processes():
-    assert pickle.loads(pickle.dumps(paper.EXPERIMENT)).compute is paper.compute
+def test_a_paper_is_sent_to_other_processes_by_its_name():
+    sent = pickle.dumps(PAPER)
+    assert pickle.loads(sent) is PAPER and b"compute" not in sent
 
 
 def test_every_method_is_a_row_and_meets_the_reference_and_every_older_one():
@@ -105,7 +108,7 @@ def test_every_row_says_how_long_it_learns():
 
 def test_questions_are_judged_on_records_of_one_dataset():
     config = ComparedConfig(profile="smoke", image_size=16, images=200)
-    found = {row.name: [runs.run(config.but(**row.changes, seed=seed), paper.EXPERIMENT) for seed in range(3)]
+    found = {row.name: [runs.run(config.but(**row.changes, seed=seed), PAPER) for seed in range(3)]
              for row in tables.rows("all")[:2]}  # fmt: skip
     verdict = judge(tables.QUESTIONS[0], found)
     assert len(verdict.differences[0].seeds) == 3 and verdict.dataset == "rendered smoke"

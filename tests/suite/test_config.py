@@ -96,10 +96,6 @@ def test_every_problem_is_named_at_once():
     [
         ({"dataset": "digits", "labels": '["id", "color"]'}, ["digits have no colour"]),
         ({"pretrained": True}, ["no ImageNet weights", "mobilenet_v1"]),
-        (
-            {"backbone": "vgg_cnn_m_1024", "pretrained": True},
-            ["no ImageNet weights for pretrained = True", "googlenet"],
-        ),
         ({"weights": "w.pth"}, ["'small' has no ImageNet weights for weights = 'w.pth'", "vgg_cnn_m_1024"]),
         ({"backbone": "vgg_cnn_m_1024", "image_size": 40}, ["image_size = 40 is refused", ">= 41"]),
         (

@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 from reidpapers.drdl import tables as drdl
-from reidpapers.drdl.paper import DRDLConfig
+from reidpapers.drdl.config import DRDLConfig
 from reidpapers.show import layout
 
 DATASETS = ("rendered", "vehicleid", "vehicle1m", "veri776", "veriwild", "aicity2020", "compcars")
@@ -26,7 +26,8 @@ def test_every_row_is_a_valid_configuration_of_its_own(profile, dataset):
     assert prints.pop("margin 0.2", prints[whole]) == prints[whole]
     assert len(set(prints.values())) == len(prints)
     tasks = {config.task for configs in runs.values() for config in configs}
-    assert tasks == {"rendered": {"reid", "verification"}, "compcars": {"verification"}}.get(dataset, {"reid"})
+    wanted = {"rendered": {"reid", "verification"}, "veriwild": {"reid", "verification"}, "compcars": {"verification"}}
+    assert tasks == wanted.get(dataset, {"reid"})
 
 
 def test_parameter_sweeps_take_one_seed():
@@ -57,10 +58,18 @@ def test_every_claimed_order_is_that_of_the_printed_numbers():
 def test_printed_numbers_stand_where_the_tables_look_for_them():
     with (Path(drdl.__file__).parent / "printed.csv").open(encoding="utf-8", newline="") as file:
         lines = list(csv.DictReader(file))
-    assert len(lines) == 3 * 4 + 9 + 18
+    assert len(lines) == 3 * 4 + 9 + 18 + 4 + 4 + 1
     tables = {table.number: table for table in drdl.tables()}
     for line in lines:
         table = tables[line["table"]]
         assert line["row"] in {row.name for row in table.rows} and line["column"] in table.columns
         assert line["where"].startswith(line["table"])
     assert layout.value("drdl", "Table 6", "Mixed + CCL", "small top5") == 73.5
+
+
+@pytest.mark.parametrize("number, dataset", [("Table 4", "compcars"), ("Table 3", "vehicleid")])
+def test_a_table_that_data_cannot_fill_says_what_fills_it(number, dataset):
+    table = next(table for table in drdl.tables() if table.number == number)
+    assert not table.fits(dataset)
+    page = layout.to_html(table, {}, "drdl", "python -m reidlib run drdl --seeds 0", dataset)
+    assert "--scope all --dataset rendered<" in page

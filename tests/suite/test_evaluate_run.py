@@ -2,8 +2,9 @@
 
 import numpy as np
 import pandas as pd
+import pytest
 
-from reidlib.data import manifest
+from reidlib.data import manifest, vehicleid
 from reidlib.evaluate import metrics
 from reidpapers.run import datasets, evaluate_run
 from reidpapers.run.config import Config
@@ -40,10 +41,20 @@ def test_sizes_are_nested_thirds_of_the_gallerys_vehicles():
     assert all(set(test.gallery) == set(gallery.index[gallery.isin(set(gallery[test.gallery]))]) for test in tests)
 
 
-def test_a_datasets_own_sets_are_taken_where_it_has_several():
+@pytest.mark.parametrize("names, sizes", [
+    (("800", "1600", "2400", "3200"), {"large": "2400", "medium": "1600", "small": "800"}),
+    (("2400", "800"), {"large": "2400", "small": "800"}), (("800",), {"small": "800"}),
+    (("6000", "13164"), {"13164": "13164", "6000": "6000"}),
+])  # fmt: skip
+def test_a_datasets_own_sets_are_taken_by_their_size(names, sizes):
     table = datasets.load(Config(preset="smoke").source).manifest
     images = pd.Index(table.rows("gallery")["image"])
-    own = tuple(manifest.Test(str(n), "vehicleid", gallery=images[:n]) for n in (10, 20, 30, 40))
-    dataset = manifest.Dataset(table, lambda image: None, own, "")
-    found = {test.name: len(test.gallery) for test in evaluate_run.tests_by_size(dataset, {"": "vehicleid"})}
-    assert found == {"large": 30, "medium": 20, "small": 10}
+    galleries = {name: images[: 10 * (place + 1)] for place, name in enumerate(names)}
+    own = tuple(
+        manifest.Test(name, "vehicleid", gallery=gallery, size=vehicleid.SIZES[int(name)])
+        for name, gallery in galleries.items()
+    )
+    tests = evaluate_run.tests_by_size(manifest.Dataset(table, lambda image: None, own, ""), {"": "vehicleid"})
+    assert [(test.name, len(test.gallery)) for test in tests] == [
+        (size, len(galleries[name])) for size, name in sizes.items()
+    ]

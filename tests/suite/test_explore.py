@@ -17,11 +17,19 @@ from reidlib.augment import normalise
 from reidlib.data.images import ImageStore
 from reidlib.data.manifest import codes
 from reidlib.evaluate import metrics, protocols, rerank
-from reidpapers import agnet
+from reidpapers.agnet import loss as agnet
+from reidpapers.agnet.explore import pair as agnet_pair
+from reidpapers.agnet.paper import PAPER as AGNET
+from reidpapers.c2f_rank.config import C2FConfig
+from reidpapers.c2f_rank.explore import ranking
 from reidpapers.c2f_rank.figures import DEGREES
-from reidpapers.c2f_rank.paper import C2FConfig
-from reidpapers.drdl import paper
-from reidpapers.mlsl import paper as mlsl
+from reidpapers.drdl.config import DRDLConfig
+from reidpapers.drdl.explore import clusters
+from reidpapers.drdl.paper import PAPER as DRDL
+from reidpapers.mlsl.config import MLSLConfig
+from reidpapers.mlsl.explore import pair as mlsl_pair
+from reidpapers.mlsl.loss import pairwise
+from reidpapers.mlsl.paper import PAPER as MLSL
 from reidpapers.run import evaluate_run, runs
 from reidpapers.run.base import Batch
 from reidpapers.show import explore
@@ -33,7 +41,8 @@ from reidpapers.vehicles import rendered
 
 # The functions of these names stand before the modules in the package.
 PARTS = {name: sys.modules[f"reidpapers.show.explore.{name}"] for name in
-         ("ablations", "clusters", "embedding", "pairs", "ranking", "retrieval")}  # fmt: skip
+         ("ablations", "embedding", "pairs", "retrieval")}  # fmt: skip
+PARTS |= {"clusters": sys.modules["reidpapers.drdl.explore"], "ranking": sys.modules["reidpapers.c2f_rank.explore"]}
 
 
 class Screen:
@@ -79,8 +88,8 @@ def make_run(preset="smoke", size=32, dim=16, noise=1.0):
     names = {name: i for i, name in enumerate(sorted(set(dataset.manifest.table["image"])))}
     pixels = np.random.default_rng(0).integers(0, 255, (len(names), size, size, 3), dtype=np.uint8)
     once = ~table.duplicated("image").to_numpy(bool)
-    config = mlsl.MLSLConfig(profile="smoke", preset=preset, image_size=size)
-    network = mlsl.build(config.canonical(), {"identities": 5}).eval()
+    config = MLSLConfig(profile="smoke", preset=preset, image_size=size)
+    network = MLSL.build(config.canonical(), {"identities": 5}).eval()
     record = SimpleNamespace(scores={}, exhibits={}, seed=0)
     train = dataset.manifest.rows("train")
     return SimpleNamespace(
@@ -89,7 +98,7 @@ def make_run(preset="smoke", size=32, dim=16, noise=1.0):
         seen=(table[once].reset_index(drop=True), features[torch.as_tensor(once)]),
         learnt=(train, torch.randn(len(train), dim, generator=draw)), store=ImageStore(pixels, names),
         weights="there", wait=0.0, waiting=[], trained=SimpleNamespace(network=network), config=config,
-        method=mlsl.METHOD,
+        paper=MLSL,
     )  # fmt: skip
 
 
@@ -179,8 +188,8 @@ def test_no_explorer_leaves_anything_behind(what, run):
 def show(what, run):
     calls = {
         "retrieval": lambda: explore.retrieval(run), "embedding": lambda: explore.embedding(run),
-        "pairs": lambda: explore.pairs(run, explore.mlsl_pair), "ablations": lambda: explore.ablations(some_tables()),
-        "clusters": lambda: explore.clusters(paper.DRDLConfig()), "ranking": lambda: explore.ranking(C2FConfig()),
+        "pairs": lambda: explore.pairs(run, mlsl_pair), "ablations": lambda: explore.ablations(some_tables()),
+        "clusters": lambda: clusters(DRDLConfig()), "ranking": lambda: ranking(C2FConfig()),
     }  # fmt: skip
     calls[what]()
 
@@ -361,10 +370,10 @@ def test_a_run_that_is_tested_on_pairs_says_so(screen):
 @pytest.fixture(scope="module")
 def short():
     """A real run of seconds, whose weights are not there yet."""
-    config = paper.DRDLConfig(profile="smoke", iterations=3, seed=3)
-    store, record = evaluate_run.prepare(config), runs.run(config, paper.EXPERIMENT, committed=False)
-    runs.kept_weights(config, paper.EXPERIMENT).unlink()
-    return Run(paper, config, record, store)
+    config = DRDLConfig(profile="smoke", iterations=3, seed=3)
+    store, record = evaluate_run.prepare(config), runs.run(config, DRDL, committed=False)
+    runs.weights_path(config, DRDL).unlink()
+    return Run(DRDL, config, record, store)
 
 
 def test_without_weights_the_record_is_shown_and_training_opens_the_rest(short, screen):
@@ -408,17 +417,17 @@ def kept_record():
 
 
 def judged(training, **changes):
-    config = mlsl.MLSLConfig(profile="smoke", **changes).canonical()
-    network = mlsl.build(config, {"identities": 5}).eval()
+    config = MLSLConfig(profile="smoke", **changes).canonical()
+    network = MLSL.build(config, {"identities": 5}).eval()
     draw = torch.Generator().manual_seed(1)
     images = normalise(torch.randint(0, 255, (2, 32, 32, 3), generator=draw, dtype=torch.uint8))
     labels = torch.tensor([[1, 0, 2], [3, 0, -1]])
-    return config, network, images, labels, judging.mlsl_pair(network, config, images, labels, training)
+    return config, network, images, labels, mlsl_pair(network, config, images, labels, training)
 
 
 def test_mlsl_terms_of_a_pair_are_those_of_its_loss():
     config, network, images, labels, pair = judged(True)
-    terms = mlsl.pairwise(network, Batch(images, labels), config)
+    terms = pairwise(network, Batch(images, labels), config)
     for name in ("id", "color", "type"):
         assert pair.terms[name].value.item() == pytest.approx(terms[name].item())
     assert pair.terms["classification"].value.item() == pytest.approx(terms["identity"].item())
@@ -429,11 +438,11 @@ def test_mlsl_terms_of_a_pair_are_those_of_its_loss():
 
 @pytest.mark.parametrize("changes", [{}, {"branches": "only_id", "only_id_verification": True}, {"verification": "ce"}])
 def test_agnet_terms_of_a_pair_are_those_of_its_loss(changes):
-    config = agnet.AGNetConfig(profile="smoke", **changes).canonical()
-    network = agnet.build(config, {"identities": 5, "colors": 3, "types": 4}).eval()
+    config = AGNET.Config(profile="smoke", **changes).canonical()
+    network = AGNET.build(config, {"identities": 5, "colors": 3, "types": 4}).eval()
     images = torch.randn(2, 3, 32, 32, generator=torch.Generator().manual_seed(1))
     labels = torch.tensor([[1, 0, 2], [3, 0, -1]])
-    pair = judging.agnet_pair(network, config, images, labels, True)
+    pair = agnet_pair(network, config, images, labels, True)
     terms, weights = agnet.terms(network, Batch(images, labels), config), agnet.term_weights(config)
     assert pair.terms.keys() == terms.keys()
     for name, value in terms.items():
@@ -442,7 +451,7 @@ def test_agnet_terms_of_a_pair_are_those_of_its_loss(changes):
         assert pair.terms[name].weight == weights[name]
     verification = pair.terms["verification"]
     assert verification.differs == 1.0 and 0 < verification.says < 1
-    assert judging.agnet_pair(network, config, images, labels, False).terms.keys() == {"verification"}
+    assert agnet_pair(network, config, images, labels, False).terms.keys() == {"verification"}
     assert judging.forces(pair).keys() == terms.keys()
 
 
@@ -474,7 +483,7 @@ def test_partners_are_what_they_are_called(run):
 
 
 def test_the_inspector_follows_its_controls(run, screen):
-    explore.pairs(run, explore.mlsl_pair)
+    explore.pairs(run, mlsl_pair)
     controls = panel().controls
     controls["second"].value = 11
     assert controls["partner"].value == "by number" and "image 11 (vehicle" in screen.text
@@ -598,7 +607,7 @@ def test_what_images_add_is_the_loss_and_the_active_ones_add(kind, margin):
 
 
 def test_a_point_is_moved_by_its_sliders_and_a_step_lowers_the_loss(screen):
-    explore.clusters(paper.DRDLConfig(margin=0.4))
+    clusters(DRDLConfig(margin=0.4))
     controls = panel().controls
     controls["point"].value = "n3"
     assert (controls["x"].value, controls["y"].value) == PARTS["clusters"].OTHERS[2]
@@ -626,7 +635,7 @@ def test_active_tuples_are_those_of_naive_loops():
 
 
 def test_turning_an_image_changes_the_terms_and_a_step_lowers_their_sum(screen):
-    explore.ranking(C2FConfig(margin_fine=0.3))
+    ranking(C2FConfig(margin_fine=0.3))
     controls = panel().controls
     assert controls["fine"].value == 0.3
     pair = float(losses.squared_distances(*PARTS["ranking"].circle((40, 100)).split(1)))
@@ -644,7 +653,7 @@ def test_how_long_an_interaction_takes_on_small(capsys, screen):
     run = make_run("small", 64, 128)
     explore.retrieval(run)
     explore.embedding(run)
-    explore.pairs(run, explore.mlsl_pair)
+    explore.pairs(run, mlsl_pair)
     panels = {name: one for (name, _), one in live.SHOWN.items()}
     moves = {
         "retrieval": [("place", 3), ("type_penalty", 0.1), ("color_penalty", 0.1), ("number", 9), ("group", 0.2),

@@ -12,7 +12,7 @@ import sys
 
 import pytest
 
-from reidpapers.run import provenance
+from reidpapers.digest import FOLDER, PACKAGES
 
 DRIVER = """
 import json, os, sys
@@ -20,21 +20,21 @@ import pandas, PIL.Image, pydantic, scipy.linalg, sklearn.datasets, torch, torch
 torch.set_num_threads(1)
 
 def compute(configs):
-    from reidlib import runs
-    from reidpapers import mlsl
-    return {name: runs.run(mlsl.MLSLConfig(**fields), mlsl.EXPERIMENT).key for name, fields in configs.items()}
+    from reidpapers.mlsl.paper import PAPER
+    from reidpapers.run import runs
+    return {name: runs.run(PAPER.Config(**fields), PAPER).key for name, fields in configs.items()}
 
 def check(keys):
-    from reidlib import records, runs
-    from reidpapers import mlsl
-    found = {}
+    from reidpapers.run import papers, records, runs
+    words, paper = {}, papers.load("mlsl")
     for name, key in keys.items():
         record = records.read(records.stores("mlsl")[0] / f"{key}.json")
-        word, reason = runs.freshness(record), ""
+        config = paper.Config(**record.config)
+        word, reason = runs.lookup(config, paper).freshness, "the data have changed"
         if word == runs.UNVERIFIED:
-            word, reason = runs.replay(record, mlsl.MLSLConfig(**record.config), mlsl.EXPERIMENT)
-        found[name] = [word, reason]
-    return found
+            word, reason = runs.replay(record, config, paper)
+        words[name] = [word, reason, runs.name(config, paper) == key]
+    return {"records": words, "codes": {name: runs.code(name) for name in papers.RUNS}}
 
 def forked(tree, work, argument):
     out = tree + ".json"
@@ -72,62 +72,92 @@ ALL, PAIRS, RENDERED = set(RECORDS), {"joint", "plain", "digits"}, {"feature", "
 
 # What is changed: file, text, replacement, records that turn stale.
 STALE = {
-    "contrastive loss, pull": ("losses/pairs.py", "pull = 0.5 *", "pull = 0.55 *", PAIRS),
-    "contrastive loss, push": ("losses/pairs.py", "push = 0.5 *", "push = 0.55 *", PAIRS),
-    "distance": ("losses/pairs.py", "(first - second).abs()", "(first - second).abs() * 1.01", PAIRS),
-    "masked mean": ("losses/pairs.py", ".sum(0) / known", ".sum(0) * 1.01 / known", PAIRS),
-    "classification loss": ("papers/mlsl.py", "labels[:, 0])}", "labels[:, 0], label_smoothing=0.01)}", ALL),
-    "classification loss of pairs": ("papers/mlsl.py", ".mean(1).sum()", ".mean(1).sum() * 1.01", PAIRS),
-    "weight of classification": ("papers/mlsl.py", '{"identity": 1.0}', '{"identity": 1.01}', ALL),
-    "alpha": ("papers/mlsl.py", '{"identity": config.alpha}', '{"identity": 1.1 * config.alpha}', PAIRS),
-    "dropout": ("papers/mlsl.py", "nn.Dropout(config.dropout", "nn.Dropout(0.9 * config.dropout", {"joint", "digits"}),
-    "metrics": ("metrics/scoring.py", "place.double() / (place", "place.double() / (1 + place", ALL),
-    "cosine schedule": ("train.py", "0.5 * (1 + math.cos", "0.51 * (1 + math.cos", RENDERED),
-    "dropping schedule": ("train.py", "factor: float = 0.1", "factor: float = 0.2", {"joint", "digits"}),
-    "optimizer": ("train.py", '"betas": (0.9, 0.999)', '"betas": (0.8, 0.999)', ALL),
-    "augmentation": ("augment/values.py", "58.395", "58.4", ALL),
-    "sampler": ("sampler.py", "draws[2] * (", "0.5 * draws[2] * (", PAIRS),
-    "embedding": ("embed.py", "network(normalise(source(part)))", "1.01 * network(normalise(source(part)))", ALL),
-    "small trunk": ("backbones/trunks.py", "96, 96, 128)", "96, 96, 120)", RENDERED),
-    "renderer, paint": ("render/catalogue.py", '"red": (0.78,', '"red": (0.7,', RENDERED),
-    "renderer, geometry": ("render/geometry.py", "CROWN = 0.035", "CROWN = 0.05", RENDERED),
+    "contrastive loss, pull": ("reidlib/losses/multi_label.py", "pull = 0.5 *", "pull = 0.55 *", PAIRS),
+    "contrastive loss, push": ("reidlib/losses/multi_label.py", "push = 0.5 *", "push = 0.55 *", PAIRS),
+    "distance": ("reidlib/losses/multi_label.py", "(first - second).abs()", "(first - second).abs() * 1.01", PAIRS),
+    "masked mean": ("reidlib/losses/multi_label.py", ".sum(0) / labelled", ".sum(0) * 1.01 / labelled", PAIRS),
+    "classification loss": (
+        "reidpapers/mlsl/loss.py", "labels[:, 0])}", "labels[:, 0], label_smoothing=0.01)}", ALL,
+    ),
+    "classification loss of pairs": ("reidpapers/mlsl/loss.py", ".mean(1).sum()", ".mean(1).sum() * 1.01", PAIRS),
+    "weight of classification": ("reidpapers/mlsl/loss.py", '{"identity": 1.0}', '{"identity": 1.01}', ALL),
+    "alpha": ("reidpapers/mlsl/loss.py", '{"identity": config.alpha}', '{"identity": 1.1 * config.alpha}', PAIRS),
+    "dropout": (
+        "reidpapers/mlsl/network.py", "nn.Dropout(config.dropout", "nn.Dropout(0.9 * config.dropout",
+        {"joint", "digits"},
+    ),
+    "metrics": ("reidlib/evaluate/metrics/evaluator.py", "place.double() / (place", "place.double() / (1 + place", ALL),
+    "cosine schedule": ("reidlib/train.py", "0.5 * (1 + math.cos", "0.51 * (1 + math.cos", RENDERED),
+    "dropping schedule": ("reidlib/train.py", "factor: float = 0.1", "factor: float = 0.2", {"joint", "digits"}),
+    "optimizer": ("reidlib/train.py", '"betas": (0.9, 0.999)', '"betas": (0.8, 0.999)', ALL),
+    "augmentation": ("reidlib/augment/values.py", "58.395", "58.4", ALL),
+    "sampler": ("reidlib/sampler.py", "draws[2] * (", "0.5 * draws[2] * (", PAIRS),
+    "embedding": (
+        "reidlib/evaluate/embed.py", "network(normalise(source(part)))", "1.01 * network(normalise(source(part)))", ALL,
+    ),
+    "small trunk": ("reidlib/models/trunks.py", "96, 96, 128)", "96, 96, 120)", RENDERED),
+    "renderer, paint": ("reidpapers/vehicles/render/catalogue.py", '"red": (0.78,', '"red": (0.7,', RENDERED),
+    "renderer, geometry": ("reidpapers/vehicles/render/geometry.py", "CROWN = 0.035", "CROWN = 0.05", RENDERED),
 }  # fmt: skip
+LOSS = """
+
+def circle(similarity):
+    \"\"\"A loss that nobody calls.\"\"\"
+    return similarity.exp().sum()
+
+
+def contrastive("""
 FRESH = {
-    "a comment": ("losses/pairs.py", "    pull = ", "    # The attribute is shared.\n    pull = "),
-    "a docstring": ("train.py", '"""The rate of step', '"""Learning rate of step'),
-    "a docstring taken away": ("embed.py", '"""A network and images become', '"""Images become'),
-    "a page's code": ("claims.py", "import", "import zlib\nimport"),
-}
+    "a comment": ("reidlib/losses/multi_label.py", "    pull = ", "    # The attribute is shared.\n    pull = "),
+    "a docstring": ("reidlib/train.py", '"""The rate of step', '"""Learning rate of step'),
+    "a docstring taken away": ("reidlib/evaluate/embed.py", '"""A network and images become', '"""Images become'),
+    "an annotation": ("reidlib/losses/multi_label.py", "first: Tensor", 'first: "Tensor"'),
+    "a page's code": ("reidpapers/show/claims.py", "import", "import zlib\nimport"),
+    "a page's template": ("reidpapers/show/site/base.html.j2", "<body", "<body lang='en'"),
+    "a claim": ("reidpapers/mlsl/tables.py", "by more than 4 points", "by more than 5 points"),
+    "a printed number": ("reidpapers/mlsl/printed.csv", "> 21", "> 22"),
+    "a loss that nobody calls": ("reidlib/losses/multi_label.py", "\n\ndef contrastive(", LOSS),
+    "a further dataset": (
+        "reidpapers/run/datasets.py", '"digits": frozenset(),', '"digits": frozenset(), "further": frozenset(),',
+    ),
+    "a further preset": ("reidpapers/vehicles/rendered.py", "PRESETS = {", 'PRESETS = {\n    "tiny": None,'),
+    "a neutral field": (
+        "reidpapers/mlsl/config.py", "    init: Literal",
+        '    circle: float = Field(0.0, ge=0, description="weight of a new term")\n    init: Literal',
+    ),
+    "another paper's network": ("reidpapers/drdl/network.py", "import", "import zlib\nimport"),
+}  # fmt: skip
+FIELD = "a neutral field"  # its class is code of the paper, so the probe decides
 BY_PROBE = {
-    "a variable's name": ("losses/pairs.py", "pull", "attract"),
+    "a variable's name": ("reidlib/losses/multi_label.py", "pull", "attract"),
     "a statement that changes nothing": (
-        "sampler.py",
+        "reidlib/sampler.py",
         "most = max(self.positive, self.negative)",
         "most = max(self.negative, self.positive)",
     ),
+    FIELD: FRESH.pop(FIELD),
 }
 
 
-def changed(source, target, change):
-    """A copy of the library with one text replaced."""
-    shutil.copytree(source, target / "reidlib", ignore=shutil.ignore_patterns("__pycache__"))
+def changed(target, change):
+    """A copy of both packages with one text replaced."""
+    for name in PACKAGES:
+        shutil.copytree(FOLDER / name, target / name, ignore=shutil.ignore_patterns("__pycache__"))
     name, old, new = change[:3]
-    path = target / "reidlib" / name
-    text = path.read_text()
+    path = target / name
+    text = path.read_text(encoding="utf-8")
     assert old in text, f"{name} no longer has {old!r}: give this test another text to change"
-    path.write_text(text.replace(old, new))
+    path.write_text(text.replace(old, new), encoding="utf-8")
     return str(target)
 
 
 @pytest.fixture(scope="module")
-def findings(tmp_path_factory):
-    """What each copy says of each record: ``{change: {record: [word, reason]}}``."""
+def results(tmp_path_factory):
+    """What each copy says of each record, and its codes."""
     folder = tmp_path_factory.mktemp("freshness")
-    base = changed(provenance.PACKAGE, folder / "base", ("__init__.py", "", ""))
-    changes = {**STALE, **FRESH, **BY_PROBE}
-    trees = {
-        name: changed(provenance.PACKAGE, folder / str(i), change) for i, (name, change) in enumerate(changes.items())
-    }
+    base = changed(folder / "base", ("reidlib/__init__.py", "", ""))
+    changes = {"nothing": ("reidlib/__init__.py", "", ""), **STALE, **FRESH, **BY_PROBE}
+    trees = {name: changed(folder / str(i), change) for i, (name, change) in enumerate(changes.items())}
     environment = {
         **os.environ,
         "REIDLIB_CACHE": str(folder / "cache"),
@@ -143,13 +173,21 @@ def findings(tmp_path_factory):
     return json.loads(done.stdout)
 
 
+@pytest.fixture(scope="module")
+def findings(results):
+    """What each copy says of each record: ``{change: {record: [word, reason]}}``."""
+    return {name: {key: finding[:2] for key, finding in result["records"].items()} for name, result in results.items()}
+
+
 @pytest.mark.parametrize("change", STALE)
 def test_a_changed_constant_makes_the_records_it_touches_stale_and_no_others(findings, change):
     found = findings[change]
     stale = {name for name, (word, _) in found.items() if word == "stale"}
     assert stale == STALE[change][3], found
-    assert {word for word, _ in found.values()} <= {"stale", "fresh by probe"}, "its code is not what it was"
-    if change.startswith("renderer"):
+    if not change.startswith("renderer"):
+        assert {word for word, _ in found.values()} <= {"stale", "fresh by probe"}, "its code is not what it was"
+    else:  # whose pictures' digest tells it, whatever the code's says
+        assert {word for word, _ in found.values()} <= {"stale", "fresh"}
         assert {reason for word, reason in found.values() if word == "stale"} == {"the data have changed"}
 
 
@@ -161,3 +199,22 @@ def test_words_about_the_code_change_nothing(findings, change):
 @pytest.mark.parametrize("change", BY_PROBE)
 def test_code_that_does_the_same_is_fresh_by_probe(findings, change):
     assert {word for word, _ in findings[change].values()} == {"fresh by probe"}, findings[change]
+
+
+NEUTRAL = [*FRESH, *BY_PROBE]
+
+
+@pytest.mark.parametrize("change", NEUTRAL)
+def test_what_changes_no_number_changes_no_name(results, change):
+    assert all(same for _, _, same in results[change]["records"].values()), "a record is found under its name"
+
+
+def test_a_further_paper_network_or_loss_changes_the_code_of_its_users_alone(results):
+    before = results["nothing"]["codes"]
+    touched = {name: {paper for paper, code in result["codes"].items() if code != before[paper]}
+               for name, result in results.items()}  # fmt: skip
+    assert all(touched[name] == set() for name in FRESH if name != "another paper's network")
+    assert touched["alpha"] == touched["dropout"] == touched[FIELD] == {"mlsl", "compared"}
+    assert touched["contrastive loss, pull"] == {"mlsl", "compared"}
+    assert touched["masked mean"] == {"mlsl", "agnet", "compared"}
+    assert touched["optimizer"] == touched["metrics"] == set(before)

@@ -11,7 +11,7 @@ from reidpapers.grid import jobs, stamps, summary
 from reidpapers.grid import plan as plans
 from reidpapers.run import runs, workers
 from reidpapers.run.config import ConfigError, Plan, configure
-from reidpapers.run.papers import parts
+from reidpapers.run.papers import load
 from reidpapers.show import layout
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -23,9 +23,8 @@ def names(job):
 
 def wanted(paper, profile, seeds):
     """The records behind all tables, by the tables themselves."""
-    config_type, _, tables = parts(paper)
-    base, _ = configure(config_type, {"profile": profile})
-    rows = layout.configurations(tables.rows("all", profile, base.dataset), base, seeds)
+    base, _ = configure(load(paper).Config, {"profile": profile})
+    rows = layout.configurations(load(paper).tables.rows("all", profile, base.dataset), base, seeds)
     return {jobs.record_name(paper, config) for configs in rows.values() for config in configs}
 
 
@@ -47,9 +46,9 @@ def test_jobs_make_every_record_of_the_tables_and_each_once(paper, per):
 @pytest.mark.parametrize("paper", jobs.RUNS)
 def test_a_job_stands_after_all_that_its_run_starts_from(paper):
     found = jobs.jobs(jobs.order({"papers": paper, "profile": "paper", "device": "cpu", "seeds": [0, 1]}))
-    experiment, done = parts(paper)[1], set()
+    done = set()
     for job in found.values():
-        starts = {jobs.record_name(paper, one) for one in experiment.starts_from(job.configs[0])}
+        starts = {jobs.record_name(paper, one) for one in load(paper).starts_from(job.configs[0])}
         assert starts == {names(found[name])[0] for name in job.after} and starts <= done
         assert all(found[name].parameters["weights"] for name in job.after)
         done |= set(names(job))
@@ -60,7 +59,7 @@ def test_a_job_stands_after_all_that_its_run_starts_from(paper):
 def test_a_job_reads_its_parameters_back_as_planned(paper, profile):
     found = jobs.jobs(jobs.order({"papers": paper, "profile": profile, "device": "cpu", "seeds": [4, 0]}))
     for job in found.values():
-        again, _, _, plan = jobs.read(as_papermill_reads(job.parameters))
+        again, _, plan = jobs.read(as_papermill_reads(job.parameters))
         assert names(again) == names(job) and list(again.rows) == list(job.rows)
         assert plan.committed is True
 
@@ -126,19 +125,19 @@ def test_stamps_follow_the_store(small):
     plan = plans.make(small)
     found = jobs.jobs(jobs.order({name: value for name, value in small.items() if name != "out"}))
     assert not stamped(plan) and len(found) == 3
-    experiment = parts("mlsl")[1]
-    workers.run_all([c for job in found.values() for c in job.configs], experiment, Plan(committed=False, workers=1))
+    mlsl = load("mlsl")
+    workers.run_all([c for job in found.values() for c in job.configs], mlsl, Plan(committed=False, workers=1))
     assert stamped(plans.make(small)) == set(found)
 
     first, second = [job for job in found.values() if job.after]
     lines = json.loads(Path(plan["jobs"][first.name]["stamp"]).read_text())
-    record = runs.lookup(first.configs[0], experiment, committed=False)
+    record = runs.lookup(first.configs[0], mlsl, committed=False)
     assert [line["record"] for line in lines] == [f"mlsl/{record.key}.json"] and lines[0]["sha256"] == record.sha256
     assert lines[0]["scores"]["mAP"] == pytest.approx(100 * record.scores["mAP"], abs=1e-6)
 
-    (runs._own_path(first.configs[0], experiment)).unlink()
+    (runs._own_path(first.configs[0], mlsl)).unlink()
     assert stamped(plans.make(small)) == set(found) - {first.name}, "only what is missing has to be done"
-    runs.kept_weights(found[first.after[0]].configs[0], experiment).unlink()
+    runs.weights_path(found[first.after[0]].configs[0], mlsl).unlink()
     assert stamped(plans.make(small)) == {second.name}, "and what it starts from, if that left no weights here"
 
 
@@ -192,7 +191,7 @@ def test_processes_that_share_a_run_are_asked_for_and_handed_on(per, device, gpu
         assert (job["processes"], job["gpu"], job["parameters"]["processes"]) == (4, gpus, "4")
         read = jobs.read({name: json.loads(value) if name in ("only", "seeds", "changes") else value
                           for name, value in job["parameters"].items()})  # fmt: skip
-        assert read[3].processes == 4
+        assert read[2].processes == 4
     alone = plans.make({**given, "device": device, "out": str(tmp_path)})
     assert all(job["processes"] == 1 and "processes" not in job["parameters"] for job in alone["jobs"].values())
 

@@ -8,10 +8,12 @@ import torch
 from torch import nn
 from torch.autograd import gradcheck
 
-from reidpapers.mlsl import paper
-from reidpapers.mlsl.paper import MLSL, MLSLConfig, SigmoidalUnits
+from reidpapers.mlsl import loss
+from reidpapers.mlsl.config import MLSLConfig
+from reidpapers.mlsl.network import MLSL, SigmoidalUnits
+from reidpapers.mlsl.paper import PAPER
 from reidpapers.run import evaluate_run, runs
-from reidpapers.run.base import Batch, batches, probe
+from reidpapers.run.training import Batch, batches
 
 TINY = {"profile": "smoke", "dataset": "digits", "backbone": "small", "image_size": 16, "digits_train": 60,
         "digits_test": 40, "iterations1": 3, "iterations2": 2}  # fmt: skip
@@ -104,7 +106,7 @@ def test_the_objective_equals_a_loop():
     network = Plain(config, 6).eval()
     features = torch.randn(8, 6)
     labels = torch.tensor([[0, 0, 1], [0, -1, 1], [1, 2, 0], [2, 1, -1], [0, 0, 1], [0, 1, 1], [3, 2, 0], [4, 1, 0]])
-    terms = paper.pairwise(network, Batch(features, labels), config)
+    terms = loss.pairwise(network, Batch(features, labels), config)
     logits, outputs = network.identity(features).tolist(), network.units(features[:4], features[4:]).tolist()
     entropy = [
         math.log(sum(map(math.exp, row))) - row[int(label)] for row, label in zip(logits, labels[:, 0], strict=True)
@@ -119,7 +121,7 @@ def test_the_objective_equals_a_loop():
                 parts.append((1 - y) * 0.5 * d**2 + y * 0.5 * max(0.0, 0.6 - d) ** 2)
         wanted[name] = sum(parts) / len(parts)
     assert {name: value.item() for name, value in terms.items()} == pytest.approx(wanted, abs=1e-6)
-    assert paper.term_weights(config) == {"identity": 0.3, "id": 1.0, "color": 0.7, "type": 0.2}
+    assert loss.term_weights(config) == {"identity": 0.3, "id": 1.0, "color": 0.7, "type": 0.2}
 
 
 def test_the_total_of_one_pair_by_hand():
@@ -129,11 +131,11 @@ def test_the_total_of_one_pair_by_hand():
     network.units = units([[1.0, 1.0]], [-2.0], labels=["id"], dropout=0.0)
     features = torch.tensor([[1.0, 0.0], [0.0, 1.0]])
     batch = Batch(features, torch.tensor([[0, 0, 0], [1, 0, 0]]))  # two vehicles: Y = 1; d = σ(1 + 1 − 2) = ½
-    terms = paper.pairwise(network, batch, config)
-    total = sum(paper.term_weights(config)[name] * value for name, value in terms.items())
+    terms = loss.pairwise(network, batch, config)
+    total = sum(loss.term_weights(config)[name] * value for name, value in terms.items())
     entropy = math.log(1 + math.exp(-1))
     assert total.item() == pytest.approx(0.1 * (entropy + entropy) + 0.5 * (1 - 0.5) ** 2, abs=1e-6)
-    same = paper.pairwise(network, Batch(features, torch.zeros(2, 3, dtype=torch.long)), config)
+    same = loss.pairwise(network, Batch(features, torch.zeros(2, 3, dtype=torch.long)), config)
     assert same["id"].item() == pytest.approx(0.5 * 0.25, abs=1e-6), "Y = 0 where a pair shares the vehicle"
 
 
@@ -142,10 +144,10 @@ def test_without_mapping_the_loss_is_on_the_distance_itself(distance, scalar):
     config = MLSLConfig(mapping="none", distance=distance, plain_margin=9.0)
     features = torch.tensor([[3.0, -1.0], [3.0, -1.0], [0.0, 3.0], [0.0, 3.0]])
     labels = torch.tensor([[0, 0, 0], [0, 0, 0], [0, 0, 0], [1, 0, 0]])
-    terms = paper.pairwise(Plain(MLSLConfig(), 2), Batch(features, labels), config)
-    assert terms.keys() == {"identity", "id"} == paper.term_weights(config).keys()
+    terms = loss.pairwise(Plain(MLSLConfig(), 2), Batch(features, labels), config)
+    assert terms.keys() == {"identity", "id"} == loss.term_weights(config).keys()
     assert terms["id"].item() == pytest.approx((0.5 * scalar**2 + 0.5 * (9 - scalar) ** 2) / 2, rel=1e-6)
-    assert not hasattr(paper.build(config.but(image_size=16, device="cpu"), {"identities": 3}), "units")
+    assert not hasattr(PAPER.build(config.but(image_size=16, device="cpu"), {"identities": 3}), "units")
 
 
 @pytest.mark.parametrize("learning, terms", [
@@ -155,10 +157,10 @@ def test_without_mapping_the_loss_is_on_the_distance_itself(distance, scalar):
 ])  # fmt: skip
 def test_each_way_of_learning_has_its_terms(learning, terms):
     config = MLSLConfig(learning=learning, image_size=32, device="cpu")
-    network = paper.build(config, {"identities": 4})
+    network = PAPER.build(config, {"identities": 4})
     batch = Batch(torch.randn(8, 3, 32, 32), torch.randint(0, 4, (8, 3)))
-    found = paper.objective(config)(network, batch)
-    assert found.keys() == terms.keys() and paper.term_weights(config) == terms
+    found = PAPER.objective(config, network, batch)
+    assert found.keys() == terms.keys() and loss.term_weights(config) == terms
     sum(found.values()).backward()
     assert (network.identity[1].weight.grad is not None) == ("identity" in terms)
     assert all(parameter.grad is not None for parameter in network.trunk.parameters())
@@ -167,45 +169,45 @@ def test_each_way_of_learning_has_its_terms(learning, terms):
 def test_one_seed_has_one_set_of_initial_weights_in_every_variant(tmp_path):
     def trunk(**fields):
         return torch.cat(
-            [p.flatten() for p in paper.build(MLSLConfig(device="cpu", **fields), {"identities": 4}).trunk.parameters()]
+            [p.flatten() for p in PAPER.build(MLSLConfig(device="cpu", **fields), {"identities": 4}).trunk.parameters()]
         )
 
     assert torch.equal(trunk(), trunk(mapping="none")) and torch.equal(trunk(), trunk(learning="feature"))
     assert not torch.equal(trunk(), trunk(seed=1))
-    network = paper.build(MLSLConfig(device="cpu", learning="feature", seed=7), {"identities": 4})
-    torch.save({name: child.state_dict() for name, child in network.named_children()}, tmp_path / "start.pt")
-    started = paper.build(MLSLConfig(device="cpu"), {"identities": 4}, [tmp_path / "start.pt"])
+    network = PAPER.build(MLSLConfig(device="cpu", learning="feature", seed=7), {"identities": 4})
+    torch.save({"state": {name: child.state_dict() for name, child in network.named_children()}}, tmp_path / "start.pt")
+    started = PAPER.build(MLSLConfig(device="cpu"), {"identities": 4}, [tmp_path / "start.pt"])
     for name, value in network.state_dict().items():
         assert torch.equal(value, started.state_dict()[name]), name
 
 
 def test_building_leaves_the_callers_random_state_alone():
     before = torch.get_rng_state()
-    paper.build(MLSLConfig(device="cpu"), {"identities": 4})
+    PAPER.build(MLSLConfig(device="cpu"), {"identities": 4})
     assert torch.equal(before, torch.get_rng_state())
 
 
 def test_what_starts_from_what_and_for_how_long():
     config = MLSLConfig(iterations1=70, iterations2=50, seed=3, dropout=0.2)
-    (start,) = paper.starts_from(config)
-    assert start.learning == "feature" and start.seed == 3 and paper.starts_from(start) == ()
+    (start,) = PAPER.starts_from(config)
+    assert start.learning == "feature" and start.seed == 3 and PAPER.starts_from(start) == ()
     others = [config.but(**changes) for changes in ({"dropout": 0.0}, {"mapping": "none"}, {"learning": "similarity"},
               {"learning": "continued"}, {"labels": ("id",)}, {"pairs": 8}, {"iterations2": 9})]  # fmt: skip
-    assert {paper.starts_from(other)[0].fingerprint() for other in others} == {start.fingerprint()}, "stage 1 is shared"
-    assert paper.starts_from(config.but(batch=9))[0].fingerprint() != start.fingerprint()
-    assert paper.starts_from(config.but(init="scratch")) == ()
-    assert [paper.steps(c) for c in (config, start, config.but(init="scratch"))] == [50, 70, 120]
+    assert {PAPER.starts_from(other)[0].fingerprint() for other in others} == {start.fingerprint()}, "stage 1 is shared"
+    assert PAPER.starts_from(config.but(batch=9))[0].fingerprint() != start.fingerprint()
+    assert PAPER.starts_from(config.but(init="scratch")) == ()
+    assert [PAPER.steps(c) for c in (config, start, config.but(init="scratch"))] == [50, 70, 120]
 
 
 def test_schedules_of_the_paper():
     config = MLSLConfig(profile="paper")
-    stage2 = paper.schedule(config, 37_778)
+    stage2 = PAPER.schedule(config, 37_778)
     assert [stage2(step) for step in (0, 23_999, 24_000, 35_999, 36_000, 47_999)] == pytest.approx(
         [1e-3] * 2 + [1e-4] * 2 + [1e-5] * 2
     )
-    stage1 = paper.schedule(config.but(learning="feature"), 4_800)  # 100 steps an epoch of 48 images
+    stage1 = PAPER.schedule(config.but(learning="feature"), 4_800)  # 100 steps an epoch of 48 images
     assert [stage1(step) for step in (0, 9_999, 10_000, 20_000)] == pytest.approx([1e-3, 1e-3, 1e-4, 1e-5])
-    epochs = paper.schedule(config.but(schedule2="epochs"), 4_800)
+    epochs = PAPER.schedule(config.but(schedule2="epochs"), 4_800)
     assert [epochs(step) for step in (0, 4_999, 5_000, 10_000)] == pytest.approx([1e-3, 1e-3, 1e-4, 1e-5])
 
 
@@ -214,16 +216,14 @@ def test_batches_hold_pairs_and_their_labels():
     pixels = torch.arange(12, dtype=torch.uint8).view(12, 1, 1, 1).expand(12, 16, 16, 3).contiguous() * 20
     config = MLSLConfig(pairs=8, batch=5, crop=1, rotation=0, brightness=0, image_size=16)
     for learning, count in (("joint", 16), ("feature", 5)):
-        feed = batches(
-            paper.METHOD, config.but(learning=learning), lambda places: pixels[places], torch.arange(12), labels
-        )
+        feed = batches(PAPER, config.but(learning=learning), lambda places: pixels[places], torch.arange(12), labels)
         batch = feed(3)
         assert batch.images.shape == (count, 3, 16, 16) and batch.labels.shape == (count, 3)
         shown = (batch.images[:, 0, 8, 8] * 58.395 + 123.675).div(20).round().long()
         assert torch.equal(labels[shown], batch.labels), "labels stay with their images"
         assert torch.equal(feed(3).images, batch.images) and not torch.equal(feed(4).images, batch.images)
     first, second = (
-        batches(paper.METHOD, config, lambda places: pixels[places], torch.arange(12), labels)(0).labels[:, 0].chunk(2)
+        batches(PAPER, config, lambda places: pixels[places], torch.arange(12), labels)(0).labels[:, 0].chunk(2)
     )
     assert (first[:4] == second[:4]).all() and (first[4:] != second[4:]).all()
 
@@ -238,8 +238,8 @@ def test_label_codes_take_the_model_where_there_is_no_type():
         },
         dtype="string",
     )
-    assert paper.label_codes(rows).tolist() == [[1, 1, 0], [0, -1, 1], [1, 0, -1]]
-    assert paper.label_codes(rows.assign(type=pd.Series(["van", "bus", pd.NA], dtype="string")))[:, 2].tolist() == [
+    assert PAPER.labels(rows).tolist() == [[1, 1, 0], [0, -1, 1], [1, 0, -1]]
+    assert PAPER.labels(rows.assign(type=pd.Series(["van", "bus", pd.NA], dtype="string")))[:, 2].tolist() == [
         1,
         0,
         -1,
@@ -248,12 +248,12 @@ def test_label_codes_take_the_model_where_there_is_no_type():
 
 def test_a_probe_is_repeatable_and_sees_both_stages():
     config = MLSLConfig(image_size=32)
-    found = probe(paper.METHOD, config, {"identities": 10})
-    assert found == probe(paper.METHOD, config, {"identities": 10})
+    found = PAPER.probe(config, {"identities": 10})
+    assert found == PAPER.probe(config, {"identities": 10})
     parts = {f"{stage} {part}" for stage in ("feature", "joint") for part in ("rate", "loss", "gradient", "features")}
     assert found.keys() == parts | {"scores", "contrastive"}
     assert len(found["joint rate"]) == 20 and len(found["joint loss"]) == 3 * 5
-    other = probe(paper.METHOD, config.but(mapping="none"), {"identities": 10})
+    other = PAPER.probe(config.but(mapping="none"), {"identities": 10})
     assert other["feature loss"] == found["feature loss"] and other["joint loss"] != found["joint loss"]
 
 
@@ -267,8 +267,8 @@ VARIANTS = [{"learning": "feature"}, {"learning": "continued"}, {"learning": "si
 def test_every_variant_runs_and_leaves_a_whole_record(variant):
     config = MLSLConfig(**{**TINY, **variant})
     steps = []
-    record = runs.run(config, paper.EXPERIMENT, committed=False, progress=steps.append)
-    assert sum(steps) == paper.steps(config) == record.cost["iterations"]
+    record = runs.run(config, PAPER, committed=False, progress=steps.append)
+    assert sum(steps) == PAPER.steps(config) == record.cost["iterations"]
     assert record.scores["queries"] == len(record.queries["ap"]) == 40 and 0 < record.scores["mAP"] <= 1
     assert record.history["total"] and len(record.history["total"]) == len(record.history["rate"])
     assert record.cost["parameters"] > 0 and record.cost["flops"] > 0

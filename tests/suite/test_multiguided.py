@@ -11,37 +11,30 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from torch import nn
 
+from reidlib import losses
 from reidlib.data.manifest import COLUMNS, Dataset, Manifest
 from reidlib.data.manifest import Test as Rule
-from reidpapers import multiguided
 from reidpapers.__main__ import main
-from reidpapers.multiguided import (
-    EXPERIMENT,
-    EXTRACTORS,
-    METHOD,
-    MultiGuidedConfig,
-    evaluation,
-    loss,
-    paper,
-    starts_from,
-)
 from reidpapers.multiguided import data as data_of
+from reidpapers.multiguided import evaluation, loss
 from reidpapers.multiguided import network as networks
-from reidpapers.run import datasets, evaluate_run, runs, workers
-from reidpapers.run.base import Batch, Training, probe
+from reidpapers.multiguided.config import EXTRACTORS, TRUNKS, MultiGuidedConfig, starts_from
+from reidpapers.multiguided.data import is_simulated
+from reidpapers.multiguided.paper import PAPER
+from reidpapers.run import base, datasets, evaluate_run, runs, workers
 from reidpapers.run.config import ConfigError, configure
+from reidpapers.run.training import Batch, Training
 from reidpapers.vehicles.export import export
-from reidpapers.vehicles.simulated import is_simulated
 
 TINY = {"profile": "smoke", "image_size": 32, "iterations": 3, "iterations_classifier": 2, "iterations_segmenter": 2}
 SIZES = {"identities": 6, "colors": ["blue", "red"], "types": ["bus", "suv", "van"]}
 ALONE = {"learning": "extractor", "device": "cpu", "image_size": 32, "width": 16}
 
 
-def made(extractor="res50", seed=0, **changes):
+def built(extractor="res50", seed=0, **changes):
     """An extractor's configuration and network."""
     config = MultiGuidedConfig(**{**ALONE, "extractor": extractor, "seed": seed, **changes})
-    return config, paper.build(config, SIZES)
+    return config, PAPER.build(config, SIZES)
 
 
 def batch(count=8, side=32, seed=0):
@@ -65,38 +58,38 @@ def naive(network, given, config):
     def entropy(row, label):
         return math.log(sum(math.exp(x - row[label]) for x in row))
 
-    found = {}
+    terms = {}
     for name, rows in logits.items():
         labels = given.labels[:, columns[name]].tolist()
-        each = [entropy(row, label) for row, label in zip(rows, labels, strict=True) if label >= 0]
-        found[name] = sum(each) / len(each)
+        losses = [entropy(row, label) for row, label in zip(rows, labels, strict=True) if label >= 0]
+        terms[name] = sum(losses) / len(losses)
     rows, who = f.tolist(), given.labels[:, 0].tolist()
     far = [max(math.dist(rows[i], rows[j]) for j in range(len(rows)) if who[j] == who[i]) for i in range(len(rows))]
     near = [min(math.dist(rows[i], rows[j]) for j in range(len(rows)) if who[j] != who[i]) for i in range(len(rows))]
-    found["triplet"] = sum(max(0, p - n + config.margin) for p, n in zip(far, near, strict=True)) / len(rows)
+    terms["triplet"] = sum(max(0, p - n + config.margin) for p, n in zip(far, near, strict=True)) / len(rows)
     pulled = (f if config.center_on == "f" else f_bn).tolist()
     centers = network.centers.values.tolist()
-    found["center"] = 0.5 * sum(math.dist(row, centers[y]) ** 2 for row, y in zip(pulled, who, strict=True))
-    return found
+    terms["center"] = 0.5 * sum(math.dist(row, centers[y]) ** 2 for row, y in zip(pulled, who, strict=True))
+    return terms
 
 
 @pytest.mark.parametrize(
     "extractor, changes", [("res50", {}), ("agn", {"margin": 2.0}), ("hrnet", {"center_on": "f_bn"})]
 )
 def test_the_terms_of_the_loss_equal_loops(extractor, changes):
-    config, network = made(extractor, **changes)
+    config, network = built(extractor, **changes)
     network.centers.values += torch.randn(6, 16, generator=torch.Generator().manual_seed(1))
     wanted = naive(network, batch(), config)
-    found = loss.extraction(network, batch(), config)
-    assert {name: value.item() for name, value in found.items()} == pytest.approx(wanted, rel=1e-4)
-    assert found.keys() == loss.term_weights(config).keys()
+    terms = loss.extraction(network, batch(), config)
+    assert {name: value.item() for name, value in terms.items()} == pytest.approx(wanted, rel=1e-4)
+    assert terms.keys() == loss.term_weights(config).keys()
 
 
 def test_an_unknown_attribute_teaches_nothing():
     logits = torch.randn(4, 3, requires_grad=True)
-    loss.cross_entropy(logits, torch.tensor([-1, 2, -1, -1])).backward()
+    losses.cross_entropy(logits, torch.tensor([-1, 2, -1, -1])).backward()
     assert logits.grad[[0, 2, 3]].abs().sum() == 0 and logits.grad[1].abs().sum() > 0
-    assert loss.cross_entropy(torch.randn(2, 3), torch.tensor([-1, -1])) == 0
+    assert losses.cross_entropy(torch.randn(2, 3), torch.tensor([-1, -1])) == 0
 
 
 def test_centres_follow_their_images_as_wen_et_al_move_them():
@@ -114,7 +107,7 @@ def test_centres_follow_their_images_as_wen_et_al_move_them():
 
 
 def test_centres_move_in_training_alone_and_take_no_gradient():
-    config, network = made()
+    config, network = built()
     terms = loss.extraction(network, batch(), config)
     moved = network.centers.values.clone()
     assert moved[:4].abs().sum() > 0 and moved[4:].abs().sum() == 0
@@ -136,14 +129,14 @@ def test_weights_of_the_terms_are_the_papers():
 
 
 def test_matching_sees_f_bn_at_unit_length_and_f_id_of_agn():
-    _, network = made()
+    _, network = built()
     images = batch().images
     network.eval()
     f, f_bn = network.features(images)
     torch.testing.assert_close(network(images), F.normalize(f_bn))
     torch.testing.assert_close(f_bn, network.neck(f))
     assert not network.neck.bias.requires_grad and network.identity.bias is None
-    _, network = made("agn")
+    _, network = built("agn")
     network.eval()
     f_bn = network.features(images)[1]
     parts = [F.normalize(network.branches[name](f_bn)) for name in networks.BRANCHES]
@@ -156,7 +149,7 @@ def test_matching_sees_f_bn_at_unit_length_and_f_id_of_agn():
 
 
 def test_trunks_are_the_extractors_own():
-    for kind, names in multiguided.TRUNKS.items():
+    for kind, names in TRUNKS.items():
         assert list(names) == [*EXTRACTORS, "classifier"]
         for extractor in EXTRACTORS:
             config = MultiGuidedConfig(learning="extractor", extractor=extractor, trunks=kind, image_size=64)
@@ -170,7 +163,7 @@ def test_an_exact_trunk_takes_a_step_at_the_papers_size(extractor):
     given = {"profile": "paper", "learning": "extractor", "pretrained": False, "device": "cpu"}
     config = MultiGuidedConfig(**given, extractor=extractor)
     assert config.image_size == 320 and config.width == 2048
-    network = paper.build(config, SIZES)
+    network = PAPER.build(config, SIZES)
     terms = loss.extraction(network, batch(4, 320), config)
     weights = loss.term_weights(config)
     sum(weights[name] * value for name, value in terms.items()).backward()
@@ -187,18 +180,18 @@ def ensemble(tmp_path, **changes):
     config = MultiGuidedConfig(**{**given, **changes})
     parts, files = [], []
     for number, start in enumerate(starts_from(config)):
-        parts.append(paper.build(start.but(seed=number + 5), SIZES).eval())
+        parts.append(PAPER.build(start.but(seed=number + 5), SIZES).eval())
         files.append(tmp_path / f"{number}.pt")
-        torch.save({name: child.state_dict() for name, child in parts[-1].named_children()}, files[-1])
-    return paper.build(config, SIZES, files).eval(), parts
+        torch.save({"state": {name: child.state_dict() for name, child in parts[-1].named_children()}}, files[-1])
+    return PAPER.build(config, SIZES, files).eval(), parts
 
 
 def test_an_ensemble_joins_what_its_members_give(tmp_path):
     joined, (agn, hrnet, color, type_) = ensemble(tmp_path, shares=(3.0, 4.0))
     images = batch().images
-    found = joined(images)
-    torch.testing.assert_close(found, torch.cat([0.6 * agn(images), 0.8 * hrnet(images)], 1))
-    torch.testing.assert_close(found.norm(dim=1), torch.ones(8))
+    features = joined(images)
+    torch.testing.assert_close(features, torch.cat([0.6 * agn(images), 0.8 * hrnet(images)], 1))
+    torch.testing.assert_close(features.norm(dim=1), torch.ones(8))
     assert torch.equal(joined.predicted(images), torch.stack([color(images).argmax(1), type_(images).argmax(1)], 1))
     joined, (agn, hrnet) = ensemble(tmp_path, constraint_by="agn", agn_feature="f_c")
     torch.testing.assert_close(joined(images)[:, :48], agn.signature(images, "f_c") / 2**0.5)
@@ -257,9 +250,9 @@ def test_what_no_run_could_mean_is_refused(wrong, said):
 def test_what_starts_from_what():
     config = MultiGuidedConfig(seed=3, shrink=0.2, theta_query=0.7)
     starts = starts_from(config)
-    assert [paper.stage(start) for start in starts] == [*EXTRACTORS, "classifier_color", "classifier_type"]
+    assert [PAPER.stage(start) for start in starts] == [*EXTRACTORS, "classifier_color", "classifier_type"]
     assert {start.seed for start in starts} == {3} and starts[0].shrink == 0.2
-    assert [paper.stage(start) for start in starts_from(starts[2])] == ["segmenter"]
+    assert [PAPER.stage(start) for start in starts_from(starts[2])] == ["segmenter"]
     assert all(starts_from(start) == () for start in (*starts[:2], *starts[3:]))
     assert starts_from(starts[2].but(masks="given")) == ()
     assert starts_from(config.but(constraint_by="agn")) == starts[:5] == starts_from(config.but(constraint=False))
@@ -270,29 +263,29 @@ def test_what_starts_from_what():
 def test_batches_steps_and_rates_are_the_papers():
     config = MultiGuidedConfig(profile="paper", learning="extractor")
     dense = config.but(extractor="dense161")
-    assert (paper.batch_size(config), paper.batch_size(dense)) == (64 * 4, 24 * 4)
-    images = [paper.steps(each) * paper.batch_size(each) for each in (config, dense)]
+    assert (PAPER.batch_size(config), PAPER.batch_size(dense)) == (64 * 4, 24 * 4)
+    images = [PAPER.steps(run) * PAPER.batch_size(run) for run in (config, dense)]
     assert images[0] == pytest.approx(120 * (36_935 + 192_150), rel=1e-3) and images[1] == pytest.approx(images[0])
-    plan, epoch = paper.schedule(config, 1), paper.steps(config) / 120
+    plan, epoch = PAPER.schedule(config, 1), PAPER.steps(config) / 120
     assert plan(0) == pytest.approx(3.5e-5) and plan(round(5 * epoch)) == pytest.approx((3.5e-5 + 3.5e-4) / 2, rel=1e-3)
     wanted = {11: 3.5e-4, 39: 3.5e-4, 41: 3.5e-5, 69: 3.5e-5, 71: 3.5e-6, 119: 3.5e-6}
     assert {e: plan(round(e * epoch)) for e in wanted} == pytest.approx(wanted)
-    assert paper.optimizer(config) == {"optimizer": "adam", "weight_decay": 5e-4}
-    assert paper.steps(MultiGuidedConfig()) == 0
+    assert PAPER.optimizer(config) == {"optimizer": "adam", "weight_decay": 5e-4}
+    assert PAPER.steps(MultiGuidedConfig()) == 0
     assert round(config.pad * config.image_size) == 10 and (config.margin, config.center_weight) == (0.5, 0.0005)
 
 
 def test_only_dense161bs_sees_other_backgrounds_and_only_extractors_are_shrunk_and_erased():
     images = (torch.rand(8, 32, 32, 3, generator=torch.Generator().manual_seed(0)) * 255).byte()
 
-    def seen(*, unlike=(), **changes):
+    def seen(**changes):
         config = MultiGuidedConfig(**{**ALONE, **changes})
-        beside = paper.toy_beside(config)
-        out = paper.augment(config)(images.clone(), beside, torch.Generator().manual_seed(1))
+        inputs = PAPER.toy_side_inputs(config)
+        out = PAPER.augment(config)(images.clone(), inputs, torch.Generator().manual_seed(1))
         return out[0] if isinstance(out, tuple) else out
 
-    def differ(one, other):
-        return bool((one - other).abs().max() > 1e-3)
+    def differ(first, second):
+        return bool((first - second).abs().max() > 1e-3)
 
     plain = seen(shrink=0, erase=0)
     assert differ(plain, seen(shrink=1, erase=0)) and differ(plain, seen(shrink=0, erase=1))
@@ -327,44 +320,89 @@ def test_which_images_each_run_learns_from():
     assert codes.shape == (len(rows), 3) and codes[3, 1] == -1 and codes[:, [0, 2]].min() == 0
 
 
-def dataset(color=True, kind=True, mask=True, track=True, simulated=True):
+def dataset(color=True, kind=True, mask=True, track=True, simulated=True, camera=True):
     """Six real and two simulated vehicles, of which some things are known; two of the real ones are tested."""
     rows = []
     for v in range(6):
         for i in range(2):
-            known = (f"c{v % 2}" if color else None, f"t{v % 3}" if kind else None, f"{v}" if track else None,
+            labels = (f"c{v % 2}" if color else None, f"t{v % 3}" if kind else None, f"{v}" if track else None,
                      f"{v}-{i}.png" if mask else None)  # fmt: skip
             split = ("train",) if v < 4 else ("query", "gallery")
-            rows += [(f"{v}-{i}", each, f"v{v}", f"k{i}", *known) for each in split]
+            rows += [(f"{v}-{i}", part, f"v{v}", f"k{i}" if camera else None, *labels) for part in split]
     rows += [(f"s{i}", "train", f"sim_{i // 2}", "sim_k", None, None, None, None) for i in range(4 * simulated)]
     names = ["image", "split", "vehicle_id", "camera_id", "color", "type", "track_id", "mask"]
     table = pd.DataFrame(rows, columns=names).reindex(columns=COLUMNS)
     return Dataset(Manifest("made up", table, "nowhere"), None, (Rule("", "aicity2020"),), "")
 
 
-@pytest.mark.parametrize("known, run, said", [
-    ({"color": False}, {"learning": "classifier_color"}, "lacks the column 'color'"),
-    ({"kind": False}, {"learning": "extractor", "extractor": "agn"}, "= 'agn': the dataset lacks the column 'type'"),
-    ({"kind": False}, {"members": ["res50"]}, "lacks the column 'type' for training images"),
-    ({"color": False}, {"members": ["agn"], "constraint": False}, "leave out agn"),
-    ({"mask": False}, {"members": ["dense161bs"], "constraint": False}, "lacks the column 'mask'"),
-    ({"mask": False}, {"learning": "extractor", "extractor": "dense161bs", "masks": "given"}, "leave dense161bs out"),
-    ({}, {"learning": "extractor", "extractor": "dense161bs", "masks": "given"}, "lacks the column 'mask'"),
-    ({"mask": False}, {"learning": "segmenter"}, "learning = 'segmenter': the dataset lacks the column 'mask'"),
-    ({"track": False}, {"members": ["res50"], "constraint": False}, "'both': the dataset lacks the column 'track_id'"),
-    ({"simulated": False}, {"members": ["res50"], "constraint": False}, "simulated = True: it has no simulated"),
-    ({}, {"learning": "extractor", "identities": 9}, "identities = 9 is refused: made up has 6 vehicles"),
+@pytest.fixture
+def with_data(monkeypatch):
+    """A function that puts a made-up dataset with the named labels in the place of every other."""
+
+    def put(**labels):
+        monkeypatch.setattr(datasets, "load", lambda source: dataset(**labels))
+        base._data.cache_clear()
+
+    yield put
+    base._data.cache_clear()
+
+
+FEW = {"identities": 4, "identities_dense": 4}
+
+
+@pytest.mark.parametrize("labels, run, reason, advice", [
+    ({"color": False}, {"learning": "classifier_color"}, "learning = 'classifier_color' needs at least two values of "
+     "'color'", "another part of the system would do"),
+    ({"kind": False}, {"learning": "extractor", "extractor": "agn"}, "agn needs at least two values of 'type'",
+     "another part of the system would do"),
+    ({"kind": False}, {"members": ["res50"]}, "constraint = True needs at least two values of 'type'",
+     "it runs with --constraint false"),
+    ({"color": False}, {"members": ["res50", "agn"], "constraint": False}, "agn needs at least two values of 'color'",
+     "it runs with --members res50"),
+    ({"color": False}, {"members": ["agn"], "constraint": False}, "agn needs at least two values of 'color'",
+     "another part of the system would do"),
+    ({"color": False}, {"members": ["hrnet", "agn"], "constraint_by": "agn"}, "constraint = True needs",
+     "it runs with --members hrnet --constraint false"),
+    ({"mask": False}, {"members": ["dense161bs", "agn"]}, "dense161bs needs a 'mask' of images of more than 2 real",
+     "it runs with --members agn"),
+    ({"mask": False}, {"learning": "extractor", "extractor": "dense161bs", "masks": "given"},
+     "dense161bs with masks = 'given' needs a 'mask' of every training image", "another part of the system would do"),
+    ({}, {"learning": "extractor", "extractor": "dense161bs", "masks": "given"}, "a 'mask' of every training image",
+     "another part"),
+    ({"mask": False}, {"learning": "segmenter"}, "learning = 'segmenter' needs a 'mask'", "another part"),
+    ({"track": False}, {}, "groups = 'both' needs a 'track_id' in the gallery", "it runs with --groups queries"),
+    ({"track": False}, {"groups": "tracks"}, "groups = 'tracks' needs a 'track_id'", "it runs with --groups none"),
+    ({"simulated": False}, {}, "simulated = True needs simulated training images", "it runs with --simulated false"),
+    ({}, {"learning": "extractor", "identities": 9}, "identities = 9 needs as many training vehicles, of which it has "
+     "6", "it runs with --identities 6"),
+    ({"camera": False}, {"learning": "extractor"}, "needs 'camera_id' of all test images", "other data would do"),
 ])  # fmt: skip
-def test_data_without_what_a_run_needs_are_refused_by_the_columns_name(known, run, said, monkeypatch):
-    monkeypatch.setattr(datasets, "load", lambda config: dataset(**known))
-    data_of._facts.cache_clear()
-    with pytest.raises(ConfigError, match="made up") as caught:
-        EXPERIMENT.data(MultiGuidedConfig(**{"identities": 4, "identities_dense": 4, **run}))
-    assert said in str(caught.value)
-    data_of._facts.cache_clear()
+def test_data_without_what_a_run_needs_are_refused_by_the_columns_name(labels, run, reason, advice, with_data):
+    with_data(**labels)
+    with pytest.raises(ConfigError, match="made up is refused") as caught:
+        PAPER.data(MultiGuidedConfig(**{**FEW, **run}))
+    text = str(caught.value)
+    assert reason in text.partition("Instead, ")[0] and advice in text.partition("Instead, ")[2]
 
 
-@pytest.mark.parametrize("known, run", [
+@pytest.mark.parametrize("lacking", [
+    ("color", "kind", "mask", "simulated"), ("color", "kind", "mask", "track", "simulated"), ("mask", "track"),
+    ("kind",),
+])  # fmt: skip
+def test_all_that_data_lack_is_said_at_once_and_with_the_named_options_it_runs(lacking, with_data):
+    with_data(**dict.fromkeys(lacking, False))
+    with pytest.raises(ConfigError) as caught:
+        PAPER.data(MultiGuidedConfig())
+    text = str(caught.value).partition("it runs with --")[2]
+    assert ("simulated false" in text) == ("simulated" in lacking)
+    words = [option.split() for option in text.split(" --")]
+    options = {name: values if name == "members" else values[0] for name, *values in words}
+    config, _ = configure(MultiGuidedConfig, options)
+    assert PAPER.data(config)["identities"] == 4 + 2 * ("simulated" not in lacking)
+    assert all(PAPER.data(start)["name"] == "made up" for start in starts_from(config))
+
+
+@pytest.mark.parametrize("labels, run", [
     ({"color": False, "kind": False}, {"members": ["res50", "dense161bs", "hrnet"], "constraint": False}),
     ({"mask": False}, {"members": ["res50", "agn", "dense161", "hrnet"]}),
     ({"track": False}, {"groups": "queries"}),
@@ -372,31 +410,27 @@ def test_data_without_what_a_run_needs_are_refused_by_the_columns_name(known, ru
     ({"color": False, "kind": False, "mask": False, "track": False},
      {"members": ["res50", "dense161", "hrnet"], "constraint": False, "groups": "none"}),
 ])  # fmt: skip
-def test_what_needs_nothing_that_is_lacking_runs(known, run, monkeypatch):
-    monkeypatch.setattr(datasets, "load", lambda config: dataset(**known))
-    data_of._facts.cache_clear()
-    found = EXPERIMENT.data(MultiGuidedConfig(**{"identities": 4, "identities_dense": 4, **run}))
-    assert found["identities"] == 6 - 2 * (run.get("simulated") is False)
-    assert found["colors"] == ([] if known.get("color") is False else ["c0", "c1"])
-    data_of._facts.cache_clear()
+def test_what_needs_nothing_that_is_lacking_runs(labels, run, with_data):
+    with_data(**labels)
+    data = PAPER.data(MultiGuidedConfig(**{**FEW, **run}))
+    assert data["identities"] == 6 - 2 * (run.get("simulated") is False)
+    assert data["colors"] == ([] if labels.get("color") is False else ["c0", "c1"])
 
 
-def test_the_command_line_stops_at_what_is_refused_and_leaves_out_other_rows(monkeypatch, capsys):
-    monkeypatch.setattr(datasets, "load", lambda config: dataset(mask=False))
+def test_the_command_line_stops_at_what_is_refused_and_leaves_out_other_rows(monkeypatch, with_data, capsys):
+    with_data(mask=False)
     carried_out = []
-    monkeypatch.setattr(workers, "run_all", lambda configs, experiment, plan: carried_out.extend(configs))
-    data_of._facts.cache_clear()
+    monkeypatch.setattr(workers, "run_all", lambda configs, paper, plan: carried_out.extend(configs))
     arguments = ["run", "multiguided", "--identities", "4", "--identities_dense", "4"]
     assert main(arguments) == 2 and not carried_out
     said = capsys.readouterr().err
-    assert "lacks the column 'mask'" in said and "leave dense161bs out of members" in said
+    assert "dense161bs needs a 'mask'" in said and "it runs with --members res50 agn dense161 hrnet" in said
     assert main([*arguments, "--scope", "all", "--committed", "false"]) == 0
     said = capsys.readouterr().err
     assert "left out: given configuration: made up" in said and "left out: PSPNet" in said
     assert {config.learning for config in carried_out} == {"ensemble", "extractor", "classifier_color",
                                                            "classifier_type"}  # fmt: skip
     assert not any("dense161bs" in config.members for config in carried_out if config.learning == "ensemble")
-    data_of._facts.cache_clear()
 
 
 # --- masks and backgrounds -------------------------------------------------------------------------------------------
@@ -446,28 +480,28 @@ def test_among_other_backgrounds_vehicles_stay_and_backgrounds_are_of_other_vehi
 def test_a_probe_is_repeatable_and_sees_each_part():
     data = {**SIZES, "identities": 6}
     config = MultiGuidedConfig(image_size=32, width=16, members=("res50", "agn"))
-    found = probe(METHOD, config, data)
-    assert found == probe(METHOD, config, data)
+    values = PAPER.probe(config, data)
+    assert values == PAPER.probe(config, data)
     stages = ("res50", "agn", "classifier_color", "classifier_type")
     parts = {f"{stage} {part}" for stage in stages for part in ("rate", "loss", "gradient", "features")}
-    assert found.keys() == parts | {"scores", "scores veri", "reranked"}
-    other = probe(METHOD, config.but(delta_type=0.2), data)
-    assert other["reranked"] != found["reranked"] and other["agn loss"] == found["agn loss"]
-    dense = probe(METHOD, MultiGuidedConfig(**{**ALONE, "extractor": "dense161bs"}), data)
+    assert values.keys() == parts | {"scores", "scores veri", "reranked"}
+    other = PAPER.probe(config.but(delta_type=0.2), data)
+    assert other["reranked"] != values["reranked"] and other["agn loss"] == values["agn loss"]
+    dense = PAPER.probe(MultiGuidedConfig(**{**ALONE, "extractor": "dense161bs"}), data)
     assert {"segmenter loss", "dense161bs loss"} <= dense.keys()
 
 
 @pytest.fixture(scope="module")
 def whole():
     """The record of the whole system at smoke scale."""
-    return runs.run(smoke(**TINY), EXPERIMENT, committed=False)
+    return runs.run(smoke(**TINY), PAPER, committed=False)
 
 
 def test_the_whole_system_leaves_a_whole_record(whole):
     assert whole.tests.keys() == {"challenge", "all", "plain"} and whole.scores == whole.tests["challenge"]
-    assert len(whole.exhibits["reranked"]) == evaluation.SHOWN and len(whole.exhibits["retrieval"]) > 5
-    for shown in whole.exhibits["reranked"]:
-        assert len(shown["before"]) == len(shown["after"]) == 10 and 0 <= shown["ap_after"] <= 1
+    assert len(whole.exhibits["reranked"]) == evaluation.RERANKED and len(whole.exhibits["retrieval"]) > 5
+    for query in whole.exhibits["reranked"]:
+        assert len(query["before"]) == len(query["after"]) == 10 and 0 <= query["ap_after"] <= 1
     for curve in whole.exhibits["thresholds"].values():
         assert len(curve) == 10 and curve["0"] == whole.exhibits["thresholds"]["queries"]["0"]
     assert whole.cost["iterations"] == 0 and whole.history["iteration"] == []
@@ -487,14 +521,14 @@ def test_the_whole_system_leaves_a_whole_record(whole):
 ])  # fmt: skip
 def test_every_kind_of_run_leaves_its_scores(run, tests, whole):
     config = smoke(**{**TINY, **run})
-    record = runs.run(config, EXPERIMENT, committed=False)
-    assert record.tests.keys() == tests and record.cost["iterations"] == paper.steps(config)
+    record = runs.run(config, PAPER, committed=False)
+    assert record.tests.keys() == tests and record.cost["iterations"] == PAPER.steps(config)
     terms = set(record.history) - {"iteration", "rate", "total"}
-    assert terms == (loss.term_weights(config).keys() if paper.steps(config) else set())
+    assert terms == (loss.term_weights(config).keys() if PAPER.steps(config) else set())
     if run["learning"] == "segmenter" if "learning" in run else False:
-        shown = record.exhibits["masks"]
+        exhibit = record.exhibits["masks"]
         assert 0 <= record.tests["masks"]["iou"] <= 1
-        assert evaluation.unpacked(shown[0]["mask"], config.image_size).shape == (32, 32)
+        assert evaluation.unpacked(exhibit[0]["mask"], config.image_size).shape == (32, 32)
 
 
 @pytest.fixture(scope="module")
@@ -510,7 +544,7 @@ def city(tmp_path_factory):
 ], ids=str)  # fmt: skip
 def test_ai_city_serves_every_part(run, city):
     config = MultiGuidedConfig(**{"learning": "extractor", **city, **run})
-    record = runs.run(config, EXPERIMENT, committed=False)
+    record = runs.run(config, PAPER, committed=False)
     assert record.data["name"] == "AI City 2020" and record.data["identities"] == 19 + 24 and record.data["types"]
     assert 0 < record.scores["mAP"] <= 1 and record.scores["queries"] == 12
 
@@ -518,7 +552,7 @@ def test_ai_city_serves_every_part(run, city):
 def test_small_and_large_objects_are_the_queries_by_their_original_size():
     config = smoke(learning="extractor")
     full = datasets.load(config.source)
-    tests = {test.name: test for test in paper.METHOD.tests(config, full)}
+    tests = {test.name: test for test in PAPER.tests(config, full)}
     query = full.manifest.rows("query")
     small, large = (set(tests[f"{name} objects"].query) for name in ("small", "large"))
     assert not small & large and small | large == set(query["image"]) and tests["small objects"].gallery is None
@@ -530,9 +564,9 @@ def test_dense161bs_learns_from_the_masks_of_the_psp_net_it_starts_from(whole):
     config = smoke(**TINY, learning="extractor", extractor="dense161bs").canonical()
     full, store = datasets.load(config.source), evaluate_run.prepare(config)
     rows = data_of.usable(config, full.manifest.rows("train"))
-    start = runs.weights(starts_from(config)[0], EXPERIMENT, committed=False)
-    found = paper.beside(config, Training(full, rows, store, (start,)))
-    assert found["size"].shape == (len(rows), 2)
-    assert found["mask"].shape == (len(rows), 32, 32) and set(found["mask"].unique().tolist()) <= {0, 255}
-    given = paper.beside(config.but(masks="given"), Training(full, rows, store, ()))["mask"]
-    assert not torch.equal(given, found["mask"]) and 0.1 < (given > 0).float().mean() < 0.9
+    start = runs.weights(starts_from(config)[0], PAPER, committed=False)
+    inputs = PAPER.side_inputs(config, Training(full, rows, store, (start,)))
+    assert inputs["size"].shape == (len(rows), 2)
+    assert inputs["mask"].shape == (len(rows), 32, 32) and set(inputs["mask"].unique().tolist()) <= {0, 255}
+    given = PAPER.side_inputs(config.but(masks="given"), Training(full, rows, store, ()))["mask"]
+    assert not torch.equal(given, inputs["mask"]) and 0.1 < (given > 0).float().mean() < 0.9

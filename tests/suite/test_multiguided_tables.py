@@ -4,7 +4,8 @@ from types import SimpleNamespace
 
 import pytest
 
-from reidpapers.multiguided import EXTRACTORS, MultiGuidedConfig, starts_from, tables
+from reidpapers.multiguided import tables
+from reidpapers.multiguided.config import EXTRACTORS, MultiGuidedConfig, starts_from
 from reidpapers.run.config import ConfigError
 from reidpapers.show import layout
 
@@ -137,7 +138,7 @@ def test_masks_are_said_to_be_good_enough_or_not():
 
 
 class Refusing:
-    """An experiment whose data lack masks."""
+    """A paper whose data lack masks."""
 
     @staticmethod
     def data(config):

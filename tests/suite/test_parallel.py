@@ -9,8 +9,7 @@ import subprocess
 import sys
 import textwrap
 import time
-from dataclasses import replace
-from functools import partial
+from functools import cache, partial
 from pathlib import Path
 
 import pytest
@@ -33,14 +32,14 @@ LENGTH = {"profile": "smoke", "init": "scratch", "image_size": 32}
 
 
 def case(name):
-    """A paper's module, and a run of twenty steps."""
+    """A paper, and a run of twenty steps."""
     if name == "mlsl":
-        from reidpapers.mlsl import paper
+        from reidpapers.mlsl.paper import PAPER
 
-        return paper, paper.MLSLConfig(**LENGTH, iterations1=STEPS // 2, iterations2=STEPS // 2)
-    from reidpapers.c2f_rank import paper
+        return PAPER, PAPER.Config(**LENGTH, iterations1=STEPS // 2, iterations2=STEPS // 2)
+    from reidpapers.c2f_rank.paper import PAPER
 
-    return paper, paper.C2FConfig(**LENGTH, iterations2=STEPS, rate2=1e-3)
+    return PAPER, PAPER.Config(**LENGTH, iterations2=STEPS, rate2=1e-3)
 
 
 def plain_trunk(config):
@@ -53,46 +52,58 @@ def plain_trunk(config):
         return Trunk(nn.Sequential(*layers, nn.Conv2d(32, 128, 3, 2, 1)), 128)
 
 
-def build(name, config, data, starts=()):
-    """The paper's network on that trunk; leaves word of the process."""
-    network = case(name)[0].build(config, data, starts)
-    network.trunk = plain_trunk(config)
-    Path(os.environ["REIDLIB_CACHE"], f"{os.getpid()}.pid").touch()
-    return network
+class Watched:
+    """A paper's runs on that trunk; each leaves word of its processes, its batches and its loss curve."""
+
+    def __reduce__(self):
+        return watched, (self.name,)
+
+    @property
+    def name(self):
+        return type(self).__mro__[2].__module__.split(".")[-2]
+
+    def build(self, config, data, starts=()):
+        network = super().build(config, data, starts)
+        network.trunk = plain_trunk(config)
+        Path(os.environ["REIDLIB_CACHE"], f"{os.getpid()}.pid").touch()
+        return network
+
+    def draw(self, config, labels):
+        """The paper's batches; MLSL's first time, a process that is not the main one dies in the middle."""
+        drawn, mark = super().draw(config, labels), Path(os.environ["REIDLIB_CACHE"], "died")
+
+        def batch(step, generator):
+            who = f"steps of {self.name}'s main" if parallel.is_main() else "steps of another"
+            with Path(os.environ["REIDLIB_CACHE"], who).open("a") as file:
+                file.write(f"{step}\n")
+            if step == STEPS // 2 and not parallel.is_main() and not mark.exists() and self.name == "mlsl":
+                mark.touch()
+                os.kill(os.getpid(), signal.SIGKILL)
+            return drawn(step, generator)
+
+        return batch
+
+    def probe(self, config, data, nudge=0):
+        return {}  # it draws batches, too
+
+    def compute(self, config, space):
+        """A run that also keeps its loss curve, of which a record has four digits."""
+        parts = super().compute(config, space)
+        if parallel.is_main():
+            values = torch.load(space.checkpoint.path)["values"]
+            torch.save(values, Path(os.environ["REIDLIB_CACHE"], f"{self.name}.pt"))
+        return parts
 
 
-def draw(name, config, labels):
-    """The paper's batches; MLSL's first time, a process that is not the main one dies in the middle."""
-    drawn, mark = case(name)[0].draw(config, labels), Path(os.environ["REIDLIB_CACHE"], "died")
-
-    def batch(step, generator):
-        who = f"steps of {name}'s main" if parallel.is_main() else "steps of another"
-        with Path(os.environ["REIDLIB_CACHE"], who).open("a") as file:
-            file.write(f"{step}\n")
-        if step == STEPS // 2 and not parallel.is_main() and not mark.exists() and name == "mlsl":
-            mark.touch()
-            os.kill(os.getpid(), signal.SIGKILL)
-        return drawn(step, generator)
-
-    return batch
-
-
-def keeping(name, compute, config, space):
-    """A run that also keeps its loss curve, of which a record has four digits."""
-    found = compute(config, space)
-    if parallel.is_main():
-        values = torch.load(space.checkpoint)["values"]
-        torch.save(values, Path(os.environ["REIDLIB_CACHE"], f"{name}.pt"))
-    return found
+@cache
+def watched(name):
+    """A paper that is watched."""
+    return type("WatchedPaper", (Watched, type(case(name)[0])), {})()
 
 
 def run(name, processes):
-    from reidpapers.run import base
-
-    paper, config = case(name)
-    changed = base.experiment(replace(paper.METHOD, build=partial(build, name), draw=partial(draw, name)))
-    experiment = replace(changed, compute=partial(keeping, name, changed.compute))
-    (record,) = workers.run_all([config], experiment, Plan(processes=processes, committed=False, workers=1))
+    plan = Plan(processes=processes, committed=False, workers=1)
+    (record,) = workers.run_all([case(name)[1]], watched(name), plan)
     return record
 
 
@@ -206,17 +217,26 @@ def assert_gone(numbers, seconds=20):
                 time.sleep(0.1)
 
 
-def waiting(config, space):
-    Path(os.environ["REIDLIB_CACHE"], f"{os.getpid()}.pid").touch()
-    time.sleep(600)
+class Waiting(type(TOY)):
+    """Toy runs that leave word of their processes and then take long."""
+
+    def __reduce__(self):
+        return Waiting, ()
+
+    def compute(self, config, space):
+        Path(os.environ["REIDLIB_CACHE"], f"{os.getpid()}.pid").touch()
+        time.sleep(600)
+
+
+WAITING = Waiting()
 
 
 def test_when_the_process_that_started_them_is_killed_none_is_left(tmp_path):
     script = f"""
         import sys; sys.path.insert(0, {str(HERE)!r})
-        from test_parallel import TOY, Plan, pool, replace, toy, waiting
+        from test_parallel import WAITING, Plan, toy, workers
         if __name__ == "__main__":
-            pool.run_all([toy()], replace(TOY, compute=waiting), Plan(processes=2, committed=False))
+            workers.run_all([toy()], WAITING, Plan(processes=2, committed=False))
     """
     (tmp_path / "killed.py").write_text(textwrap.dedent(script))
     environment = {**os.environ, "PYTHONPATH": str(ROOT), "REIDLIB_CACHE": str(tmp_path)}

@@ -7,6 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from reidlib import places
 from reidpapers.run import records
 from reidpapers.run.config import Config
 from reidpapers.run.records import BrokenRecord, Record
@@ -164,7 +165,7 @@ def test_a_record_too_large_or_not_finite_is_refused_and_leaves_the_old_one(tmp_
 def test_a_failed_write_leaves_the_old_record(tmp_path, monkeypatch):
     path = tmp_path / "one.json"
     written = records.write(record(), path)
-    monkeypatch.setattr(records.os, "replace", lambda *paths: (_ for _ in ()).throw(OSError("power is gone")))
+    monkeypatch.setattr(places.os, "replace", lambda *paths: (_ for _ in ()).throw(OSError("power is gone")))
     with pytest.raises(OSError, match="power"):
         records.write(record(seed=2), path)
     assert records.read(path) == written

@@ -97,11 +97,11 @@ def test_the_origin_tells_benchmarks_apart():
 
 
 def test_the_known_pixel_digest_is_used_for_the_known_source_only(monkeypatch, tmp_path, cache):
-    monkeypatch.setattr(rendered, "KNOWN", tmp_path / "known.json")
+    monkeypatch.setattr(rendered, "PIXEL_DIGESTS", tmp_path / "known.json")
     own = rendered._pixels()
     rendered.publish_pixels()
     assert rendered._published() == {rendered.code_digest("reidpapers.vehicles.render"): own}
-    monkeypatch.setattr(rendered.provenance, "code_digest", lambda *names: "other source")
+    monkeypatch.setattr(rendered, "code_digest", lambda *names: "other source")
     monkeypatch.setattr(rendered, "pixel_digest", lambda: "f" * 64)
     assert rendered._pixels() == "f" * 64
 

@@ -5,9 +5,9 @@ from pathlib import Path
 import pytest
 
 from reidpapers.run import datasets, records, runs
-from reidpapers.run.papers import PAPERS, RUNS, parts
-from reidpapers.show import claims, layout
-from reidpapers.show.claims import judge, tally
+from reidpapers.run.papers import PAPERS, RUNS, load
+from reidpapers.show import layout
+from reidpapers.show.claims import judge, metric_name, tally
 
 README = records.COMMITTED.parent / "README.md"
 RECORDS = {paper: list(records.read_all(records.COMMITTED / paper / "records")) for paper in RUNS}
@@ -15,10 +15,10 @@ EVERY = [pytest.param(paper, record, id=record.key) for paper, found in RECORDS.
 LEAST = {"mlsl": 80, "drdl": 40, "c2f_rank": 35, "agnet": 80, "multiguided": 140, "compared": 55}
 
 
-def found_in(paper):
+def found_in(name):
     """The records of every row of a paper's tables, at quick."""
-    config, experiment, tables = parts(paper)
-    return layout.collect(tables.rows("all"), config(), range(5), experiment)
+    paper = load(name)
+    return layout.collect(paper.tables.rows("all"), paper.Config(), range(5), paper)
 
 
 @pytest.mark.parametrize("paper", RUNS)
@@ -29,17 +29,16 @@ def test_there_are_records_and_every_file_is_one(paper):
 
 @pytest.mark.parametrize("paper, record", EVERY)
 def test_no_record_outlives_its_code(paper, record):
-    config_type, experiment, _ = parts(paper)
-    config = config_type(**record.config)
-    assert config.portable() == record.config
+    config = load(paper).Config(**record.config)
+    assert records.is_of(record, config)
     assert runs.freshness(record) in (runs.FRESH, runs.BY_PROBE), "run make verify: the code has changed"
     if config.dataset == "rendered":
-        assert runs.name(config, experiment) == record.key
+        assert runs.name(config, load(paper)) == record.key
 
 
 @pytest.mark.parametrize("paper", RUNS)
 def test_every_row_has_its_seeds(paper):
-    rows = {row.name: row for row in parts(paper)[2].rows("all")}
+    rows = {row.name: row for row in load(paper).tables.rows("all")}
     found = {name: len(seeds) for name, seeds in found_in(paper).items() if "digits" not in name}
     assert {name: count for name, count in found.items() if count < (rows[name].seeds or 5)} == {}
 
@@ -59,11 +58,11 @@ def test_mlsls_own_trunk_was_trained_too():
 
 @pytest.mark.parametrize("paper", RUNS)
 def test_the_readme_shows_what_the_records_say(paper):
-    found, tables = found_in(paper), parts(paper)[2]
+    found, tables = found_in(paper), load(paper).tables
     section = README.read_text().split(f"<!-- results: {paper} -->")[1].split("<!-- end -->")[0]
     lines = [line.strip("| ").split(" | ") for line in section.splitlines() if line.startswith("|")]
     heads, *rows = [line for line in lines if not set(line[0]) <= set("-|")]
-    columns = {claims.metric_name(column): column for column in tables.COLUMNS}
+    columns = {metric_name(column): column for column in tables.COLUMNS}
     assert len(rows) >= 5
     for name, *shown in rows:
         ours = [layout.cell(found[name], columns[head]).replace("&nbsp;", " ") for head in heads[1:]]
@@ -78,13 +77,13 @@ def test_the_page_is_small_and_self_contained(paper):
     text = page.read_text()
     assert page.stat().st_size < 4_000_000
     assert "<script" not in text and "<math" in text
-    for table in parts(paper)[2].tables("quick"):
+    for table in load(paper).tables.tables("quick"):
         assert f"{table.number}." in text
 
 
 @pytest.mark.parametrize("paper", PAPERS)
 def test_claims_about_a_dataset_name_it_as_its_manifest_does(paper):
-    tables = parts(paper)[2]
+    tables = load(paper).tables
     titles = {"VeRi-776", "VehicleID", "VERI-Wild", "Vehicle-1M", "CompCars", "AI City 2020"}
     assert {name.split(",")[0] for name in (b.title for b in datasets.BENCHMARKS.values())} == titles
     for claim in (*tables.CLAIMS, *tables.QUESTIONS):

@@ -14,10 +14,9 @@ import pytest
 import torch
 from pydantic import Field
 
-from reidlib import digest
 from reidpapers.run import provenance, records, runs
+from reidpapers.run.base import Paper
 from reidpapers.run.config import Config
-from reidpapers.run.runs import Experiment
 
 
 class Toy(Config):
@@ -27,6 +26,7 @@ class Toy(Config):
     stage: int = Field(1, ge=1, le=2, description="2 starts from 1")
     wait: float = Field(0.0, ge=0, description="seconds a run takes")
     fails: bool = Field(False, description="whether it fails")
+    dies: bool = Field(False, description="whether its process is killed")
 
 
 def toy(**fields):
@@ -39,42 +39,53 @@ def log():
     return path.read_text().split() if path.exists() else []
 
 
-def compute(config, space):
-    time.sleep(config.wait)
-    if config.fails:
-        raise ArithmeticError(f"toy {config.value} failed")
-    start = sum(torch.load(start)["value"] for start in space.starts)
-    for _ in range(3):
-        space.progress(1)
-    with Path(os.environ["REIDLIB_CACHE"], "computed.txt").open("a") as file:
-        file.write(f"{config.stage}:{config.value}:{config.seed}\n")
-    parts = {"scores": {"mAP": start + config.value}, "queries": {"ap": [], "first": []}, "history": {},
-             "cost": {"seconds": 1.0}, "device": {"type": "cpu"}, "exhibits": {}}  # fmt: skip
-    return parts, {"value": config.value}
+class ToyPaper(Paper):
+    """Its records lie among MLSL's, whose code counts as theirs; what it shows is told by the environment."""
+
+    Config = Toy
+    name = "mlsl"
+
+    def compute(self, config, space):
+        time.sleep(config.wait)
+        if config.fails:
+            raise ArithmeticError(f"toy {config.value} failed")
+        if config.dies:
+            os.kill(os.getpid(), signal.SIGKILL)
+        start = sum(torch.load(start)["state"]["value"] for start in space.starts)
+        for _ in range(3):
+            space.progress(1)
+        with Path(os.environ["REIDLIB_CACHE"], "computed.txt").open("a") as file:
+            file.write(f"{config.stage}:{config.value}:{config.seed}\n")
+        parts = {"scores": {"mAP": start + config.value}, "queries": {"ap": [], "first": []}, "history": {},
+                 "cost": {"seconds": 1.0}, "device": {"type": "cpu", "arithmetic": provenance.arithmetic()},
+                 "exhibits": {name: name.upper() for name in self.exhibits(config)}}  # fmt: skip
+        return parts, {"value": config.value}
+
+    def starts_from(self, config):
+        return (toy(seed=config.seed),) if config.stage == 2 else ()
+
+    def steps(self, config):
+        return 3
+
+    def data(self, config):
+        digest = os.environ.get("TOY_DATA", "0123456789abcdef")
+        return {"name": "toy", "digest": digest, "note": "", "counts": {}, "identities": 3}
+
+    def prepare(self, config, workers=1, progress=False):
+        return None
+
+    def exhibits(self, config):
+        return dict.fromkeys(os.environ.get("TOY_EXHIBITS", "").split())
+
+    def complete(self, config, weights, exhibits):
+        assert torch.load(weights)["state"] == {"value": config.value}
+        return {name: name.upper() for name in exhibits}
+
+    def probe(self, config, identities, nudge=0):
+        return {"loss": [config.value, float(os.environ.get("TOY_PROBE", "2.0"))], "gone": []}
 
 
-def starts_from(config):
-    return (toy(seed=config.seed),) if config.stage == 2 else ()
-
-
-def steps(config):
-    return 3
-
-
-def data(config):
-    digest = os.environ.get("TOY_DATA", "0123456789abcdef")
-    return {"name": "toy", "digest": digest, "note": "", "counts": {}, "identities": 3}
-
-
-def prepare(config, workers=1, progress=False):
-    return None
-
-
-def probe(config, identities):
-    return {"loss": [config.value, float(os.environ.get("TOY_PROBE", "2.0"))], "gone": []}
-
-
-TOY = Experiment("mlsl", compute, starts_from, steps, data, prepare, probe)
+PAPER = TOY = ToyPaper()
 
 
 @pytest.fixture
@@ -110,7 +121,7 @@ def test_a_record_says_where_it_comes_from(cache):
     assert record.key == runs.name(toy(seed=4, value=0.5), TOY)
     assert record.config["seed"] == record.seed == 4 and record.config["value"] == 0.5
     assert record.data["digest"] == "0123456789abcdef" and record.scores["mAP"] == 0.5
-    assert record.code == digest.code_digest("reidpapers.mlsl.paper")
+    assert record.code == runs.code("mlsl")
     assert record.versions["torch"] == torch.__version__.partition("+")[0] or record.versions["torch"]
     assert record.created.endswith("+00:00") and record.probe["loss"] == [0.5, 2.0]
     assert (cache / "records" / "mlsl" / f"{record.key}.json").is_file()
@@ -210,14 +221,70 @@ def test_a_ledger_grows_and_survives_damage(tmp_path):
     assert runs.ledger(path) == {} == runs.ledger(tmp_path / "none.json")
 
 
+def test_weights_of_other_code_serve_as_long_as_it_does_the_same(cache, monkeypatch):
+    runs.run(toy(), TOY)
+    kept = runs.kept_weights(toy(), TOY)
+    assert kept == runs.weights_path(toy(), TOY) and torch.load(kept)["stamp"]["code"] == runs.code("mlsl")
+    other_code(monkeypatch)
+    assert runs.run(toy(stage=2, value=5.0), TOY).scores["mAP"] == 6.0 and log() == ["1:1.0:0", "2:5.0:0"]
+    monkeypatch.setattr(runs, "code", lambda paper: "e" * 64)
+    monkeypatch.setenv("TOY_PROBE", "2.5")
+    with pytest.warns(UserWarning, match=f"{kept.name} was made by other code"):
+        assert runs.kept_weights(toy(), TOY) is None
+    assert kept.exists(), "seen and named, not lost"
+
+
+def test_weights_that_cannot_be_read_are_named_and_made_again(cache):
+    runs.run(toy(), TOY)
+    for content in (b"", runs.weights_path(toy(), TOY).read_bytes()[:300]):
+        runs.weights_path(toy(), TOY).write_bytes(content)
+        with pytest.warns(UserWarning, match="cannot be read .*made again"):
+            assert runs.kept_weights(toy(), TOY) is None
+    assert runs.run(toy(stage=2, value=5.0), TOY).scores["mAP"] == 6.0 and len(log()) == 3
+
+
+def test_an_exhibit_that_is_newer_than_a_record_is_made_from_the_weights(cache, monkeypatch):
+    old = runs.run(toy(), TOY)
+    monkeypatch.setenv("TOY_EXHIBITS", "masks map")
+    assert runs.lacks(old, toy(), TOY) == ["masks", "map"]
+    record = runs.run(toy(), TOY)
+    assert record.exhibits == {"masks": "MASKS", "map": "MAP"} and log() == ["1:1.0:0"], "nothing is trained"
+    assert runs.lookup(toy(), TOY).exhibits == record.exhibits and record.scores == old.scores
+    monkeypatch.setenv("TOY_EXHIBITS", "masks map more")
+    runs.weights_path(toy(), TOY).unlink()
+    assert runs.run(toy(), TOY) == record and log() == ["1:1.0:0"], "without weights it stays what it was"
+
+
+def test_a_changed_default_is_another_run_of_the_same_name(cache, monkeypatch):
+    record = runs.run(toy(), TOY)
+    body = {**record.body(), "config": {**record.config, "wait": 0.5}}  # as if 0.5 had been the default then
+    records.write(records.Record(**body), cache / "records" / "mlsl" / f"{record.key}.json")
+    assert runs.lookup(toy(), TOY) is None and runs.run(toy(), TOY).config["wait"] == 0.0
+
+
+def test_a_new_field_orphans_no_record(cache, monkeypatch):
+    record = runs.run(toy(), TOY)
+
+    class Later(Toy):
+        circle: float = Field(0.0, description="a new term")
+
+    assert runs.lookup(Later(device="cpu"), TOY) == runs.lookup(toy(), TOY) == record
+    assert runs.lookup(Later(device="cpu", circle=0.5), TOY) is None
+
+
+def test_a_look_writes_nothing(cache):
+    assert runs.lookup(toy(), TOY) is None and runs.present(toy(), TOY) is None
+    assert not list(cache.iterdir())
+
+
 # --- a real run, killed -----------------------------------------------------------------------------------------------
 
 DIGITS = {"profile": "smoke", "dataset": "digits", "backbone": "small", "image_size": 32, "iterations1": 120,
           "iterations2": 80, "seed": 3}  # fmt: skip
 KILLED = """
 import os, signal, sys, json, torch
-from reidlib import runs
-from reidpapers import mlsl
+from reidpapers.mlsl.paper import PAPER
+from reidpapers.run import runs
 torch.set_num_threads(1)
 done, stop = 0, int(sys.argv[2])
 def progress(steps):
@@ -225,7 +292,7 @@ def progress(steps):
     done += steps
     if done >= stop:
         os.kill(os.getpid(), signal.SIGKILL)
-runs.run(mlsl.MLSLConfig(**json.loads(sys.argv[1])), mlsl.EXPERIMENT, progress=progress)
+runs.run(PAPER.Config(**json.loads(sys.argv[1])), PAPER, progress=progress)
 """
 
 
@@ -233,7 +300,7 @@ def run_digits(**options):
     from reidpapers.mlsl import paper as mlsl
 
     variant = {name: options.pop(name) for name in ("dropout", "learning") if name in options}
-    return runs.run(mlsl.MLSLConfig(**DIGITS, **variant), mlsl.EXPERIMENT, **options)
+    return runs.run(mlsl.MLSLConfig(**DIGITS, **variant), mlsl.PAPER, **options)
 
 
 @pytest.fixture(scope="module")
@@ -263,8 +330,8 @@ def test_a_killed_run_resumes_to_the_same_metrics(undisturbed, cache, learning, 
         assert getattr(record, part) == getattr(wanted, part), part
     for path in (cache / "weights").rglob("*.pt"):
         mine, theirs = torch.load(path), torch.load(folder / path.relative_to(cache))
-        for part, state in theirs.items():
-            assert all(torch.equal(state[name], mine[part][name]) for name in state), f"{path.name}: {part}"
+        for part, state in theirs["state"].items():
+            assert all(torch.equal(state[name], mine["state"][part][name]) for name in state), f"{path.name}: {part}"
 
 
 def test_variants_share_stage_one_and_differ_in_stage_two(undisturbed, monkeypatch):

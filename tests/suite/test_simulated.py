@@ -5,6 +5,7 @@ import pandas as pd
 import pytest
 
 from reidlib.data import aicity2020, images
+from reidpapers.multiguided.data import is_simulated
 from reidpapers.run import datasets
 from reidpapers.run.config import Config
 from reidpapers.vehicles import rendered, simulated
@@ -21,15 +22,15 @@ def test_the_street_is_all_there_and_the_clean_part_is_for_training_only(joined)
     for split in ("query", "gallery"):
         pd.testing.assert_frame_equal(joined.manifest.rows(split), street.manifest.rows(split))
     rows = joined.manifest.rows("train")
-    marked = simulated.is_simulated(rows)
+    marked = is_simulated(rows)
     pd.testing.assert_frame_equal(rows[~marked].reset_index(drop=True), street.manifest.rows("train"))
     assert marked.sum() == len(clean.manifest.rows("train")) == 144
-    assert not simulated.is_simulated(street.manifest.table).any()
+    assert not is_simulated(street.manifest.table).any()
 
 
 def test_names_do_not_clash(joined):
     table = joined.manifest.table
-    marked = simulated.is_simulated(table)
+    marked = is_simulated(table)
     for column in simulated.PREFIXED:
         one, other = table.loc[marked, column], table.loc[~marked, column]
         assert other.notna().all() and set(one).isdisjoint(other), column
@@ -67,7 +68,7 @@ def test_ai_citys_simulated_rows_are_told_apart(tmp_path):
     clean = rendered_source(simulated.simulated_preset("smoke"), 1)
     LAYOUTS["aicity2020"](rendered_source("smoke", 0, clean), tmp_path)
     table = aicity2020.load(tmp_path).manifest.table
-    marked = simulated.is_simulated(table)
+    marked = is_simulated(table)
     assert marked.sum() == 144 and set(table.loc[marked, "split"]) == {"train"}
     assert table.loc[marked, "image"].str.startswith(aicity2020.SIMULATION).all()
     assert not table.loc[~marked, "image"].str.startswith(aicity2020.SIMULATION).any()

@@ -12,7 +12,7 @@ from bs4 import BeautifulSoup
 
 from reidpapers.compared import paper as compared
 from reidpapers.compared import tables as compared_tables
-from reidpapers.compared.paper import ComparedConfig
+from reidpapers.compared.config import ComparedConfig
 from reidpapers.run import papers, records, runs
 from reidpapers.run.papers import PAPERS, RUNS
 from reidpapers.show import site
@@ -40,7 +40,7 @@ def ids_of(path):
 
 def test_the_committed_site_is_what_the_records_say():
     """The whole site and the ledger of claims, anew from the same records: the same bytes."""
-    made = site.texts(RESULTS, {name: papers.parts(name) for name in RUNS})
+    made = site.texts(RESULTS, papers.load_all())
     kept = {name: (RESULTS / name).read_text(encoding="utf-8") if (RESULTS / name).is_file() else "" for name in made}
     assert [name for name in made if made[name] != kept[name]] == [], "run: python -m reidlib site --out results"
 
@@ -48,8 +48,8 @@ def test_the_committed_site_is_what_the_records_say():
 def test_every_claim_and_question_is_in_the_ledger():
     with (RESULTS / "claims.csv").open(encoding="utf-8", newline="") as file:
         lines = list(csv.DictReader(file))
-    tables = {paper: papers.parts(paper)[2] for paper in RUNS}
-    asked = [(paper, claim) for paper in RUNS for claim in (*tables[paper].CLAIMS, *tables[paper].QUESTIONS)]
+    asked = [(paper.name, claim) for paper in papers.load_all()
+             for claim in (*paper.tables.CLAIMS, *paper.tables.QUESTIONS)]  # fmt: skip
     wanted = [(paper, claim.source, claim.statement, claim.metric, claim.better, rival)
               for paper, claim in asked for rival in claim.rivals]  # fmt: skip
     named = ("paper", "source", "statement", "metric", "better", "worse")
@@ -106,7 +106,7 @@ def test_every_number_of_ours_leads_to_its_records(name):
         line = found.find(id=link.removeprefix("#"))
         keys = [a["href"] for a in line.find_all("a", href=re.compile(r"^records/.*\.json$"))]
         assert keys or link.startswith("#pair-"), link
-    for table in papers.parts(name)[2].tables("quick"):
+    for table in papers.load(name).tables.tables("quick"):
         assert f"{table.number}." in found.text
 
 
@@ -137,14 +137,14 @@ def toy(tmp_path_factory):
     (folder / "compared" / "records").mkdir(parents=True)
     for row in compared_tables.ROWS[:2]:
         for seed in range(3):
-            record = runs.run(base.but(**row.changes, seed=seed), compared.EXPERIMENT)
+            record = runs.run(base.but(**row.changes, seed=seed), compared.PAPER)
             shutil.copy(records.stores("compared")[0] / f"{record.key}.json", folder / "compared" / "records")
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(gather, "PROFILE", "smoke")
         patch.setattr(
             ComparedConfig, "SCALES", {"smoke": {**ComparedConfig.SCALES["smoke"], "image_size": 16, "images": 200}}
         )
-        paper = gather.gather("compared", (ComparedConfig, compared.EXPERIMENT, compared_tables), folder)
+        paper = gather.gather(compared.PAPER, folder)
     return folder, paper
 
 
@@ -191,7 +191,7 @@ def test_stale_records_are_marked(toy):
 
 def test_intervals_are_drawn_where_the_numbers_say(toy):
     pair = toy[1].questions[0].differences[0]
-    drawn = macros("verdicts.j2").interval(gather.replace(pair, mean=5.0, low=-5.0, high=20.0), 0.0, 10.0)
+    drawn = str(macros("verdicts.j2").interval(gather.replace(pair, mean=5.0, low=-5.0, high=20.0), 0.0, 10.0))
     assert 'x1="25.0%" x2="100.0%"' in drawn and 'cx="75.0%"' in drawn  # what is beyond the scale ends at its edge
 
 
@@ -202,8 +202,7 @@ def test_text_becomes_markup_and_nothing_else_does():
 
 
 def test_another_folder_gets_copies_of_the_records_on_this_machine(toy, tmp_path):
-    entries = {"compared": (ComparedConfig, compared.EXPERIMENT, compared_tables)}
-    files = site.build(tmp_path / "out", entries)
+    files = site.build(tmp_path / "out", [compared.PAPER])
     assert {path.relative_to(tmp_path / "out").as_posix() for path in files} == {
         "index.html", "errata.html", "claims.csv", "style.css", "compared/index.html"}  # fmt: skip
     assert "Not run yet" in files[2].read_text() or list((tmp_path / "out/compared/records").glob("*.json"))
@@ -211,8 +210,10 @@ def test_another_folder_gets_copies_of_the_records_on_this_machine(toy, tmp_path
 
 def test_papers_describe_themselves():
     for name in PAPERS:
-        short, title, citation, summary = gather._described(import_module(f"reidpapers.{name}").__doc__)
-        assert citation and len(title) > 30 and len(summary) > 80 and short != "All methods", name
+        paper = papers.load(name)
+        assert paper.citation and len(paper.title) > 30 and len(paper.summary) > 80, name
+    places = [paper.place for paper in papers.load_all()]
+    assert places == sorted(set(places)), "each has a place of its own on the site"
 
 
 def test_results_stay_small():

@@ -6,8 +6,10 @@ from types import SimpleNamespace
 import pytest
 
 from reidpapers.mlsl import tables as mlsl
-from reidpapers.mlsl.paper import EXPERIMENT, MLSLConfig
-from reidpapers.show import claims, layout
+from reidpapers.mlsl.config import MLSLConfig
+from reidpapers.mlsl.paper import PAPER
+from reidpapers.show import layout
+from reidpapers.show.claims import metric_name
 
 
 def record(seed, mAP, freshness="fresh"):
@@ -86,7 +88,7 @@ def test_printed_numbers_stand_beside_ours():
 def test_collect_computes_nothing(monkeypatch, tmp_path):
     monkeypatch.setenv("REIDLIB_CACHE", str(tmp_path))
     base = MLSLConfig(profile="smoke")
-    found = layout.collect(mlsl.BASE_ROWS, base, [123], EXPERIMENT, committed=False)
+    found = layout.collect(mlsl.BASE_ROWS, base, [123], PAPER, committed=False)
     assert found == {"given configuration": [], "FL": [], "FL continued": []}
 
 
@@ -114,4 +116,4 @@ def test_scores_of_a_terminal():
 
 
 def test_columns_are_headed_as_the_field_writes_them():
-    assert [claims.metric_name(name) for name in ("mAP", "top1", "small top20")] == ["mAP", "Top-1", "small Top-20"]
+    assert [metric_name(name) for name in ("mAP", "top1", "small top20")] == ["mAP", "Top-1", "small Top-20"]

@@ -71,6 +71,21 @@ def test_failures_are_named_after_the_others_have_finished(workers):
     assert sorted(log()) == ["1:2.5:0", "1:4.5:0"]
 
 
+def test_a_process_that_dies_takes_no_other_run_with_it():
+    configs = [toy(value=1.5, wait=0.5), toy(value=2.5, dies=True), toy(value=3.5, wait=1.0), toy(value=4.5)]
+    with pytest.raises(RuntimeError, match="1 of 4 runs failed") as caught:
+        pool.run_all(configs, TOY, plan(2), progress=False)
+    assert "'value': 2.5" in str(caught.value) and "ended without a word" in str(caught.value)
+    assert sorted(set(log())) == ["1:1.5:0", "1:3.5:0", "1:4.5:0"]
+
+
+def test_weights_that_cannot_be_had_are_refused_before_anything_is_computed():
+    configs = [toy(), toy(value=2.0, backbone="vgg_cnn_m_1024", pretrained=True)]
+    with pytest.raises(ValueError, match="weights of vgg_cnn_m_1024 are in none of .*weights get"):
+        pool.run_all(configs, TOY, plan(1), progress=False)
+    assert not log()
+
+
 def test_the_bar_counts_steps_of_what_is_missing(capsys):
     pool.run_all([toy(value=1.0)], TOY, plan(1), progress=False)
     assert capsys.readouterr().err == ""

@@ -16,7 +16,7 @@ import pytest
 from reidpapers.grid import jobs
 from reidpapers.run import records, runs, workers
 from reidpapers.run.config import Plan
-from reidpapers.run.papers import parts
+from reidpapers.run.papers import load
 
 ROOT = Path(__file__).resolve().parents[2]
 SMOKE = ["profile=smoke", "committed=false", "device=cpu"]
@@ -68,9 +68,9 @@ def grid():
 def test_the_readme_grid_survives_a_kill_a_stop_and_a_failing_job(grid, tmp_path, monkeypatch):
     cache, draw = tmp_path / "cache", random.Random(0)
     monkeypatch.setenv("REIDLIB_CACHE", str(cache))
-    experiment, leaves = parts("mlsl")[1], [job for job in grid.values() if job.after]
+    mlsl, leaves = load("mlsl"), [job for job in grid.values() if job.after]
     assert len(leaves) == 6
-    obstacle = runs.kept_weights(leaves[-1].configs[0], experiment)
+    obstacle = runs.weights_path(leaves[-1].configs[0], mlsl)
     obstacle.mkdir(parents=True)  # where this run would write its weights
     command, seen = [*readme_grid(), *SMOKE], []
 
@@ -97,7 +97,7 @@ def test_the_readme_grid_survives_a_kill_a_stop_and_a_failing_job(grid, tmp_path
     for earlier in seen:
         assert earlier and all(final[name] == content for name, content in earlier.items()), "computed twice"
     monkeypatch.setenv("REIDLIB_CACHE", str(tmp_path / "undisturbed"))
-    workers.run_all([c for job in grid.values() for c in job.configs], experiment, Plan(committed=False, workers=1))
+    workers.run_all([c for job in grid.values() for c in job.configs], mlsl, Plan(committed=False, workers=1))
     ours, theirs = ({name: json.loads(text) for name, text in stored(tmp_path / where).items()}
                     for where in ("cache", "undisturbed"))  # fmt: skip
     assert ours.keys() == theirs.keys() and len(ours) == 7

@@ -1,10 +1,11 @@
 """Exact CMC and mAP, chunked over queries, without ranking the gallery.
 
-A query's average precision depends on its gallery only through one number for each true match: how many other items
-are at least as near. So each chunk of queries takes one matrix product (:mod:`~reidlib.evaluate.metrics.distances`), reads the
-matches' distances from that same product as thresholds (computed apart, they would differ in the last bit and break
-ties), counts the gallery items at or below each (:mod:`~reidlib.evaluate.metrics.counting`) and takes matches and junk out of
-the count (:mod:`~reidlib.evaluate.metrics.scoring`). What is left are the non-matches that rank before the match.
+A query's average precision depends on its gallery only through one number for each true match: how many other items are
+at least as near. So each chunk of queries takes one matrix product (:mod:`~reidlib.evaluate.metrics.distances`), reads
+the matches' distances from that same product as thresholds (computed apart, they would differ in the last bit and break
+ties), counts the gallery items at or below each (:mod:`~reidlib.evaluate.metrics.counting`) and takes matches and junk
+out of the count (:mod:`~reidlib.evaluate.metrics.evaluator`). What is left are the non-matches that rank before the
+match.
 
 With thresholds t_1 ≤ … ≤ t_m of a query's matches, n_k non-matches at or below t_k and m_k matches at or below t_k:
 
@@ -24,8 +25,8 @@ distances, so their ties are seen as ties.
 """
 
 from reidlib.evaluate.metrics.distances import Distances, cosine, euclidean, quadratic
+from reidlib.evaluate.metrics.evaluator import DIVISORS, TIES, Relevance, ranked, score
 from reidlib.evaluate.metrics.scores import RANKS, Scores
-from reidlib.evaluate.metrics.scoring import DIVISORS, TIES, Relevance, ranked, score
 
 __all__ = [
     "DIVISORS", "RANKS", "TIES", "Distances", "Relevance", "Scores", "cosine", "euclidean", "quadratic", "ranked",

@@ -63,7 +63,7 @@ def quadratic(query: Tensor, gallery: Tensor, own: Tensor, across: Tensor, *, re
     for features, side in ((query, "query"), (gallery, "gallery")):
         _squared_norms(features, side)
     terms = [((side @ own) * side).sum(1, keepdim=True) for side in (query, gallery)]
-    return _products(query @ across, gallery, *terms, factor=2, reuse=reuse)
+    return _products(query @ across, gallery, *terms, factor=2, reuse=reuse)  # type: ignore[arg-type, misc]
 
 
 def _products(
@@ -124,9 +124,9 @@ def _distinct(gallery: Tensor) -> tuple[Tensor, Tensor | None]:
     step = -(-gallery.shape[1] // 16) or 1
     few = (gallery[:, ::step].double() + 0.0).cpu().numpy().view(np.int64)  # adding 0 turns −0 into 0
     weights = np.random.default_rng(0).integers(2**62, size=few.shape[1]) * 2 + 1
-    _, found, count = np.unique((few * weights).sum(1), return_inverse=True, return_counts=True)
+    _, hashed, count = np.unique((few * weights).sum(1), return_inverse=True, return_counts=True)
     origin = np.arange(len(gallery))
-    if len(suspects := np.flatnonzero(count[found] > 1)):
+    if len(suspects := np.flatnonzero(count[hashed] > 1)):
         rows = np.ascontiguousarray((gallery[torch.from_numpy(suspects)] + 0.0).cpu().numpy())
         _, first, same = np.unique(rows.view(f"V{rows[0].nbytes}")[:, 0], return_index=True, return_inverse=True)
         origin[suspects] = suspects[first][same]

@@ -2,20 +2,19 @@
 
 A protocol turns a table of manifest rows into tasks: which rows query which, and which answers count. Most have one
 task; those that draw at random have ten, from the seeds 0 to 9, and their scores are averaged. The rules stand in
-:mod:`~reidlib.evaluate.protocols.rules`, their names and sources in :mod:`~reidlib.evaluate.protocols.benchmarks`. Verification has no
-query and no gallery but pairs (:mod:`~reidlib.evaluate.protocols.verification`).
+:mod:`~reidlib.evaluate.protocols.rules`, their names and sources in :mod:`~reidlib.evaluate.protocols.benchmarks`.
+Verification has no query and no gallery but pairs (:mod:`~reidlib.evaluate.protocols.verification`).
 
 A dataset's :class:`~reidlib.data.manifest.Test` is scored by :func:`assess`, whatever its protocol.
 """
 
 from reidlib.evaluate.protocols.assessment import assess, needed, needs
 from reidlib.evaluate.protocols.benchmarks import PROTOCOLS, Protocol
-from reidlib.evaluate.protocols.pairs import LEVELS, draw_pairs, verification_tests
+from reidlib.evaluate.protocols.query_gallery import DISTANCES, Distance, Reranking, evaluate, retrieval, splits
 from reidlib.evaluate.protocols.rules import SEEDS, Task
-from reidlib.evaluate.protocols.scoring import DISTANCES, Distance, Reranking, evaluate, retrieval, splits
 from reidlib.evaluate.protocols.verification import Verification, verify
 
 __all__ = [
-    "DISTANCES", "LEVELS", "PROTOCOLS", "SEEDS", "Distance", "Protocol", "Reranking", "Task", "Verification", "assess",
-    "draw_pairs", "evaluate", "needed", "needs", "retrieval", "splits", "verification_tests", "verify",
+    "DISTANCES", "PROTOCOLS", "SEEDS", "Distance", "Protocol", "Reranking", "Task", "Verification", "assess",
+    "evaluate", "needed", "needs", "retrieval", "splits", "verify",
 ]  # fmt: skip

@@ -8,7 +8,7 @@ from torch import Tensor
 
 from reidlib.data.manifest import Test
 from reidlib.evaluate.metrics import Scores
-from reidlib.evaluate.protocols.scoring import Distance, evaluate, splits
+from reidlib.evaluate.protocols.query_gallery import Distance, evaluate, splits
 from reidlib.evaluate.protocols.verification import Verification, verify
 
 
@@ -23,7 +23,8 @@ def assess(
         table: the manifest rows of these features, in the same order; rows that the test does not use are left out, so
             that one embedding of the union serves all tests of a dataset.
         distance: see :func:`reidlib.evaluate.protocols.evaluate`.
-        ties: see :mod:`reidlib.evaluate.metrics`; verification has a rule of its own (:func:`reidlib.evaluate.protocols.verify`).
+        ties: see :mod:`reidlib.evaluate.metrics`; verification has a rule of its own
+        (:func:`reidlib.evaluate.protocols.verify`).
 
     Raises:
         ValueError: the test names images that the table lacks, or what :func:`reidlib.evaluate.protocols.evaluate` and
@@ -34,8 +35,9 @@ def assess(
     for split, names in (("query", test.query), ("gallery", test.gallery)):
         absent = [] if names is None else names[~names.isin(table["image"][table["split"] == split])]
         if len(absent):
-            shown = ", ".join(map(str, absent[:10]))
-            raise ValueError(f"test {test.name!r}: {len(absent)} {split} images have no row in the table: {shown}")
+            raise ValueError(
+                f"test {test.name!r}: {len(absent)} {split} images have no row in the table: {', '.join(absent[:10])}"
+            )
     return evaluate(test.protocol, features, table, distance=distance, ties=ties, rows=test.rows(table))
 
 

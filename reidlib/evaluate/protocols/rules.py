@@ -47,7 +47,7 @@ def leave_one_out(table: pd.DataFrame, protocol: str) -> list[Task]:
     if absent := int((~np.isin(own, images)).sum()):
         raise ValueError(f"protocol {protocol!r}: {absent} of {len(query)} query images are not in the gallery")
     identity = _codes(table, ["vehicle_id"], protocol, query, gallery)
-    return [Task(query, gallery, Relevance(*identity, own, images))]
+    return [Task(query, gallery, Relevance(*identity, own, images))]  # type: ignore[call-arg]
 
 
 def test_to_train(table: pd.DataFrame, protocol: str) -> list[Task]:

@@ -15,7 +15,7 @@ from torch import Tensor
 from torch.nn.functional import normalize
 
 from reidlib.data.manifest import Test
-from reidlib.evaluate.protocols.scoring import Distance, Reranking
+from reidlib.evaluate.protocols.query_gallery import Distance, Reranking
 
 PAIR_COLUMNS = ("first", "second", "same")
 CHUNK = 2**22  # numbers of features compared at once, 32 MiB
@@ -54,8 +54,8 @@ def verify(features: Tensor, table: pd.DataFrame, test: Test, distance: Distance
         features: float32 or float64 ``[N, D]``, on any device; an image's are those of its first row.
         table: the manifest rows of these features, in the same order.
         test: its ``pairs`` and ``threshold_pairs`` name images of the table.
-        distance: ``"euclidean"`` (with its root), ``"cosine"``, or a function as :func:`reidlib.evaluate.protocols.evaluate`
-            takes it, here of float64 features.
+        distance: ``"euclidean"`` (with its root), ``"cosine"``, or a function as
+            :func:`reidlib.evaluate.protocols.evaluate` takes it, here of float64 features.
 
     Raises:
         ValueError: pairs are missing, lack a column or a value, hold one kind only, or name an image that the table
@@ -65,12 +65,12 @@ def verify(features: Tensor, table: pd.DataFrame, test: Test, distance: Distance
         raise ValueError(f"{len(features)} features for {len(table)} rows: verification needs one for each")
     place = pd.Series(np.arange(len(table)), index=table["image"].astype(str))
     place = place[~place.index.duplicated()]
-    known, training = (
+    tested, training = (
         (_same(pairs, role), _distances(features, _places(pairs, place, role), distance))
         for pairs, role in ((test.pairs, "pairs"), (test.threshold_pairs, "threshold_pairs"))
     )
     threshold, best = _best_threshold(*training)
-    same, apart = known
+    same, apart = tested
     right = (apart <= threshold) == same
     return Verification(float(right.mean()), threshold, best, _area(same, apart), right)
 
@@ -92,11 +92,10 @@ def _same(pairs: pd.DataFrame | None, role: str) -> np.ndarray:
 def _places(pairs: pd.DataFrame, place: pd.Series, role: str) -> np.ndarray:
     """Rows of both images of each pair, ``[2, P]``; refuses images without a row."""
     names = np.stack([pairs[column].astype(str).to_numpy() for column in PAIR_COLUMNS[:2]])
-    found = place.index.get_indexer(names.ravel())
-    if absent := sorted(set(names.ravel()[found < 0])):
-        shown = ", ".join(absent[:10])
-        raise ValueError(f"{role} name {len(absent)} images that have no row in the table: {shown}")
-    return place.to_numpy()[found].reshape(names.shape)
+    row = place.index.get_indexer(names.ravel())
+    if absent := sorted(set(names.ravel()[row < 0])):
+        raise ValueError(f"{role} name {len(absent)} images that have no row in the table: {', '.join(absent[:10])}")
+    return place.to_numpy()[row].reshape(names.shape)
 
 
 def _distances(features: Tensor, places: np.ndarray, distance: Distance) -> np.ndarray:

@@ -1,8 +1,9 @@
 """Re-ranking: distances made from distances, or from features, that the evaluator takes like plain ones.
 
-Each function here returns a :data:`~reidlib.evaluate.metrics.Distances`, a function of a slice of queries, so that plain and
-re-ranked distances are scored by one evaluator and no Q × G table is ever held. Those that take a ``Distances`` can be
-put one into the other; what they are given is never overwritten. The multi-guided system's whole post-processing is
+Each function here returns a :data:`~reidlib.evaluate.metrics.Distances`, a function of a slice of queries, so that
+plain and re-ranked distances are scored by one evaluator and no Q × G table is ever held. Those that take a
+``Distances`` can be put one into the other; what they are given is never overwritten. The multi-guided system's whole
+post-processing is
 
     query = group_means(query, threshold=θ)
     distances = rooted(metrics.euclidean(query, gallery))

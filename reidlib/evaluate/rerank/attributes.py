@@ -55,7 +55,7 @@ def attribute_constraint(
             is to be punished is not known of any query or of any gallery image.
     """
     at_least_zero(type_penalty=type_penalty, color_penalty=color_penalty)
-    types, colors = _codes("type", types, type_penalty), _codes("color", colors, color_penalty)
+    types, colors = _codes("type", types, type_penalty), _codes("color", colors, color_penalty)  # type: ignore[assignment]
     if [len(side) for side in types] != [len(side) for side in colors]:
         raise ValueError(
             f"types of {len(types[0])} queries and {len(types[1])} gallery images, "
@@ -67,8 +67,8 @@ def attribute_constraint(
     def constrained(rows: slice) -> Tensor:
         old = distances(rows)
         check_size(old, "attribute codes", rows, len(types[0]), len(types[1]))
-        type_known, type_same = _compared(types, rows, old)
-        color_known, color_same = _compared(colors, rows, old)
+        type_known, type_same = _compared(types, rows, old)  # type: ignore[arg-type]
+        color_known, color_same = _compared(colors, rows, old)  # type: ignore[arg-type]
         type_punished = type_known & (color_same if literal else ~type_same)
         color_punished = color_known & (type_same if literal else ~color_same)
         return old.add(type_punished, alpha=type_punish).add_(color_punished, alpha=color_punish)
@@ -87,11 +87,11 @@ def _codes(name: str, codes: Codes, penalty: float) -> tuple[Tensor, Tensor]:
                 f"the attribute constraint needs '{name}', which is not known of any {side} image: "
                 f"predict it, or set {name}_penalty to 0"
             )
-    return sides
+    return sides  # type: ignore[return-value]
 
 
 def _compared(codes: tuple[Tensor, Tensor], rows: slice, like: Tensor) -> tuple[Tensor, Tensor]:
-    """Whether both sides are known, and whether they are known and the same; ``[q, G]`` each."""
+    """Whether both labels are there, and whether they are and agree; ``[q, G]`` each."""
     query, gallery = codes[0][rows, None].to(like.device), codes[1].to(like.device)
-    known = (query >= 0) & (gallery >= 0)
-    return known, known & (query == gallery)
+    both = (query >= 0) & (gallery >= 0)
+    return both, both & (query == gallery)

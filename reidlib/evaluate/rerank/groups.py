@@ -43,8 +43,8 @@ def query_groups(query: Tensor, threshold: float) -> np.ndarray:
         ends = np.r_[near[0] + start, every], np.r_[near[1], first]
         edges = coo_array((np.ones(len(ends[0]), np.int8), ends), shape=(len(query), len(query)))
         groups = connected_components(edges, directed=False)[1]
-    first, found = np.unique(groups, return_index=True, return_inverse=True)[1:]
-    return np.argsort(np.argsort(first))[found]
+    first, group = np.unique(groups, return_index=True, return_inverse=True)[1:]
+    return np.argsort(np.argsort(first))[group]
 
 
 def group_means(query: Tensor, threshold: float) -> Tensor:

@@ -74,10 +74,10 @@ def _column(rows: pd.DataFrame, side: str, column: str) -> pd.Series:
     if missing.all():
         raise ValueError(f"spatio-temporal re-ranking needs '{column}', which the dataset lacks in its {side} rows")
     if missing.any():
-        shown = ", ".join(map(str, np.flatnonzero(missing)[:10]))
+        first = ", ".join(map(str, np.flatnonzero(missing)[:10]))
         raise ValueError(
             f"spatio-temporal re-ranking needs '{column}' in every row: it is missing in {int(missing.sum())} of "
-            f"{len(rows)} {side} rows (first in rows {shown})"
+            f"{len(rows)} {side} rows (first in rows {first})"
         )
     if column == "time" and not np.isfinite(rows[column].to_numpy(float)).all():
         raise ValueError(f"'{column}' of the {side} rows is not finite everywhere: needed are seconds")

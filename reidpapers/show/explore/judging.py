@@ -15,12 +15,7 @@ from dataclasses import dataclass
 from typing import Any
 
 import torch
-import torch.nn.functional as F
 from torch import Tensor, nn
-
-from reidlib import losses
-from reidpapers import agnet
-from reidpapers.mlsl import paper
 
 
 @dataclass(frozen=True)
@@ -56,53 +51,6 @@ class Pair:
 Judge = Callable[[nn.Module, Any, Tensor, Tensor, bool], Pair]
 """``(network, config, images [2, 3, S, S], labels [2, L], training) → Pair``; ``training``: both are training images,
 so that the first label is a class of the identity classifier. The network is in evaluation mode."""
-
-
-def mlsl_pair(network: paper.MLSL, config: paper.MLSLConfig, images: Tensor, labels: Tensor, training: bool) -> Pair:
-    """MLSL's judge: the sigmoidal units' terms, and of training images the classification's (eq. 5–7)."""
-    features = network(images).float()
-    weights, terms = paper.term_weights(config), {}
-    if config.learning in ("joint", "similarity"):
-        columns = [paper.ATTRIBUTES.index(name) for name in config.attributes()]
-        differs, sure = losses.differs(labels[:1, columns], labels[1:, columns])
-        if config.mapping == "sigmoid":
-            output, margin = network.units(features[:1], features[1:]), config.margin
-        else:
-            vector = losses.pair_distance(features[:1], features[1:], config.distance)
-            output, margin = losses.reduce_distance(vector, config.distance), config.plain_margin
-        values = (losses.contrastive(output, differs, margin) * sure)[0]
-        for place, name in enumerate(config.attributes()):
-            says = float(output[0, place].detach()) if config.mapping == "sigmoid" else None
-            label = float(differs[0, place]) if sure[0, place] else None
-            terms[name] = Term(values[place], weights[name], says, label)
-    if training and "identity" in weights:
-        each = F.cross_entropy(network.identity(features), labels[:, 0], reduction="none")
-        terms["classification"] = Term(each.sum(), weights["identity"])
-    return Pair(features, terms)
-
-
-def agnet_pair(network: agnet.AGNet, config: agnet.AGNetConfig, images: Tensor, labels: Tensor, training: bool) -> Pair:
-    """AGNet's judge: the verification network's term, and of training images the classifications' (eq. 8).
-
-    The features are the category embedding and, where there is one, the attribute embedding beside it.
-    """
-    parts = [part for part in network.embeddings(images) if part is not None]
-    features = torch.cat(parts, 1).float()
-    category, *attribute = features.split([part.shape[1] for part in parts], 1)
-    weights, terms = agnet.term_weights(config), {}
-    if config.verifies():
-        logits = network.verify(category[:1], category[1:])
-        differs = float(labels[0, 0] != labels[1, 0])
-        value = agnet.pair_losses(logits, labels, config).sum()
-        terms["verification"] = Term(value, weights["verification"], float(logits.detach().softmax(1)[0, 0]), differs)
-    if training:
-        heads = {"identity": (network.identity, category, 0)}
-        if attribute:
-            heads |= {"color": (network.color, attribute[0], 1), "type": (network.kind, attribute[0], 2)}
-        for name, (head, part, column) in heads.items():
-            each = F.cross_entropy(head(part), labels[:, column], ignore_index=-1, reduction="none")
-            terms[name] = Term(each.sum() / (labels[:, column] >= 0).sum().clamp_min(1), weights[name])
-    return Pair(features, terms)
 
 
 def forces(pair: Pair) -> dict[str, float]:

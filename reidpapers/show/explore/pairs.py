@@ -38,7 +38,7 @@ def pairs(run: Run, judge: Judge) -> None:
 
     Args:
         run: whose network.
-        judge: what the paper's loss makes of a pair, such as :func:`~reidpapers.show.explore.mlsl_pair`.
+        judge: what the paper's loss makes of a pair, such as :func:`~reidpapers.mlsl.explore.pair`.
     """
     opening.show(run, lambda: _Inspector(run, judge).panel, lambda offer: _kept(run, offer))
 
@@ -97,7 +97,7 @@ class _Inspector:
         """Rows, labels and features of the test's or of the training images."""
         if side not in self.sides:
             rows, features = self.run.seen if side == SIDES[0] else self.run.learnt
-            self.sides[side] = rows, self.run.method.labels(rows), features
+            self.sides[side] = rows, self.run.paper.labels(rows), features
         return self.sides[side]
 
     def _turn(self, side: str) -> None:

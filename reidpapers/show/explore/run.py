@@ -11,18 +11,18 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
-from types import ModuleType
 from typing import Any
 
 import numpy as np
 import pandas as pd
 import torch
-from torch import Tensor, nn
+from torch import Tensor
 
 from reidlib.data.images import ImageStore
 from reidlib.data.manifest import Test
 from reidlib.evaluate import protocols
-from reidpapers.run import datasets, evaluate_run, runs
+from reidpapers.run import datasets, runs, training
+from reidpapers.run.base import Paper
 from reidpapers.run.config import Config
 from reidpapers.run.evaluate_run import Trained
 from reidpapers.run.records import Record
@@ -51,14 +51,14 @@ class Run:
     """One configuration and seed as explorers use it; nothing is loaded or embedded before it is asked for.
 
     Args:
-        paper: a module of :mod:`reidpapers`, with its ``METHOD`` and ``EXPERIMENT``.
+        paper: whose run.
         config: the run's, but for its seed, which is the record's.
         record: the run's.
         store: images of its dataset.
     """
 
-    def __init__(self, paper: ModuleType, config: Config, record: Record, store: ImageStore) -> None:
-        self.method, self.experiment = paper.METHOD, paper.EXPERIMENT
+    def __init__(self, paper: Paper, config: Config, record: Record, store: ImageStore) -> None:
+        self.paper = paper
         self.config = config.but(seed=record.seed).canonical()
         self.record, self.store = record, store
         self.waiting: list[Callable[[], None]] = []  # what is told when the weights have come
@@ -66,14 +66,13 @@ class Run:
     @property
     def weights(self) -> Path | None:
         """The file of its trained weights; None where it was not computed here, or by other code."""
-        kept = runs.kept_weights(self.config, self.experiment)
-        return kept if kept.exists() else None
+        return runs.kept_weights(self.config, self.paper)
 
     @property
     def seconds(self) -> float:
         """How long training took where the record was made, with the runs that must be there before it."""
-        missing = [one for one in self._before(self.config) if not runs.kept_weights(one, self.experiment).exists()]
-        found = [runs.lookup(one, self.experiment) for one in missing]
+        missing = [one for one in self._before(self.config) if not runs.kept_weights(one, self.paper)]
+        found = [runs.lookup(one, self.paper) for one in missing]
         return sum(float(one.cost["seconds"]) for one in (self.record, *found) if one)
 
     @property
@@ -85,13 +84,13 @@ class Run:
     @property
     def steps(self) -> int:
         """Training steps of the run itself."""
-        return self.experiment.steps(self.config)
+        return self.paper.steps(self.config)
 
     def train(self, workers: int = 1, progress: Callable[[int], None] = lambda steps: None) -> None:
         """Compute the run where its weights are missing; stopped in the middle, it goes on from there the next time."""
         for each in (*self._before(self.config), self.config):
-            self.experiment.prepare(each, workers, False)
-        runs.weights(self.config, self.experiment, progress=progress)
+            self.paper.prepare(each, workers, False)
+        runs.weights(self.config, self.paper, progress=progress)
         for told in list(self.waiting):
             told()
 
@@ -104,14 +103,12 @@ class Run:
         """
         if self.weights is None:
             raise FileNotFoundError("the weights of this run are not in the user's cache: train it first")
-        network = self.method.build(self.config, self.method.data(self.method.learns_from(self.config)), ())
-        self._fill(network, self.weights)
-        return Trained(self.config, network.eval(), datasets.load(self.config.source), self.store)
+        return training.restored(self.paper, self.config, self.weights)
 
     @cached_property
     def tests(self) -> tuple[Test, ...]:
         """Its tests, the principal one first; none of a network that matches nothing."""
-        return self.method.tests(self.config, datasets.load(self.config.source))
+        return self.paper.tests(self.config, datasets.load(self.config.source))
 
     @property
     def test(self) -> Test | None:
@@ -124,10 +121,7 @@ class Run:
         test, manifest = self.test, self.trained.dataset.manifest
         table = manifest.rows(*protocols.needs(test))
         table = table[protocols.needed(test, table)].reset_index(drop=True)
-        distance = self.method.distance(self.config, self.trained)
-        if distance is None:
-            column = self.method.identity(self.config)
-            distance = evaluate_run.distance(self.trained, lambda rows: self.method.labels(rows)[:, column])
+        distance = self.paper.distance(self.config, self.trained)
         return Tested(test, table, self.trained.embed(table).features, distance)
 
     @cached_property
@@ -143,19 +137,13 @@ class Run:
     def learnt(self) -> tuple[pd.DataFrame, Tensor]:
         """Rows of the training images of the data that it is tested on, and their features."""
         rows = self.trained.dataset.manifest.rows("train")
-        rows = self.method.usable(self.config, rows).reset_index(drop=True)
+        rows = self.paper.usable(self.config, rows).reset_index(drop=True)
         return rows, self.trained.embed(rows).features
 
     def _before(self, config: Any) -> tuple[Any, ...]:
         """The runs that a run starts from, with those that they start from, first things first; each once."""
-        found = [one for start in self.experiment.starts_from(config) for one in (*self._before(start), start)]
+        found = [one for start in self.paper.starts_from(config) for one in (*self._before(start), start)]
         return tuple(dict.fromkeys(found))
-
-    def _fill(self, network: nn.Module, weights: Path) -> None:
-        """Put kept weights into every part of a network."""
-        state = torch.load(weights, map_location="cpu", weights_only=True)
-        for name, part in network.named_children():
-            part.load_state_dict(state[name])
 
 
 def known(rows: pd.DataFrame, *columns: str) -> list[str]:

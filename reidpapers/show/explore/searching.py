@@ -148,13 +148,13 @@ class Search:
         query, gallery = self.sides
         if settings.group and self.scaled:
             query = rerank.group_means(query, settings.group * self._length)
-        made = rerank.k_reciprocal(query, gallery) if settings.reciprocal else self._compared(query, gallery)
+        ranked = rerank.k_reciprocal(query, gallery) if settings.reciprocal else self._compared(query, gallery)
         if settings.type_penalty or settings.color_penalty:
             penalties = {"type_penalty": settings.type_penalty, "color_penalty": settings.color_penalty}
-            made = rerank.attribute_constraint(made, self.attributes["type"], self.attributes["color"], **penalties)
+            ranked = rerank.attribute_constraint(ranked, self.attributes["type"], self.attributes["color"], **penalties)
         if settings.group and (self.tracks >= 0).any():
-            made = rerank.insert_tracks(made, self.tracks, settings.group * _mean(made, len(query)))
-        return self._held(made)
+            ranked = rerank.insert_tracks(ranked, self.tracks, settings.group * _mean(ranked, len(query)))
+        return self._held(ranked)
 
     def _compared(self, query: Tensor, gallery: Tensor) -> Distances:
         """Distances by the run's own measure; Euclidean ones as lengths."""
@@ -162,8 +162,8 @@ class Search:
             return self.distance.distances(query, gallery, self.queries, self.gallery)
         if callable(self.distance):
             return self.distance(query, gallery)
-        made = protocols.DISTANCES[self.distance](query, gallery)
-        return rerank.rooted(made) if self.distance == "euclidean" else made
+        ranked = protocols.DISTANCES[self.distance](query, gallery)
+        return rerank.rooted(ranked) if self.distance == "euclidean" else ranked
 
     @cached_property
     def _length(self) -> float:

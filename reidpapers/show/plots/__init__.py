@@ -5,6 +5,7 @@ from reidpapers.show.plots.drawings import distance_schemes, model, pull_push
 from reidpapers.show.plots.pictures import batch, contact_sheet, strips
 from reidpapers.show.plots.style import figure, markup, pixels, png, show, styled
 
-__all__ = [ "batch", "cmc", "cmc_panels", "contact_sheet", 
-    "distance_schemes", "figure", "forest", "history", "markup",  "model", "pixels", "png", "pull_push", "scatter", "show", "strips", "styled", "sweep", 
+__all__ = [
+    "batch", "cmc", "cmc_panels", "contact_sheet", "distance_schemes", "figure", "forest", "history", "markup", "model",
+    "pixels", "png", "pull_push", "scatter", "show", "strips", "styled", "sweep",
 ]  # fmt: skip

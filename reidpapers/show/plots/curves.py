@@ -49,12 +49,12 @@ def cmc(curves: Mapping[str, Sequence[Record]], ranks: int = 20, title: str | No
     Raises:
         ValueError: no curve has a record, or a record's CMC is shorter than ``ranks``.
     """
-    made = figure(3.9)
-    axis = made.subplots()
+    picture = figure(3.9)
+    axis = picture.subplots()
     _cmc(axis, curves, ranks, test)
     axis.set_ylim(top=min(100.5, axis.get_ylim()[1]))
-    made.axes[0].set_title(title or "")
-    return made
+    picture.axes[0].set_title(title or "")
+    return picture
 
 
 @styled
@@ -73,13 +73,13 @@ def cmc_panels(
     groups = {title: curves for title, curves in groups.items() if any(curves.values())}
     if not groups:
         return blank(NO_RUNS)
-    made, axes = panels(len(groups), 3.6, sharey=True)
+    picture, axes = panels(len(groups), 3.6, sharey=True)
     for axis, (title, curves) in zip(axes, groups.items(), strict=True):
         _cmc(axis, curves, ranks, (tests or {}).get(title, ""))
         axis.set_title(title)
         axis.label_outer()
     axes[0].set_ylim(top=min(100.5, axes[0].get_ylim()[1]))  # they share it; only now are all curves drawn
-    return made
+    return picture
 
 
 def _cmc(axis: Axes, curves: Mapping[str, Sequence[Record]], ranks: int, test: str = "") -> None:
@@ -126,7 +126,7 @@ def sweep(
     values = sorted(value for value, found in records.items() if found)
     if not values:
         return blank(NO_RUNS)
-    made, axes = panels(len(metrics), 3.0, sharex=True)
+    picture, axes = panels(len(metrics), 3.0, sharex=True)
     for index, (axis, metric) in enumerate(zip(axes, metrics, strict=True)):
         pairs = [interval([score(record, metric) for record in records[value]]) for value in values]
         means, halves = [mean for mean, _ in pairs], [half or 0.0 for _, half in pairs]
@@ -135,8 +135,8 @@ def sweep(
         axis.set_title(f"{metric_name(metric)}, %")
         axis.set_xticks(_apart(values))
         axis.margins(x=0.07, y=0.12)
-    made.supxlabel(label, fontsize=9.5, color=SOFT)
-    return made
+    picture.supxlabel(label, fontsize=9.5, color=SOFT)
+    return picture
 
 
 def _apart(values: Sequence[float], share: float = 1 / 12) -> list[float]:
@@ -165,8 +165,8 @@ def history(records: Sequence[Record]) -> Figure:
         raise ValueError(f"histories of one configuration are needed, not {[sorted(names) for names in terms]}")
     if not terms[0]:
         return blank(NO_STEPS)
-    made = figure(4.4)
-    top, bottom = made.subplots(2, 1, sharex=True, height_ratios=(4, 1))
+    picture = figure(4.4)
+    top, bottom = picture.subplots(2, 1, sharex=True, height_ratios=(4, 1))
     ordered = sorted(terms[0], key=lambda name: (name != "total", name))
     for index, name in enumerate(ordered):
         _term(top, records, name, look(index)["color"], look(index)["ls"])
@@ -176,7 +176,7 @@ def history(records: Sequence[Record]) -> Figure:
     bottom.set(xlabel="iteration", ylabel="rate", ylim=(0, None))
     bottom.margins(x=0.01)
     bottom.yaxis.set_major_locator(MaxNLocator(2))
-    return made
+    return picture
 
 
 def _term(axis: Axes, records: Sequence[Record], name: str, color: str, dashes: object) -> None:
@@ -202,7 +202,7 @@ def scatter(maps: Mapping[str, Mapping[str, Sequence]]) -> Figure:
     Args:
         maps: by panel title, the ``map`` exhibit of a record: ``x``, ``y`` and ``label`` of equal lengths.
     """
-    made, axes = panels(len(maps), 3.3 if len(maps) > 1 else 5.2)
+    picture, axes = panels(len(maps), 3.3 if len(maps) > 1 else 5.2)
     labels = sorted({str(label) for points in maps.values() for label in points["label"]})
     colors = dict(zip(labels, _palette(len(labels)), strict=True))
     for axis, (title, points) in zip(axes, maps.items(), strict=True):
@@ -217,7 +217,7 @@ def scatter(maps: Mapping[str, Mapping[str, Sequence]]) -> Figure:
         axis.margins(0.06)
         axis.tick_params(labelsize=8)
     axes[0].set_ylabel("feature 2")
-    return made
+    return picture
 
 
 def _palette(count: int) -> list:
@@ -244,8 +244,8 @@ def forest(verdicts: Sequence[Verdict]) -> Figure:
     pairs = [(verdict, pair) for verdict in verdicts for pair in verdict.differences]
     if not pairs:
         raise ValueError("no differences to draw: there are no verdicts")
-    made = figure(1.0 + 0.36 * len(pairs))
-    axis = made.subplots()
+    picture = figure(1.0 + 0.36 * len(pairs))
+    axis = picture.subplots()
     axis.axvline(0, color=INK, lw=1)
     for line, (verdict, pair) in enumerate(pairs):
         color, marker = VERDICT_LOOKS[pair.word]
@@ -263,4 +263,4 @@ def forest(verdicts: Sequence[Verdict]) -> Figure:
     axis.grid(axis="y", visible=False)
     axis.tick_params(axis="y", length=0)
     axis.spines["left"].set_visible(False)
-    return made
+    return picture

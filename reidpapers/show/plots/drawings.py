@@ -16,7 +16,7 @@ ATTRIBUTES = (("identity", BLUE), ("colour", PURPLE), ("type", ORANGE))
 @styled
 def distance_schemes() -> Figure:
     """The paper's Figure 7: the distance as a vector, one weight an element (a), and as one number (b)."""
-    made, axes = panels(2, 2.9)
+    picture, axes = panels(2, 2.9)
     titles = ("(a) vector scheme", "(b) scalar scheme")
     notes = ("one weight for each element", "one weight for the whole distance")
     for axis, title, note, count in zip(axes, titles, notes, (6, 1), strict=True):
@@ -24,7 +24,7 @@ def distance_schemes() -> Figure:
         axis.set_title(title)
         _scheme(axis, count)
         axis.text(2.65, 0.12, note, ha="center", color=SOFT, size=8.5)
-    return made
+    return picture
 
 
 def _scheme(axis: Axes, count: int) -> None:
@@ -50,8 +50,8 @@ def _scheme(axis: Axes, count: int) -> None:
 @styled
 def model() -> Figure:
     """The paper's Figure 2: one trunk, identity softmax on each image, three sigmoidal units on their distance."""
-    made = figure(4.3)
-    axis = made.subplots()
+    picture = figure(4.3)
+    axis = picture.subplots()
     _canvas(axis, 8.2, 4.3)
     for y, side, color in ((3.3, "a", BLUE), (1.0, "b", VERMILION)):
         _branch(axis, y, side, color)
@@ -63,7 +63,7 @@ def model() -> Figure:
     _arrow(axis, (3.14, 1.3), (3.72, 1.75), bend=0.15)
     for y, (name, color) in zip((2.8, 2.15, 1.5), ATTRIBUTES, strict=True):
         _attribute(axis, y, name, color)
-    return made
+    return picture
 
 
 def _branch(axis: Axes, y: float, side: str, color: str) -> None:
@@ -104,7 +104,7 @@ def pull_push(margin: float = 1.0) -> Figure:
     Args:
         margin: beyond which a pair that differs is left alone.
     """
-    made, (left, right) = panels(2, 3.1)
+    picture, (left, right) = panels(2, 3.1)
     d = np.linspace(0, 1, 401)
     gap = np.maximum(0, margin - d)
     same = {"color": GREEN, "ls": "-", "label": "$Y=0$, shared: pulled to 0"}
@@ -120,7 +120,7 @@ def pull_push(margin: float = 1.0) -> Figure:
     right.set_title("slope: the pull (+) and the push (−)")
     for axis in (left, right):
         axis.set(xlabel="output $d$ of the sigmoidal unit", xlim=(0, 1))
-    return made
+    return picture
 
 
 def _canvas(axis: Axes, width: float, height: float) -> None:

@@ -33,15 +33,15 @@ def contact_sheet(images: Sequence[np.ndarray], labels: Sequence[str], columns: 
     rows = math.ceil(len(images) / columns)
     lines = max(label.count("\n") + 1 for label in labels)
     cell = WIDTH / columns
-    made = figure(rows * (cell * _aspect(images) + 0.06 + 0.135 * lines))
-    made.get_layout_engine().set(w_pad=0.02, h_pad=0.02, wspace=0, hspace=0)
-    axes = made.subplots(rows, columns, squeeze=False).ravel()
+    picture = figure(rows * (cell * _aspect(images) + 0.06 + 0.135 * lines))
+    picture.get_layout_engine().set(w_pad=0.02, h_pad=0.02, wspace=0, hspace=0)
+    axes = picture.subplots(rows, columns, squeeze=False).ravel()
     for axis, image, label in zip(axes, images, labels, strict=False):
         _image(axis, image)
         axis.set_xlabel(label, fontsize=7.5, color=SOFT, labelpad=2, linespacing=1.15)
     for axis in axes[len(images) :]:
         axis.set_axis_off()
-    return made
+    return picture
 
 
 @styled
@@ -60,12 +60,12 @@ def batch(pairs: Sequence[Pair], columns: int = 4) -> Figure:
         raise ValueError("no pairs to draw: the batch is empty")
     rows = math.ceil(len(pairs) / columns)
     width = WIDTH / columns
-    made = figure(rows * ((width - 0.25) / 2 * _aspect([pairs[0][0]]) + 0.62))
-    made.get_layout_engine().set(w_pad=0.06, h_pad=0.05, wspace=0, hspace=0)
-    for index, cell in enumerate(made.subfigures(rows, columns, squeeze=False).ravel()):
+    picture = figure(rows * ((width - 0.25) / 2 * _aspect([pairs[0][0]]) + 0.62))
+    picture.get_layout_engine().set(w_pad=0.06, h_pad=0.05, wspace=0, hspace=0)
+    for index, cell in enumerate(picture.subfigures(rows, columns, squeeze=False).ravel()):
         if index < len(pairs):
             _pair(cell, *pairs[index])
-    return made
+    return picture
 
 
 def _pair(cell: Any, first: np.ndarray, second: np.ndarray, labels: Mapping[str, float | None]) -> None:
@@ -94,21 +94,21 @@ def strips(exhibits: Sequence[Mapping], images: Callable[[str], np.ndarray], cou
     Raises:
         ValueError: there is nothing to show.
     """
-    shown = list(exhibits[:count])
-    if not shown:
+    strips_shown = list(exhibits[:count])
+    if not strips_shown:
         raise ValueError("no retrieval strips to draw: the record has none")
-    length = max(len(one["top"]) for one in shown)
-    queries = [images(one["query"]["image"]) for one in shown]
+    length = max(len(one["top"]) for one in strips_shown)
+    queries = [images(one["query"]["image"]) for one in strips_shown]
     cell = (WIDTH - 0.35) / (length + 1.35)
-    made = figure(len(shown) * (cell * _aspect(queries) + 0.4) + 0.2)
-    made.get_layout_engine().set(w_pad=0.015, h_pad=0.03, wspace=0, hspace=0)
-    grid = made.subplots(len(shown), length + 2, squeeze=False, width_ratios=(1, 0.3, *[1] * length))
-    for axes, one, query in zip(grid, shown, queries, strict=True):
+    picture = figure(len(strips_shown) * (cell * _aspect(queries) + 0.4) + 0.2)
+    picture.get_layout_engine().set(w_pad=0.015, h_pad=0.03, wspace=0, hspace=0)
+    grid = picture.subplots(len(strips_shown), length + 2, squeeze=False, width_ratios=(1, 0.3, *[1] * length))
+    for axes, one, query in zip(grid, strips_shown, queries, strict=True):
         _strip(axes, one, query, images)
     grid[0, 0].set_title("query", fontsize=8.5, loc="center", pad=5)
     for rank in range(length):
         grid[0, rank + 2].set_title(f"{rank + 1}", fontsize=8.5, loc="center", pad=5)
-    return made
+    return picture
 
 
 def _strip(axes: Sequence[Axes], one: Mapping, query: np.ndarray, images: Callable[[str], np.ndarray]) -> None:

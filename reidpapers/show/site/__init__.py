@@ -7,40 +7,41 @@ bytes. Pages need no script and no network: one style sheet, relative links.
 from __future__ import annotations
 
 import shutil
-from collections.abc import Mapping
+from collections.abc import Sequence
 from pathlib import Path
 
 from reidlib.places import write_atomically
 from reidpapers.run import records, runs
+from reidpapers.run.base import Paper
 from reidpapers.show import layout
 from reidpapers.show.page import PAGE
 from reidpapers.show.site import errata, ledger, pages
-from reidpapers.show.site.gather import PROFILE, SEEDS, Entry, every_row, gather
+from reidpapers.show.site.gather import PROFILE, SEEDS, every_row, gather
 
 
-def build(out: Path, entries: Mapping[str, Entry]) -> list[Path]:
+def build(out: Path, papers: Sequence[Paper]) -> list[Path]:
     """Write the site into a folder.
 
     Args:
         out: the suite's ``results``, whose records it is then made of; or another folder, into which the records that
             are on this machine, the user's own first, are copied beforehand.
-        entries: configuration class, experiment and tables of each paper, by name, the comparison among them.
+        papers: in their order, the comparison among them.
 
     Returns:
         The files written.
     """
     if out.resolve() != records.COMMITTED:
-        _copy_records(out, entries)
-    pages_by_name = texts(out, entries)
-    for name, text in pages_by_name.items():
+        _copy_records(out, papers)
+    files = texts(out, papers)
+    for name, text in files.items():
         write_atomically(out / name, text)
-    return [out / name for name in pages_by_name]
+    return [out / name for name in files]
 
 
-def texts(folder: Path, entries: Mapping[str, Entry]) -> dict[str, str]:
+def texts(folder: Path, papers: Sequence[Paper]) -> dict[str, str]:
     """Every file of the site by its name, made from the records in ``folder/<paper>/records``."""
-    papers = [gather(name, entry, folder) for name, entry in entries.items()]
-    all_errata = errata.read_all()
+    papers = [gather(paper, folder) for paper in papers]
+    all_errata = errata.read_all(paper.name for paper in papers)
     return {
         "style.css": (PAGE / "style.css").read_text(encoding="utf-8"),
         "claims.csv": ledger.to_csv(papers),
@@ -50,12 +51,12 @@ def texts(folder: Path, entries: Mapping[str, Entry]) -> dict[str, str]:
     }
 
 
-def _copy_records(out: Path, entries: Mapping[str, Entry]) -> None:
+def _copy_records(out: Path, papers: Sequence[Paper]) -> None:
     """Put the records of every table's rows into a folder of their own, from where they are on this machine."""
-    for name, (config_type, experiment, tables) in entries.items():
-        wanted = layout.configurations(every_row(tables), config_type(profile=PROFILE), SEEDS)
+    for paper in papers:
+        name, wanted = paper.name, layout.configurations(every_row(paper.tables), paper.Config(profile=PROFILE), SEEDS)
         for config in (config for configs in wanted.values() for config in configs):
-            record = runs.lookup(config, experiment)
+            record = runs.lookup(config, paper)
             for store in records.stores(name) if record else ():
                 if (file := store / f"{record.key}.json").is_file():
                     (out / name / "records").mkdir(parents=True, exist_ok=True)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import csv
+from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -38,9 +39,9 @@ class Erratum:
     tests: tuple[str, ...]
 
 
-def read_all() -> list[Erratum]:
-    """The errata of all papers."""
-    return [erratum for paper in PAPERS for erratum in read(FOLDER / paper / "errata.csv", paper)]
+def read_all(papers: Iterable[str] = PAPERS) -> list[Erratum]:
+    """The errata of papers, by their names."""
+    return [erratum for paper in papers for erratum in read(FOLDER / paper / "errata.csv", paper)]
 
 
 def read(path: Path, paper: str) -> list[Erratum]:

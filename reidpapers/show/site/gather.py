@@ -2,25 +2,20 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
-from importlib import import_module
 from pathlib import Path
 from statistics import median
 from typing import Any
 
-from reidpapers.run import records, runs
+from reidpapers.run import base, records, runs
 from reidpapers.run.config import Config
 from reidpapers.run.records import Record
-from reidpapers.run.runs import Experiment
 from reidpapers.show import layout
 from reidpapers.show.claims import Verdict, judge
 from reidpapers.show.layout import Row, Table
 
 PROFILE, SEEDS = "quick", range(5)
-Entry = tuple[type[Config], Experiment, Any]
-"""A paper's configuration class, experiment and tables."""
 
 
 @dataclass(frozen=True)
@@ -70,24 +65,23 @@ class Paper:
         return (*self.claims, *self.questions)
 
 
-def gather(name: str, entry: Entry, folder: Path) -> Paper:
+def gather(paper: base.Paper, folder: Path) -> Paper:
     """A paper from the records in ``folder/<name>/records``."""
-    config_type, experiment, tables = entry
-    base, rows = config_type(profile=PROFILE), every_row(tables)
+    name, tables, config = paper.name, paper.tables, paper.Config(profile=PROFILE)
+    rows = every_row(tables)
     files = {path.stem: path for path in sorted((folder / name / "records").glob("*.json"))}
-    wanted = layout.configurations(rows, base, SEEDS)
-    found = {row: [r for config in configs if (r := _record(config, experiment, files))]
+    wanted = layout.configurations(rows, config, SEEDS)
+    found = {row: [r for config in configs if (r := _record(config, paper, files))]
              for row, configs in wanted.items()}  # fmt: skip
-    short, title, citation, summary = _described(import_module(f"reidpapers.{name}").__doc__ or "")
     page = f"{name}_ablation.html"
     return Paper(
-        name=name, short=short, title=title, citation=citation, summary=summary,
+        name=name, short=paper.short, title=paper.title, citation=paper.citation, summary=paper.summary,
         tables=(*tables.tables(PROFILE), *getattr(tables, "APART", ())),
         columns=tables.COLUMNS, rows={row.name: row for row in rows}, found=found,
         claims=tuple(judge(claim, found) for claim in tables.CLAIMS),
         questions=tuple(judge(claim, found) for claim in tables.QUESTIONS),
         notes=getattr(tables, "NOTES", {}),
-        command=layout.command(name, base, SEEDS), page=page if (folder / name / page).is_file() else None,
+        command=layout.command(name, config, SEEDS), page=page if (folder / name / page).is_file() else None,
     )  # fmt: skip
 
 
@@ -96,24 +90,17 @@ def every_row(tables: Any) -> tuple[Row, ...]:
     return (*tables.rows("all", PROFILE), *(row for table in getattr(tables, "APART", ()) for row in table.rows))
 
 
-def _record(config: Config, experiment: Experiment, files: Mapping[str, Path]) -> Record | None:
+def _record(config: Config, paper: base.Paper, files: Mapping[str, Path]) -> Record | None:
     """The record of a configuration in a folder, with its freshness; on data that have changed since it is stale."""
-    wanted = runs.name(config, experiment)
+    wanted = runs.name(config, paper)
     same = [path for stem, path in files.items() if stem.partition("-")[0] == wanted.partition("-")[0]]
     for path in sorted(same, key=lambda path: path.stem != wanted):
-        if record := records.read_or_warn(path):
-            elsewhere = record.data["name"] != experiment.data(config)["name"]
+        record = records.read_or_warn(path)
+        if record and records.is_of(record, config):
+            elsewhere = record.data["name"] != paper.data(config)["name"]
             fits = path.stem == wanted or elsewhere
             return replace(record, freshness=runs.freshness(record) if fits else runs.STALE)
     return None
-
-
-def _described(text: str) -> tuple[str, str, str, str]:
-    """Short name, title, citation and summary, from the first two paragraphs of a paper's module."""
-    first, _, rest = text.strip().partition("\n\n")
-    first, summary = " ".join(first.split()).rstrip("."), " ".join(rest.partition("\n\n")[0].split())
-    match = re.fullmatch(r"([^:]{1,40}): (.+) \(([^()]+)\)", first)
-    return (*match.groups(), summary) if match else ("All methods", first, "", summary)
 
 
 @dataclass(frozen=True)

@@ -6,6 +6,8 @@ import csv
 import io
 from collections.abc import Iterator, Sequence
 
+import numpy as np
+
 from reidpapers.show.claims import Difference, Verdict
 from reidpapers.show.site.gather import PROFILE, Paper
 
@@ -21,25 +23,27 @@ def to_csv(papers: Sequence[Paper]) -> str:
     ``pair`` is the word on that line's two rows, ``verdict`` the word on the whole statement, which may be about
     several pairs ("best of"). What was not run has no difference; ``dataset`` is then the one it would take, if any.
     """
-    text = io.StringIO()
-    writer = csv.writer(text, lineterminator="\n")
+    lines_out = io.StringIO()
+    writer = csv.writer(lines_out, lineterminator="\n")
     writer.writerow(COLUMNS)
     for paper in papers:
         for kind, verdicts in (("claim", paper.claims), ("question", paper.questions)):
             for verdict in verdicts:
                 writer.writerows(_lines(paper, kind, verdict))
-    return text.getvalue()
+    return lines_out.getvalue()
 
 
 def _lines(paper: Paper, kind: str, verdict: Verdict) -> Iterator[tuple[str, ...]]:
     claim = verdict.claim
     for pair in verdict.differences:
-        numbers = [f"{value:.2f}" if pair.measured else "" for value in (pair.mean, pair.low, pair.high)]
+        measured = np.isfinite(pair.mean)
+        numbers = [f"{value:.2f}" if measured else "" for value in (pair.mean, pair.low, pair.high)]
         yield (
             paper.name, kind, claim.source, claim.statement, claim.metric, pair.better, pair.worse,
             f"{verdict.margin:g}", *numbers, " ".join(map(str, pair.seeds)), pair.word, verdict.verdict,
-            _freshness(verdict) if pair.measured else "", verdict.dataset or claim.dataset or "",
-            PROFILE if pair.measured else "", _commits(paper, pair, verdict.dataset) if pair.measured else "",
+            _freshness(verdict) if measured else "", verdict.dataset or claim.dataset or "",
+            PROFILE if measured else "",
+            _commits(paper, pair, verdict.dataset) if measured else "",
         )  # fmt: skip
 
 

@@ -8,16 +8,14 @@ from __future__ import annotations
 import errno
 import os
 import tempfile
-import threading
 from collections.abc import Callable, Sequence
-from concurrent.futures import ProcessPoolExecutor
 from functools import partial
-from multiprocessing import current_process, get_context, parent_process
 from pathlib import Path
 
 import pandas as pd
 from tqdm import tqdm
 
+from reidlib import processes
 from reidpapers.vehicles import rendered
 from reidpapers.vehicles.export import aicity2020, compcars, vehicle1m, vehicleid, veri776, veriwild
 from reidpapers.vehicles.export.source import Source, rendered_source
@@ -120,22 +118,9 @@ def _draw(preset: str | Preset, seed: int, workers: int, progress: bool) -> None
             for count in map(work, chunks):
                 bar.update(count)
             return
-        if current_process().name != "MainProcess":
-            # A started process runs an unguarded script anew, and would start processes of its own.
-            raise RuntimeError("pictures are drawn by processes: put a script's work under if __name__ == '__main__':")
-        with ProcessPoolExecutor(workers, mp_context=get_context("spawn"), initializer=_end_with_parent) as pool:
-            try:
-                for count in pool.map(work, chunks):
-                    bar.update(count)
-            except BaseException:
-                pool.shutdown(wait=False, cancel_futures=True)
-                raise
-
-
-def _end_with_parent() -> None:
-    """A drawing process lives no longer than the one that started it."""
-    parent = parent_process()
-    threading.Thread(target=lambda: (parent.join(), os._exit(1)), daemon=True).start()
+        with processes.pool(workers, kept="what is drawn is kept, and the same command goes on with the rest") as pool:
+            for count in pool.map(work, chunks):
+                bar.update(count)
 
 
 def _draw_chunk(preset: str | Preset, seed: int, images: Sequence[str]) -> int:

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pandas as pd
 
-from reidlib.data.files import mask_name
+from reidlib.data.pictures import mask_name
 from reidpapers.vehicles import rendered
 from reidpapers.vehicles.render import Preset
 

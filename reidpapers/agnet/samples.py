@@ -1,0 +1,73 @@
+"""What a batch of pairs holds, to look at: images and ε of a few pairs, and how many pairs of each kind there are."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import numpy as np
+import pandas as pd
+
+from reidlib import augment as augmentation
+from reidlib import losses
+from reidlib.data.images import ImageStore
+from reidpapers.agnet.config import AGNetConfig
+from reidpapers.agnet.paper import PAPER
+from reidpapers.run.training import batches
+
+
+def sample_pairs(
+    config: AGNetConfig, store: ImageStore, rows: pd.DataFrame, count: int
+) -> list[tuple[np.ndarray, np.ndarray, dict[str, bool | float]]]:
+    """A small batch: both images of each pair as augmented, its labels and its weight ε in the loss.
+
+    Args:
+        config: whose batch.
+        store: the decoded images.
+        rows: training rows.
+        count: pairs; half of them show one vehicle.
+
+    Returns:
+        For each pair two uint8 arrays ``[S, S, 3]`` and ``{"one vehicle", "same colour and type", "ε"}``.
+    """
+    config = config.canonical().but(pairs=count, positive=0.5)
+    rows = PAPER.usable(config, rows)
+    batch = batches(PAPER, config, store.resident("cpu"), store.places(rows), PAPER.labels(rows))(0)
+    first, second = batch.labels.chunk(2)
+    same = first[:, 0] == second[:, 0]
+    alike = losses.share_attributes(first[:, 1:], second[:, 1:], every=config.alike == "both")
+    weights = losses.pair_weights(same, alike, config.theta)
+    labels = [
+        {"one vehicle": vehicle, "same colour and type": attributes, "ε": round(weight, 6)}
+        for vehicle, attributes, weight in zip(same.tolist(), alike.tolist(), weights.tolist(), strict=True)
+    ]
+    images = (half.numpy() for half in augmentation.pixels(batch.images).chunk(2))
+    return list(zip(*images, labels, strict=True))
+
+
+def pair_kinds(config: AGNetConfig, rows: pd.DataFrame) -> dict[str, str]:
+    """How many pairs of each kind a batch has, on average, and how much the loss's second part weighs them (ε).
+
+    Args:
+        config: its pairs, θ, and what equal attributes are.
+        rows: usable training rows.
+    """
+    vehicle, *attributes = PAPER.labels(rows).T.numpy()
+    shared = _in_common(attributes, vehicle)
+    if config.alike == "either":
+        shared = sum(_in_common([codes], vehicle) for codes in attributes) - shared
+    others = len(rows) - pd.Series(vehicle).map(pd.Series(vehicle).value_counts()).to_numpy()
+    hard = float(np.mean(shared / others)) * (config.pairs - config.positives())
+    kinds = {
+        "one vehicle": (config.positives(), 1 - config.theta),
+        "two vehicles that share their attributes": (hard, config.theta),
+        "two other vehicles": (config.pairs - config.positives() - hard, 0.0),
+    }
+    return {name: f"{count:.2f} of {config.pairs} pairs, ε = {weight:g}" for name, (count, weight) in kinds.items()}
+
+
+def _in_common(labels: Sequence[np.ndarray], vehicle: np.ndarray) -> np.ndarray:
+    """For each image, how many images of other vehicles have all of its labels; 0 where one is unknown."""
+    table = pd.DataFrame(np.stack(labels, 1)).assign(vehicle=vehicle)
+    names = list(table.columns[:-1])
+    alike, own = (table.groupby(by)["vehicle"].transform("size").to_numpy() for by in (names, [*names, "vehicle"]))
+    return np.where((np.stack(labels) >= 0).all(0), alike - own, 0)
