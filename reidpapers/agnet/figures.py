@@ -10,8 +10,8 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
 from reidlib import losses
-from reidpapers.show.plots.curves import _palette
-from reidpapers.show.plots.pictures import _image
+from reidpapers.show.plots.curves import palette
+from reidpapers.show.plots.pictures import draw_image
 from reidpapers.show.plots.style import BLUE, COLORS, DASHES, GREEN, INK, SOFT, VERMILION, WIDTH, figure, panels, styled
 
 KINDS = ("one vehicle", "two, same colour and type", "two others")
@@ -72,7 +72,7 @@ def embedding_map(points: Mapping[str, Sequence], purities: Mapping[str, Mapping
 def _labelled(axis: Axes, x: np.ndarray, y: np.ndarray, labels: Sequence[str | None], *, names: bool) -> None:
     """Points in the colours of their labels, with a key where these are few."""
     known = sorted({label for label in labels if label is not None})
-    hues = dict(zip(known, _palette(len(known)), strict=True))
+    hues = dict(zip(known, palette(len(known)), strict=True))
     colors = {label: PAINTS.get(label, hues[label]) for label in known}
     for label in known:
         chosen = np.array([each == label for each in labels])
@@ -104,7 +104,7 @@ def masks(rows: Mapping[str, Sequence[Mapping]], images: Callable[[str], np.ndar
     picture = figure(WIDTH / (len(first) + 1.6) * lines + 0.3)
     grid = picture.subplots(lines, len(first) + 1, width_ratios=(*[1] * len(first), 1.5), squeeze=False)
     for column, one in enumerate(first):
-        _image(grid[0, column], images(one["image"]))
+        draw_image(grid[0, column], images(one["image"]))
         _heat(grid[1, column], one["before"])
     for axis in grid[:2, -1]:
         axis.set_axis_off()

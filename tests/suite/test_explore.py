@@ -33,10 +33,11 @@ from reidpapers.mlsl.paper import PAPER as MLSL
 from reidpapers.run import evaluate_run, runs
 from reidpapers.run.base import Batch
 from reidpapers.show import explore
-from reidpapers.show.explore import judging, live, mosaic, opening, searching
+from reidpapers.show.explore import judging, live, opening, searching
 from reidpapers.show.explore import run as running
 from reidpapers.show.explore.kit import Kit
 from reidpapers.show.explore.run import Run
+from reidpapers.show.plots import mosaic
 from reidpapers.vehicles import rendered
 
 # The functions of these names stand before the modules in the package.

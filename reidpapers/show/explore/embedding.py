@@ -16,8 +16,8 @@ from torch import Tensor
 from reidpapers.show.explore import opening
 from reidpapers.show.explore.kit import Kit
 from reidpapers.show.explore.live import Panel, Picture, say
-from reidpapers.show.explore.mosaic import Cell, Line, mosaic
 from reidpapers.show.explore.run import Run, described, known
+from reidpapers.show.plots.mosaic import Cell, Line, mosaic
 from reidpapers.show.plots.style import COLORS, FAINT, INK, MARKERS, SOFT, WIDTH, styled
 
 COUNTS = (400, 800, 1600)  # points; the first in about a second

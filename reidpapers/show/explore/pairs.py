@@ -18,8 +18,8 @@ from reidpapers.show.explore import opening
 from reidpapers.show.explore.judging import Judge, Pair, forces
 from reidpapers.show.explore.kit import Kit
 from reidpapers.show.explore.live import Panel, Picture
-from reidpapers.show.explore.mosaic import Cell, Line, mosaic
 from reidpapers.show.explore.run import Run, described, known
+from reidpapers.show.plots.mosaic import Cell, Line, mosaic
 from reidpapers.show.plots.style import BLUE, GREEN, GREY, INK, SOFT, VERMILION, WIDTH, styled
 
 LARGEST = 10  # components shown

@@ -13,9 +13,9 @@ from reidlib.evaluate import protocols
 from reidpapers.show.explore import opening
 from reidpapers.show.explore.kit import Kit
 from reidpapers.show.explore.live import Panel, Picture, say
-from reidpapers.show.explore.mosaic import Cell, Line, mosaic
 from reidpapers.show.explore.run import Run, described, known, percent
 from reidpapers.show.explore.searching import PLAIN, Attributes, Found, Search, Settings
+from reidpapers.show.plots.mosaic import Cell, Line, mosaic, retrieval_line
 
 SHOWN = 10  # gallery images a row
 ANY = "any"
@@ -209,19 +209,15 @@ def _kept(run: Run, offer: opening.Offer) -> Panel:
     def draw(place: int) -> Picture:
         if not lists:
             raise ValueError("this record keeps no retrieval lists")
-        one = lists[place - 1]
-        asked, top = one["query"], one["top"]
-        found = sum(item["match"] for item in top)
-        cells = [Cell(run.store.image(asked["image"]), f"{asked['vehicle']}\n{asked['camera'] or ''}\n", "query")]
-        for item in top:
-            label = f"{item['vehicle']} {item['camera'] or ''}\nd = {item['distance']:.3f}\n"
-            cells.append(Cell(run.store.image(item["image"]), label, "match" if item["match"] else "wrong"))
+        strip = lists[place - 1]
+        matches = sum(item["match"] for item in strip["top"])
         text = (
             f"Query {place} of the {len(lists)} that the record keeps, from the worst to the best (vehicle "
-            f"{asked['vehicle']}): AP {percent(one['ap'])}, {found} of its {len(top)} nearest images show the same "
-            "vehicle. All queries, junk and re-ranking need the run's weights, which are not in this user's cache."
+            f"{strip['query']['vehicle']}): AP {percent(strip['ap'])}, {matches} of its {len(strip['top'])} nearest "
+            "images show the same vehicle. All queries, junk and re-ranking need the run's weights, which are not in "
+            "this user's cache."
         )
-        return Picture(mosaic([Line("query; then its nearest gallery images", cells)], SHOWN + 1, 2), text)
+        return Picture(mosaic([retrieval_line(strip, run.store.image, distances=True)], SHOWN + 1), text)
 
     middle, count = 1 + len(lists) // 2, max(1, len(lists))
     place = offer.kit.steps("query", min(middle, count), count, "of those kept, from the worst to the best")

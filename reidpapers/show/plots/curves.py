@@ -204,7 +204,7 @@ def scatter(maps: Mapping[str, Mapping[str, Sequence]]) -> Figure:
     """
     picture, axes = panels(len(maps), 3.3 if len(maps) > 1 else 5.2)
     labels = sorted({str(label) for points in maps.values() for label in points["label"]})
-    colors = dict(zip(labels, _palette(len(labels)), strict=True))
+    colors = dict(zip(labels, palette(len(labels)), strict=True))
     for axis, (title, points) in zip(axes, maps.items(), strict=True):
         x, y = np.asarray(points["x"], dtype=float), np.asarray(points["y"], dtype=float)
         names = np.asarray([str(label) for label in points["label"]])
@@ -220,11 +220,11 @@ def scatter(maps: Mapping[str, Mapping[str, Sequence]]) -> Figure:
     return picture
 
 
-def _palette(count: int) -> list:
+def palette(count: int) -> list:
     """Colours for ``count`` classes: the suite's own first, then evenly spaced hues."""
     more = [(0.55, 0.34, 0.16), (0.60, 0.62, 0.05)]
     own = [*COLORS, *more]
-    return own[:count] if count <= len(own) else sns.husl_palette(count, l=0.55)
+    return own[:count] if count <= len(own) else sns.huslpalette(count, l=0.55)
 
 
 def _name_class(axis: Axes, name: str, x: float, y: float, color: object) -> None:
