@@ -123,7 +123,7 @@ def sweep(
 
     Without any record, the picture says so.
     """
-    values = sorted(value for value, found in records.items() if found)
+    values = sorted(value for value, runs in records.items() if runs)
     if not values:
         return blank(NO_RUNS)
     picture, axes = panels(len(metrics), 3.0, sharex=True)

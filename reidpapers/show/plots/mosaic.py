@@ -27,7 +27,7 @@ FRAMES = {
     "plain": (SOFT, "", 1, False),
 }
 GAP, HEAD, TEXT, DASH = 10, 22, 13, 8  # between images; above a row; a line of text; of a dash
-RETRIEVED = 10  # gallery images of a kept retrieval list
+FEWEST = 6  # columns of retrieval strips, so that few images do not grow too large
 FINE = 150 / PAGE_DPI  # scale of a picture that is drawn once, for dense screens
 
 
@@ -171,4 +171,4 @@ def strips(exhibits: Sequence[Mapping], images: Callable[[str], np.ndarray], cou
     lines = [retrieval_line(strip, images) for strip in exhibits[:count]]
     if not lines:
         raise ValueError("no retrieval strips to draw: the record has none")
-    return mosaic(lines, max(RETRIEVED + 1, *(len(line.cells) for line in lines)), labels=2, scale=FINE)
+    return mosaic(lines, max(FEWEST, *(len(line.cells) for line in lines)), labels=2, scale=FINE)
