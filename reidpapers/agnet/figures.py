@@ -10,8 +10,8 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
 from reidlib import losses
-from reidpapers.show.plots.curves import _palette
-from reidpapers.show.plots.pictures import _image
+from reidpapers.show.plots.curves import palette
+from reidpapers.show.plots.pictures import draw_image
 from reidpapers.show.plots.style import BLUE, COLORS, DASHES, GREEN, INK, SOFT, VERMILION, WIDTH, figure, panels, styled
 
 KINDS = ("one vehicle", "two, same colour and type", "two others")
@@ -71,15 +71,15 @@ def embedding_map(points: Mapping[str, Sequence], purities: Mapping[str, Mapping
 
 def _labelled(axis: Axes, x: np.ndarray, y: np.ndarray, labels: Sequence[str | None], *, names: bool) -> None:
     """Points in the colours of their labels, with a key where these are few."""
-    known = sorted({label for label in labels if label is not None})
-    hues = dict(zip(known, _palette(len(known)), strict=True))
-    colors = {label: PAINTS.get(label, hues[label]) for label in known}
-    for label in known:
-        chosen = np.array([each == label for each in labels])
+    values = sorted({label for label in labels if label is not None})
+    hues = dict(zip(values, palette(len(values)), strict=True))
+    colors = {label: PAINTS.get(label, hues[label]) for label in values}
+    for label in values:
+        chosen = np.array([value == label for value in labels])
         axis.scatter(x[chosen], y[chosen], s=7, color=colors[label], alpha=0.8, lw=0, label=label if names else None)
     axis.set(xticks=[], yticks=[])
     axis.set_box_aspect(1)
-    if names and len(known) <= 12:
+    if names and len(values) <= 12:
         axis.legend(loc="upper center", bbox_to_anchor=(0.5, 0.0), ncols=3, fontsize=7, markerscale=1.6,
                     handletextpad=0.1, columnspacing=0.6)  # fmt: skip
 
@@ -96,27 +96,27 @@ def masks(rows: Mapping[str, Sequence[Mapping]], images: Callable[[str], np.ndar
     Raises:
         ValueError: there is nothing to show.
     """
-    rows = {name: found[:count] for name, found in rows.items() if found}
+    rows = {name: variant[:count] for name, variant in rows.items() if variant}
     if not rows:
         raise ValueError("no masks to draw: the records have none")
     first = next(iter(rows.values()))
     lines = 2 + len(rows)
     picture = figure(WIDTH / (len(first) + 1.6) * lines + 0.3)
     grid = picture.subplots(lines, len(first) + 1, width_ratios=(*[1] * len(first), 1.5), squeeze=False)
-    for column, one in enumerate(first):
-        _image(grid[0, column], images(one["image"]))
-        _heat(grid[1, column], one["before"])
+    for column, mask in enumerate(first):
+        draw_image(grid[0, column], images(mask["image"]))
+        _heat(grid[1, column], mask["before"])
     for axis in grid[:2, -1]:
         axis.set_axis_off()
-    for line, (name, found) in enumerate(rows.items(), 2):
-        for column, one in enumerate(found):
-            _heat(grid[line, column], one["after"])
-            weights = np.asarray(one["weights"], dtype=float)
+    for line, (name, variant) in enumerate(rows.items(), 2):
+        for column, mask in enumerate(variant):
+            _heat(grid[line, column], mask["after"])
+            weights = np.asarray(mask["weights"], dtype=float)
             grid[line, -1].plot(np.linspace(0, 1, len(weights)), weights / weights.mean(), lw=1, color=COLORS[0])
         grid[line, -1].axhline(1, color=SOFT, lw=0.8)
         grid[line, -1].set(ylim=(0, None), xticks=[0, 1])
         grid[line, -1].tick_params(labelsize=7)
-        if all(np.ptp(one["weights"]) < 1e-3 * np.mean(one["weights"]) for one in found):
+        if all(np.ptp(mask["weights"]) < 1e-3 * np.mean(mask["weights"]) for mask in variant):
             grid[line, -1].set_visible(False)  # a mask over positions: each channel's weights average one
         grid[line, 0].set_ylabel(name, fontsize=8, color=INK)
     grid[2, -1].set_title("weight / mean, by rank", fontsize=8)

@@ -14,8 +14,8 @@ from torch import Tensor
 from reidlib import losses
 from reidpapers.c2f_rank.config import C2FConfig
 from reidpapers.c2f_rank.figures import DEGREES, MODELS, NAMES, VEHICLES, circle
-from reidpapers.show.explore.kit import Kit
-from reidpapers.show.explore.live import Panel, Picture
+from reidpapers.show.explore.controls import ControlMaker
+from reidpapers.show.explore.panel import Panel, Picture
 from reidpapers.show.plots.style import GREY, INK, MARKERS, SOFT, VERMILION, WIDTH, styled
 
 OWNED = {"i": "i, vehicle V1", "l": "l, vehicle V1", "j": "j, vehicle V2", "k": "k, vehicle V3"}
@@ -62,18 +62,18 @@ class _Playground:
 
     def __init__(self, config: C2FConfig) -> None:
         self.weights = {name: getattr(config, factor) for name, factor in FACTORS.items()}
-        kit = Kit()
+        make = ControlMaker()
         controls = {
-            **{name: kit.slider(OWNED[name], DEGREES[i], 180, 1, "degrees round the circle", -180)
+            **{name: make.slider(OWNED[name], DEGREES[i], 180, 1, "degrees round the circle", -180)
                for i, name in enumerate(NAMES)},
-            "coarse": kit.slider("margin M_c", config.margin_coarse, 1, 0.01, "of the coarse ranking"),
-            "fine": kit.slider("margin M_f", config.margin_fine, 1, 0.01, "of the fine ranking"),
-            "step": kit.button("one step down", "turn the images against the gradient of the weighted sum"),
-            "reset": kit.button("start again", "every image where it was"),
+            "coarse": make.slider("margin M_c", config.margin_coarse, 1, 0.01, "of the coarse ranking"),
+            "fine": make.slider("margin M_f", config.margin_fine, 1, 0.01, "of the fine ranking"),
+            "step": make.button("one step down", "turn the images against the gradient of the weighted sum"),
+            "reset": make.button("start again", "every image where it was"),
         }  # fmt: skip
         rows = [list(NAMES[:2]), list(NAMES[2:]), ["coarse", "fine", "step", "reset"]]
         presses = {"step": self._step, "reset": self._reset}
-        self.panel = Panel("ranking", kit, controls, self.draw, rows, None, presses)
+        self.panel = Panel("ranking", make, controls, self.draw, rows, None, presses)
 
     def draw(self, coarse: float, fine: float, **degrees: float) -> Picture:
         """A circle for each term: active tuples, and the way down for each image."""

@@ -63,7 +63,7 @@ def coarse_to_fine(degrees: Sequence[float] = DEGREES) -> Figure:
     Args:
         degrees: where images i and l of vehicle V1, j of V2 (same model) and k of V3 (other model) lie.
     """
-    made, axes = panels(3, 3.4)
+    drawing, axes = panels(3, 3.4)
     titles = {"coarse": "coarse ranking $R_c$", "fine": "fine ranking $R_f$", "pair": "pair term $P$"}
     models = (0, 0, 0, 1)
     for axis, (name, title) in zip(axes, titles.items(), strict=True):
@@ -76,8 +76,8 @@ def coarse_to_fine(degrees: Sequence[float] = DEGREES) -> Figure:
         for point, step in zip(points.detach(), -0.55 * slope / longest, strict=True):
             if step.norm() > 1e-6:
                 _arrow(axis, point, step, INK)
-    _legend(made, 3)
-    return made
+    _legend(drawing, 3)
+    return drawing
 
 
 @styled
@@ -95,21 +95,21 @@ def structured(steps: int = 400, seed: int = 3) -> Figure:
     before = circle(angle.tolist())
     points = before.clone().requires_grad_()
     for _ in range(steps):
-        found = terms(points, vehicles, models)
-        (slope,) = torch.autograd.grad(sum(WEIGHTS[name] * value for name, value in found.items()), points)
+        values = terms(points, vehicles, models)
+        (slope,) = torch.autograd.grad(sum(WEIGHTS[name] * value for name, value in values.items()), points)
         with torch.no_grad():
             # Normalised steps that shrink: a point on a circle has only one way to go round.
             points -= 0.1 * slope / slope.norm(dim=1, keepdim=True).max().clamp_min(1e-9)
             points /= points.norm(dim=1, keepdim=True)
-    made, axes = panels(2, 4.2)
+    drawing, axes = panels(2, 4.2)
     signs = {"coarse": "R_c", "fine": "R_f", "pair": "P"}
     for axis, where, title in zip(axes, (before, points.detach()), ("before", f"after {steps} steps"), strict=True):
-        found = terms(where, vehicles, models)
-        values = ", ".join(f"${sign}$ = {float(found[name]):.2f}" for name, sign in signs.items())
-        _circle(axis, f"{title}: {values}")
+        values = terms(where, vehicles, models)
+        sizes = ", ".join(f"${sign}$ = {float(values[name]):.2f}" for name, sign in signs.items())
+        _circle(axis, f"{title}: {sizes}")
         _images(axis, where, vehicles, models)
-    _legend(made, 4)
-    return made
+    _legend(drawing, 4)
+    return drawing
 
 
 @styled
@@ -130,11 +130,11 @@ def mined(features: Tensor, vehicles: Tensor, models: Tensor, anchor: int = 0, k
         "same_model": ("other vehicle, same model ($N_v$)", BLUE, "s"),
         "other_model": ("other model ($N_m$)", VERMILION, "D"),
     }
-    made = figure(2.5)
-    axis = made.subplots()
+    drawing = figure(2.5)
+    axis = drawing.subplots()
     for line, (name, (_, color, marker)) in enumerate(looks.items()):
-        found, there = losses.nearest(distances, getattr(related, name), taken[name])
-        chosen = set(found[anchor][there[anchor]].tolist())
+        nearest, there = losses.nearest(distances, getattr(related, name), taken[name])
+        chosen = set(nearest[anchor][there[anchor]].tolist())
         for image in getattr(related, name)[anchor].nonzero().flatten().tolist():
             fill = color if image in chosen else "white"
             axis.plot(float(distances[anchor, image].detach()), line, marker=marker, ms=7, mec=color, mfc=fill, ls="")
@@ -143,7 +143,7 @@ def mined(features: Tensor, vehicles: Tensor, models: Tensor, anchor: int = 0, k
     axis.set(xlabel="squared distance $D$ to the anchor", ylim=(2.5, -0.5))
     axis.margins(x=0.03)
     axis.grid(axis="y", visible=False)
-    return made
+    return drawing
 
 
 def slopes(points: Tensor) -> tuple[Tensor, Tensor]:
@@ -182,7 +182,7 @@ def printed_gradients(degrees: Sequence[float] = DEGREES) -> Figure:
         degrees: where i, l, j and k lie; both hinges must be active there.
     """
     points = circle(degrees)
-    made, axes = panels(2, 3.9)
+    drawing, axes = panels(2, 3.9)
     titles = ("the gradient of the loss", "as eq. 7–10 print it")
     for axis, title, gradient in zip(axes, titles, slopes(points), strict=True):
         _circle(axis, title, 2.3)
@@ -196,8 +196,8 @@ def printed_gradients(degrees: Sequence[float] = DEGREES) -> Figure:
         Line2D([], [], color=GREY, ls="--", label="step against the gradient"),
         Line2D([], [], color=INK, label="what normalisation leaves of it"),
     ]
-    made.legend(handles=handles, loc="outside lower center", ncols=2)
-    return made
+    drawing.legend(handles=handles, loc="outside lower center", ncols=2)
+    return drawing
 
 
 @styled
@@ -212,8 +212,8 @@ def convergence(results: Mapping[str, Sequence[Record]], term: str = "fine") -> 
     results = {name: records for name, records in results.items() if records}
     if not results:
         return blank(NO_RUNS)
-    made = figure(3.4)
-    axis = made.subplots()
+    drawing = figure(3.4)
+    axis = drawing.subplots()
     for index, (name, records) in enumerate(results.items()):
         look = {"color": COLORS[index % len(COLORS)], "ls": DASHES[index % len(DASHES)], "label": name}
         shortest = min(len(record.history[term]) for record in records)
@@ -221,7 +221,7 @@ def convergence(results: Mapping[str, Sequence[Record]], term: str = "fine") -> 
         axis.plot(records[0].history["iteration"][:shortest], mean, **look)
     axis.set(xlabel="iteration", ylabel=f"{term} term, unweighted", yscale="log")
     axis.legend(ncols=2)
-    return made
+    return drawing
 
 
 def _circle(axis: Axes, title: str, top: float = 1.6) -> None:
@@ -251,11 +251,11 @@ def _arrow(axis: Axes, start: Tensor, step: Tensor, color: str, dashed: bool = F
     axis.annotate("", (start + step).tolist(), start.tolist(), arrowprops=look, zorder=5, annotation_clip=False)
 
 
-def _legend(made: Figure, vehicles: int) -> None:
+def _legend(drawing: Figure, vehicles: int) -> None:
     """Which form is which vehicle, which colour which model; the last vehicles are of model B."""
     handles = []
     for vehicle in range(vehicles):
         name, color = MODELS[int(vehicle > 1)]
         look = {"marker": MARKERS[vehicle], "color": color, "ls": "", "ms": 8}
         handles.append(Line2D([], [], label=f"V{vehicle + 1}, {name}", **look))
-    made.legend(handles=handles, loc="outside lower center", ncols=vehicles)
+    drawing.legend(handles=handles, loc="outside lower center", ncols=vehicles)

@@ -12,8 +12,8 @@ from torch import Tensor
 from reidlib import losses
 from reidpapers.drdl.config import DRDLConfig
 from reidpapers.drdl.figures import CLUSTER, OTHERS
-from reidpapers.show.explore.kit import Kit
-from reidpapers.show.explore.live import Panel, Picture
+from reidpapers.show.explore.controls import ControlMaker
+from reidpapers.show.explore.panel import Panel, Picture
 from reidpapers.show.plots.style import GREEN, GREY, INK, SOFT, VERMILION, WIDTH, styled
 
 LOSSES = {
@@ -78,15 +78,15 @@ class _Playground:
 
     def __init__(self, margin: float) -> None:
         self.points = torch.tensor([*CLUSTER, *OTHERS], dtype=torch.float64)
-        kit = Kit()
+        make = ControlMaker()
         controls = {
-            "kind": kit.choice("loss", list(LOSSES), width="30em"),
-            "margin": kit.slider("margin", margin, max(1.0, 2 * margin), 0.01, "α of the loss"),
-            "point": kit.choice("image", NAMES, width="11em"),
-            "x": kit.slider("its x", float(self.points[0, 0]), REACH, 0.01, "of the image chosen", -0.5),
-            "y": kit.slider("its y", float(self.points[0, 1]), REACH, 0.01, "of the image chosen", -0.5),
-            "step": kit.button("one step down", "move every image along its arrow"),
-            "reset": kit.button("start again", "every image where it was"),
+            "kind": make.choice("loss", list(LOSSES), width="30em"),
+            "margin": make.slider("margin", margin, max(1.0, 2 * margin), 0.01, "α of the loss"),
+            "point": make.choice("image", NAMES, width="11em"),
+            "x": make.slider("its x", float(self.points[0, 0]), REACH, 0.01, "of the image chosen", -0.5),
+            "y": make.slider("its y", float(self.points[0, 1]), REACH, 0.01, "of the image chosen", -0.5),
+            "step": make.button("one step down", "move every image along its arrow"),
+            "reset": make.button("start again", "every image where it was"),
         }
         links = {
             "point": self._choose,
@@ -95,7 +95,7 @@ class _Playground:
         }
         rows = [["kind", "margin", "step", "reset"], ["point", "x", "y"]]
         presses = {"step": self._step, "reset": self._reset}
-        self.panel = Panel("clusters", kit, controls, self.draw, rows, links, presses)
+        self.panel = Panel("clusters", make, controls, self.draw, rows, links, presses)
 
     def draw(self, kind: str, margin: float, point: str, **others: Any) -> Picture:
         """The images, the active pairs and where the loss moves them."""

@@ -16,7 +16,7 @@ from matplotlib.patches import Polygon
 from torch import Tensor
 
 from reidlib import losses
-from reidpapers.show.plots.drawings import _arrow, _box, _canvas, _photo
+from reidpapers.show.plots.drawings import arrow, box, clear_axes, photo
 from reidpapers.show.plots.style import BLUE, GREEN, GREY, INK, PURPLE, SOFT, VERMILION, figure, panels, styled
 
 # Two images of one vehicle and one of another, as the paper's Fig. 5 has them.
@@ -32,22 +32,22 @@ def mixed_difference() -> Figure:
     """The paper's Figure 6: shared convolutions and fc6, an upper branch for models, a lower one, and both in fc8."""
     picture = figure(3.6)
     axis = picture.subplots()
-    _canvas(axis, 8.2, 3.6)
-    _photo(axis, (0.6, 1.8), BLUE)
+    clear_axes(axis, 8.2, 3.6)
+    photo(axis, (0.6, 1.8), BLUE)
     axis.text(0.6, 1.2, "image", ha="center", size=8.5)
-    _arrow(axis, (1.06, 1.8), (1.3, 1.8))
+    arrow(axis, (1.06, 1.8), (1.3, 1.8))
     trunk = [(1.34, 1.2), (1.34, 2.4), (2.44, 2.15), (2.44, 1.45)]
     axis.add_patch(Polygon(trunk, closed=True, facecolor="#EEF2F7", edgecolor=INK, lw=1))
     axis.text(1.88, 1.8, "shared trunk\nwith fc6", ha="center", va="center", size=8)
     for y, name, color in ((2.85, "fc7_1", PURPLE), (0.75, "fc7_2", BLUE)):
-        _arrow(axis, (2.48, 1.8), (3.0, y))
-        _box(axis, (3.4, y), 0.76, 0.42, name, color)
-        _arrow(axis, (3.8, y), (4.62, 1.8), color=SOFT)
-    _box(axis, (5.0, 1.8), 0.72, 0.42, "fc8", GREEN)
+        arrow(axis, (2.48, 1.8), (3.0, y))
+        box(axis, (3.4, y), 0.76, 0.42, name, color)
+        arrow(axis, (3.8, y), (4.62, 1.8), color=SOFT)
+    box(axis, (5.0, 1.8), 0.72, 0.42, "fc8", GREEN)
     ends = ((2.85, "softmax over models", 0.5, PURPLE), (1.8, "coupled clusters, retrieval", 1.0, GREEN),
             (0.75, "coupled clusters", 0.5, BLUE))  # fmt: skip
     for y, text, weight, color in ends:
-        _arrow(axis, (3.8 if y != 1.8 else 5.38, y), (5.68, y), color=color)
+        arrow(axis, (3.8 if y != 1.8 else 5.38, y), (5.68, y), color=color)
         axis.text(5.76, y, f"{text}\nweight {weight:g}", va="center", size=9, color=color)
     axis.text(3.4, 3.2, "which model?", ha="center", size=8.5, color=PURPLE)
     axis.text(3.4, 0.3, "which of its vehicles?", ha="center", size=8.5, color=BLUE)

@@ -23,16 +23,16 @@ MARGIN = 0.5
 def steps() -> dict[str, tuple[Tensor, Tensor]]:
     """Steps against the slopes of triplet and centre loss at the toy features: value and ``[9, 2]`` each, by name."""
     who = torch.arange(9) // 3
-    given = {
+    step_losses = {
         "triplet": lambda f: losses.batch_hard_triplet(f, who, MARGIN),
         "centre": lambda f: losses.center_loss(f, who, torch.tensor(CENTERS)),
     }
-    found = {}
-    for name, loss in given.items():
+    steps_by_loss = {}
+    for name, loss in step_losses.items():
         f = torch.tensor(POINTS, requires_grad=True)
         value = loss(f)
-        found[name] = value.detach(), -torch.autograd.grad(value, f)[0]
-    return found
+        steps_by_loss[name] = value.detach(), -torch.autograd.grad(value, f)[0]
+    return steps_by_loss
 
 
 @styled

@@ -116,11 +116,11 @@ def collect(
 ) -> dict[str, list[Record]]:
     """The records that are there for rows, by the row's name; computes nothing."""
     wanted = configurations(rows, base, seeds)
-    found = {
+    looked_up = {
         name: [runs.lookup(config, paper, committed=committed) for config in configs]
         for name, configs in wanted.items()
     }
-    return {name: [record for record in records if record] for name, records in found.items()}
+    return {name: [record for record in records if record] for name, records in looked_up.items()}
 
 
 @cache

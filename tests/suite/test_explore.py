@@ -33,15 +33,18 @@ from reidpapers.mlsl.paper import PAPER as MLSL
 from reidpapers.run import evaluate_run, runs
 from reidpapers.run.base import Batch
 from reidpapers.show import explore
-from reidpapers.show.explore import judging, live, mosaic, opening, searching
+from reidpapers.show.explore import missing_weights, pair_terms
+from reidpapers.show.explore import panel as panels
 from reidpapers.show.explore import run as running
-from reidpapers.show.explore.kit import Kit
+from reidpapers.show.explore import search as search_module
+from reidpapers.show.explore.controls import ControlMaker
 from reidpapers.show.explore.run import Run
+from reidpapers.show.plots import mosaic
 from reidpapers.vehicles import rendered
 
 # The functions of these names stand before the modules in the package.
 PARTS = {name: sys.modules[f"reidpapers.show.explore.{name}"] for name in
-         ("ablations", "embedding", "pairs", "retrieval")}  # fmt: skip
+         ("ablation_browser", "embedding_map", "pair_inspector")}  # fmt: skip
 PARTS |= {"clusters": sys.modules["reidpapers.drdl.explore"], "ranking": sys.modules["reidpapers.c2f_rank.explore"]}
 
 
@@ -64,16 +67,16 @@ class Screen:
 @pytest.fixture(autouse=True)
 def screen(monkeypatch):
     made = Screen()
-    monkeypatch.setattr(live, "display", made.display)
+    monkeypatch.setattr(panels, "display", made.display)
     yield made
-    for panel in list(live.SHOWN.values()):
+    for panel in list(panels.SHOWN.values()):
         panel.close()
     assert not plt.get_fignums()
 
 
 def panel():
     """The one panel that is open."""
-    (found,) = live.SHOWN.values()
+    (found,) = panels.SHOWN.values()
     return found
 
 
@@ -111,15 +114,15 @@ def run():
 
 
 def counting_panel(draw=None):
-    kit = Kit()
-    controls = {"size": kit.steps("size", 3, 9, "")}
-    controls |= {"twice": kit.button("twice", "")}
-    drawn = draw or (lambda size: live.Picture(np.zeros((8, 8, 3), np.uint8), f"size {size}"))
+    make = ControlMaker()
+    controls = {"size": make.steps("size", 3, 9, "")}
+    controls |= {"twice": make.button("twice", "")}
+    drawn = draw or (lambda size: panels.Picture(np.zeros((8, 8, 3), np.uint8), f"size {size}"))
 
     def double():
         controls["size"].value = min(9, 2 * controls["size"].value)
 
-    return live.Panel("counting", kit, controls, drawn, [["size", "twice"]], presses={"twice": double})
+    return panels.Panel("counting", make, controls, drawn, [["size", "twice"]], presses={"twice": double})
 
 
 def test_a_control_redraws_the_picture_and_a_button_draws_once(screen):
@@ -136,7 +139,7 @@ def test_an_error_is_shown_in_place_of_the_picture(screen):
     def draw(size):
         if size > 3:
             raise ValueError("no size <4>")
-        return live.Picture(np.zeros((8, 8, 3), np.uint8), "fine")
+        return panels.Picture(np.zeros((8, 8, 3), np.uint8), "fine")
 
     made = counting_panel(draw)
     made.show()
@@ -153,7 +156,7 @@ def test_closing_leaves_no_widget_and_no_observer(screen):
     slide = made.controls["size"]
     assert len(set(registry._instances) - before) > 5
     made.closer.click()
-    assert set(registry._instances) == before and not live.SHOWN
+    assert set(registry._instances) == before and not panels.SHOWN
     slide.value = 7
     made.controls["twice"].click()
     assert not screen.updates, "a closed panel follows nobody"
@@ -162,7 +165,7 @@ def test_closing_leaves_no_widget_and_no_observer(screen):
 def test_a_cell_that_runs_again_closes_what_it_showed_and_other_cells_keep_theirs(monkeypatch):
     before = set(registry._instances)
     cell = iter("aab")
-    monkeypatch.setattr(live, "_cell", lambda: next(cell))
+    monkeypatch.setattr(panels, "_cell", lambda: next(cell))
     first, second, other = (counting_panel() for _ in range(3))
     for made in (first, second, other):
         made.show()
@@ -180,7 +183,7 @@ def test_no_explorer_leaves_anything_behind(what, run):
         control = next(c for c in panel().controls.values() if isinstance(c, widgets.IntSlider | widgets.FloatSlider
                                                                          | widgets.BoundedIntText))  # fmt: skip
         control.value = control.value + (control.step or 1)
-    assert len(live.SHOWN) == 1
+    assert len(panels.SHOWN) == 1
     panel().close()
     assert set(registry._instances) == before and not plt.get_fignums() and not run.waiting
 
@@ -234,16 +237,16 @@ def test_a_mosaic_places_images_and_refuses_a_row_too_long():
 
 @pytest.fixture(scope="module")
 def search(run):
-    return searching.Search(run.tested, run.tested.table)
+    return search_module.Search(run.tested, run.tested.table)
 
 
 def test_plain_answers_are_the_protocols(run, search):
     scores = protocols.evaluate("veri", run.tested.features, run.tested.table)
     np.testing.assert_allclose(search.ap, scores.ap)
-    assert search.scores(searching.PLAIN) == pytest.approx(scores.mAP)
+    assert search.scores(search_module.PLAIN) == pytest.approx(scores.mAP)
     lists = protocols.retrieval("veri", run.tested.features, run.tested.table, np.arange(5), k=6)
     for query, one in enumerate(lists):
-        found = search.found(query, k=6)
+        found = search.answer(query, k=6)
         assert [item["image"] for item in one["top"]] == search.gallery["image"].iloc[found.order].tolist()
         np.testing.assert_allclose(found.distance, [item["distance"] for item in one["top"]], atol=1e-5)
         assert found.ap == pytest.approx(scores.ap[query]) and found.first == scores.first[query]
@@ -254,8 +257,8 @@ def test_plain_answers_are_the_protocols(run, search):
 
 
 @pytest.mark.parametrize("settings", [
-    searching.Settings(type_penalty=0.2), searching.Settings(color_penalty=0.1, group=0.4),
-    searching.Settings(reciprocal=True), searching.Settings(0.1, 0.2, 0.3, True),
+    search_module.Settings(type_penalty=0.2), search_module.Settings(color_penalty=0.1, group=0.4),
+    search_module.Settings(reciprocal=True), search_module.Settings(0.1, 0.2, 0.3, True),
 ])  # fmt: skip
 def test_re_ranked_answers_are_those_of_the_composition(run, search, settings):
     def composed(query, gallery, query_rows, gallery_rows):
@@ -277,16 +280,16 @@ def test_re_ranked_answers_are_those_of_the_composition(run, search, settings):
     scores = protocols.evaluate("veri", run.tested.features, run.tested.table, distance=protocols.Reranking(composed))
     assert search.scores(settings) == pytest.approx(scores.mAP)
     for query in range(0, len(search.queries), 7):
-        found = search.found(query, settings)
+        found = search.answer(query, settings)
         assert found.ap == pytest.approx(scores.ap[query]) and found.first == scores.first[query]
 
 
 def test_a_learnt_distance_offers_no_penalty_in_shares_of_it(run):
-    made = searching.Search(run.tested, run.tested.table, before=lambda q, g: metrics.euclidean(q, g))
+    made = search_module.Search(run.tested, run.tested.table, before=lambda q, g: metrics.euclidean(q, g))
     assert not any(made.possible(name) for name in ("type_penalty", "color_penalty", "group"))
     assert made.possible("reciprocal")
     unknown = run.tested.table.assign(color=None)
-    assert not searching.Search(run.tested, unknown).possible("color_penalty")
+    assert not search_module.Search(run.tested, unknown).possible("color_penalty")
 
 
 def test_a_query_is_chosen_by_number_place_attribute_worst_and_at_random(run, search, screen):
@@ -326,10 +329,10 @@ def test_features_that_fell_together_are_grouped_all_the_same(run):
     draw = torch.Generator().manual_seed(0)
     one, noise = torch.randn(1, 16, generator=draw), torch.randn(run.tested.features.shape, generator=draw)
     together = torch.nn.functional.normalize(torch.nn.functional.normalize(one) + 1e-6 * noise)
-    search = searching.Search(replace(run.tested, features=together), run.tested.table)
-    assert rerank.mean_distance(search.ranking(searching.PLAIN), len(search.queries)) < 0, "by rounding"
-    for settings in (searching.Settings(group=0.3), searching.Settings(group=0.3, color_penalty=0.5)):
-        assert len(search.found(3, settings).order) == 10
+    search = search_module.Search(replace(run.tested, features=together), run.tested.table)
+    assert rerank.mean_distance(search.ranking(search_module.PLAIN), len(search.queries)) < 0, "by rounding"
+    for settings in (search_module.Settings(group=0.3), search_module.Settings(group=0.3, color_penalty=0.5)):
+        assert len(search.answer(3, settings).order) == 10
 
 
 def test_sliders_re_rank_and_say_before_and_after(run, search, screen):
@@ -338,10 +341,10 @@ def test_sliders_re_rank_and_say_before_and_after(run, search, screen):
     controls["number"].value = 5
     plain = screen.updates[-1].data
     controls["color_penalty"].value = 0.3
-    settings = searching.Settings(color_penalty=0.3)
-    after = search.found(5, settings)
+    settings = search_module.Settings(color_penalty=0.3)
+    after = search.answer(5, settings)
     assert f"Re-ranked: rank {after.first}, AP {100 * after.ap:.1f}%" in screen.text
-    mean = [100 * search.scores(one) for one in (searching.PLAIN, settings)]
+    mean = [100 * search.scores(one) for one in (search_module.PLAIN, settings)]
     assert f"{mean[0]:.1f}% before, {mean[1]:.1f}% after" in screen.text and "as labelled" in screen.text
     controls["reciprocal"].value = True
     assert screen.updates[-1].data != plain
@@ -361,7 +364,7 @@ def test_predicted_attributes_take_the_place_of_labels(run, screen):
 
 def test_a_run_that_is_tested_on_pairs_says_so(screen):
     explore.retrieval(SimpleNamespace(test=None))
-    assert "retrieves nothing" in screen.shown[0].data and not live.SHOWN
+    assert "retrieves nothing" in screen.shown[0].data and not panels.SHOWN
 
 
 # --- a run with and without weights ----------------------------------------------------------------------------------
@@ -391,11 +394,11 @@ def test_without_weights_the_record_is_shown_and_training_opens_the_rest(short, 
     assert short.weights is not None and not kept.open and not short.waiting
     texts = [page.data for page in screen.updates[-2:]]
     assert "mAP of all queries" in texts[0] and "t-SNE of" in texts[1], "every open explorer of the run is told"
-    assert all(one.open for one in live.SHOWN.values()) and len(live.SHOWN) == 2
+    assert all(one.open for one in panels.SHOWN.values()) and len(panels.SHOWN) == 2
     recorded = short.record.exhibits["retrieval"][0]
     task = protocols.PROTOCOLS["vehicleid"].tasks(short.tested.table)[0]
     query = int(np.flatnonzero(short.tested.table["image"].iloc[task.query] == recorded["query"]["image"])[0])
-    found = searching.Search(short.tested, short.tested.table).found(query)
+    found = search_module.Search(short.tested, short.tested.table).answer(query)
     np.testing.assert_allclose(found.distance, [one["distance"] for one in recorded["top"]], atol=1e-4)
 
 
@@ -403,7 +406,7 @@ def test_features_that_take_long_are_asked_for(run, screen):
     slow = SimpleNamespace(**{**vars(run), "wait": 60.0, "steps": 5, "record": kept_record()})
     explore.retrieval(slow)
     assert panel().controls["train"].description == "load its features (about 60 s)"
-    assert opening.PATIENCE < 60 and "that the record keeps" in screen.text
+    assert missing_weights.PATIENCE < 60 and "that the record keeps" in screen.text
 
 
 def kept_record():
@@ -452,21 +455,21 @@ def test_agnet_terms_of_a_pair_are_those_of_its_loss(changes):
     verification = pair.terms["verification"]
     assert verification.differs == 1.0 and 0 < verification.says < 1
     assert agnet_pair(network, config, images, labels, False).terms.keys() == {"verification"}
-    assert judging.forces(pair).keys() == terms.keys()
+    assert pair_terms.forces(pair).keys() == terms.keys()
 
 
 def test_forces_are_slopes_along_the_line_between_the_features():
     apart = torch.tensor([[1.0, 2.0], [0.0, 0.0]], requires_grad=True)
-    pull = judging.Term((apart[0] - apart[1]).square().sum(), weight=0.5)
-    push = judging.Term(-(apart[0] - apart[1]).norm(), weight=2.0)
-    rest = judging.Term(torch.zeros((), requires_grad=True) * 1)
-    found = judging.forces(judging.Pair(apart, {"pull": pull, "push": push, "rest": rest}))
+    pull = pair_terms.Term((apart[0] - apart[1]).square().sum(), weight=0.5)
+    push = pair_terms.Term(-(apart[0] - apart[1]).norm(), weight=2.0)
+    rest = pair_terms.Term(torch.zeros((), requires_grad=True) * 1)
+    found = pair_terms.forces(pair_terms.Pair(apart, {"pull": pull, "push": push, "rest": rest}))
     assert found["pull"] == pytest.approx(5**0.5) and found["push"] == pytest.approx(-2.0) and found["rest"] == 0
 
 
 def test_partners_are_what_they_are_called(run):
     rows, features = run.seen
-    find, kinds, draws = PARTS["pairs"].partner, PARTS["pairs"].PARTNERS, np.random.default_rng(0)
+    find, kinds, draws = PARTS["pair_inspector"].partner, PARTS["pair_inspector"].PARTNERS, np.random.default_rng(0)
     distance = torch.cdist(features, features).numpy()
     for first in range(0, len(rows), 9):
         own = (rows["vehicle_id"] == rows["vehicle_id"][first]).to_numpy(bool)
@@ -500,11 +503,11 @@ def test_the_inspector_follows_its_controls(run, screen):
 
 def test_points_are_whole_vehicles_and_two_features_are_themselves(run):
     rows, features = run.seen
-    places = PARTS["embedding"].spread(rows, 30)
+    places = PARTS["embedding_map"].spread(rows, 30)
     taken = set(rows["vehicle_id"].iloc[places])
     assert 0 < len(places) <= 30 and rows["vehicle_id"].isin(taken).sum() == len(places)
-    np.testing.assert_array_equal(PARTS["embedding"].flat(features[:, :2]), features[:, :2].double().numpy())
-    first, again = (PARTS["embedding"].flat(features[:40]) for _ in range(2))
+    np.testing.assert_array_equal(PARTS["embedding_map"].flat(features[:, :2]), features[:, :2].double().numpy())
+    first, again = (PARTS["embedding_map"].flat(features[:40]) for _ in range(2))
     assert first.shape == (40, 2) and np.isfinite(first).all()
     np.testing.assert_array_equal(first, again)
 
@@ -555,11 +558,11 @@ def some_tables():
 
 def test_differences_are_paired_by_seed_and_device():
     rows = some_tables()["one"]
-    found = PARTS["ablations"].paired(rows, "base", "mAP", range(5))
+    found = PARTS["ablation_browser"].paired(rows, "base", "mAP", range(5))
     np.testing.assert_allclose(found["better"], [11, 12, 13])
-    np.testing.assert_allclose(PARTS["ablations"].paired(rows, "base", "small mAP", [2])["better"], [6])
-    assert PARTS["ablations"].paired(some_tables()["two"], "base", "mAP", range(5))["gpu"] == []
-    assert PARTS["ablations"].metrics_of(rows) == ["mAP", "top1", "small mAP", "large mAP"]
+    np.testing.assert_allclose(PARTS["ablation_browser"].paired(rows, "base", "small mAP", [2])["better"], [6])
+    assert PARTS["ablation_browser"].paired(some_tables()["two"], "base", "mAP", range(5))["gpu"] == []
+    assert PARTS["ablation_browser"].metrics_of(rows) == ["mAP", "top1", "small mAP", "large mAP"]
 
 
 def test_the_browser_follows_its_controls(screen):
@@ -654,7 +657,7 @@ def test_how_long_an_interaction_takes_on_small(capsys, screen):
     explore.retrieval(run)
     explore.embedding(run)
     explore.pairs(run, mlsl_pair)
-    panels = {name: one for (name, _), one in live.SHOWN.items()}
+    opened = {name: one for (name, _), one in panels.SHOWN.items()}
     moves = {
         "retrieval": [("place", 3), ("type_penalty", 0.1), ("color_penalty", 0.1), ("number", 9), ("group", 0.2),
                       ("color_penalty", 0.2), ("reciprocal", True), ("place", 5)],
@@ -662,7 +665,7 @@ def test_how_long_an_interaction_takes_on_small(capsys, screen):
         "pairs": [("second", 5), ("first", 9), ("partner", "any"), ("second", 8)],
     }  # fmt: skip
     for name, steps in moves.items():
-        spent = [_seconds(panels[name].controls[control], value) for control, value in steps]
+        spent = [_seconds(opened[name].controls[control], value) for control, value in steps]
         assert len(screen.updates) >= len(steps)
         with capsys.disabled():
             print(f"\n{name}: an interaction on small redraws in {1000 * np.median(spent):.0f} ms (median)", end=" ")
@@ -677,7 +680,7 @@ def _seconds(control, value):
 
 
 def test_a_figure_is_drawn_without_pyplot(screen):
-    made = counting_panel(lambda size: live.Picture(Figure(figsize=(1, 1)), "a figure"))
+    made = counting_panel(lambda size: panels.Picture(Figure(figsize=(1, 1)), "a figure"))
     made.show()
     made.controls["size"].value = 4
     assert "<img" in screen.updates[-1].data and not plt.get_fignums()

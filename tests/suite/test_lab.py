@@ -38,7 +38,7 @@ OWN = {
 LEFT = """
 from ipywidgets.widgets import widget as registry
 import matplotlib.pyplot as plt
-print("left over:", len(registry._instances), len(explore.live.SHOWN), plt.get_fignums())
+print("left over:", len(registry._instances), len(explore.panel.SHOWN), plt.get_fignums())
 """
 RUN_ALL = "async () => { await window.jupyterapp.commands.execute('notebook:run-all-cells'); }"
 RUN_CELL = """async (start) => {

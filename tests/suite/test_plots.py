@@ -74,9 +74,14 @@ def test_pictures_of_images():
     assert isinstance(plots.batch([pair, pair]), Figure)
     top = [{"image": "x", "vehicle": "1", "camera": "c", "match": i % 2 == 0, "distance": 0.1} for i in range(10)]
     one = {"query": {"image": "q", "vehicle": "1", "camera": None}, "ap": 0.5, "top": top}
-    figure = plots.strips([one], lambda name: image(), 1)
-    marks = [text.get_text() for axis in figure.axes for text in axis.texts]
-    assert marks.count("✓") == 5 and marks.count("✗") == 5
+    picture = plots.strips([{**one, "ap": None}, one], lambda name: image())
+    width = round(8.2 * 150)
+    assert picture.dtype == np.uint8 and picture.shape[1:] == (width, 3)
+    colors = {"match": style.GREEN, "wrong": style.VERMILION}
+    amount = {name: int((picture == [int(code[i : i + 2], 16) for i in (1, 3, 5)]).all(2).sum())
+              for name, code in colors.items()}  # fmt: skip
+    assert amount["match"] > amount["wrong"] > 1000, "five frames are whole, five broken"
+    assert f'width="{round(8.2 * 110)}"' in plots.markup(picture, "What to see", "Strips")
 
 
 def test_refusals():

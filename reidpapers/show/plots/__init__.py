@@ -1,8 +1,9 @@
-"""Every picture of the suite: functions that return a matplotlib figure, and :func:`show`, which puts one on a page."""
+"""Every picture of the suite: functions that return a figure or pixels; :func:`show` puts one on a page."""
 
 from reidpapers.show.plots.curves import cmc, cmc_panels, forest, history, scatter, sweep
 from reidpapers.show.plots.drawings import distance_schemes, model, pull_push
-from reidpapers.show.plots.pictures import batch, contact_sheet, strips
+from reidpapers.show.plots.mosaic import strips
+from reidpapers.show.plots.pictures import batch, contact_sheet
 from reidpapers.show.plots.style import figure, markup, pixels, png, show, styled
 
 __all__ = [

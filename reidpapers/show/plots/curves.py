@@ -11,7 +11,8 @@ from matplotlib.figure import Figure
 from matplotlib.patheffects import withStroke
 from matplotlib.ticker import MaxNLocator
 
-from reidpapers.show.claims import MARKS, Record, Verdict, interval, score
+from reidpapers.run.records import Record
+from reidpapers.show.claims import MARKS, Verdict, interval, metric_name, score
 from reidpapers.show.plots.style import (
     BLUE,
     COLORS,
@@ -33,11 +34,6 @@ NO_STEPS = "no training: the run takes the features of another as they are"
 VERDICT_LOOKS = {
     "reproduced": (GREEN, "o"), "contradicted": (VERMILION, "X"), "inconclusive": (BLUE, "D"), "not run": (GREY, "_"),
 }  # fmt: skip
-
-
-def metric_name(metric: str) -> str:
-    """How a metric is written on a picture: ``mAP``, ``Top-5``."""
-    return metric.replace("top", "Top-")
 
 
 @styled
@@ -127,7 +123,7 @@ def sweep(
 
     Without any record, the picture says so.
     """
-    values = sorted(value for value, found in records.items() if found)
+    values = sorted(value for value, runs in records.items() if runs)
     if not values:
         return blank(NO_RUNS)
     picture, axes = panels(len(metrics), 3.0, sharex=True)
@@ -208,7 +204,7 @@ def scatter(maps: Mapping[str, Mapping[str, Sequence]]) -> Figure:
     """
     picture, axes = panels(len(maps), 3.3 if len(maps) > 1 else 5.2)
     labels = sorted({str(label) for points in maps.values() for label in points["label"]})
-    colors = dict(zip(labels, _palette(len(labels)), strict=True))
+    colors = dict(zip(labels, palette(len(labels)), strict=True))
     for axis, (title, points) in zip(axes, maps.items(), strict=True):
         x, y = np.asarray(points["x"], dtype=float), np.asarray(points["y"], dtype=float)
         names = np.asarray([str(label) for label in points["label"]])
@@ -224,11 +220,11 @@ def scatter(maps: Mapping[str, Mapping[str, Sequence]]) -> Figure:
     return picture
 
 
-def _palette(count: int) -> list:
+def palette(count: int) -> list:
     """Colours for ``count`` classes: the suite's own first, then evenly spaced hues."""
     more = [(0.55, 0.34, 0.16), (0.60, 0.62, 0.05)]
     own = [*COLORS, *more]
-    return own[:count] if count <= len(own) else sns.husl_palette(count, l=0.55)
+    return own[:count] if count <= len(own) else sns.huslpalette(count, l=0.55)
 
 
 def _name_class(axis: Axes, name: str, x: float, y: float, color: object) -> None:
@@ -253,7 +249,7 @@ def forest(verdicts: Sequence[Verdict]) -> Figure:
     axis.axvline(0, color=INK, lw=1)
     for line, (verdict, pair) in enumerate(pairs):
         color, marker = VERDICT_LOOKS[pair.word]
-        if np.isfinite(pair.mean):
+        if pair.measured:
             axis.plot([pair.low, pair.high], [line, line], color=color, lw=2.2, solid_capstyle="butt")
             axis.plot(pair.mean, line, marker=marker, color=color, ms=7, mec="white", mew=0.8)
         if verdict.margin:
@@ -261,7 +257,7 @@ def forest(verdicts: Sequence[Verdict]) -> Figure:
         stale = " (stale)" if verdict.stale else ""
         words = f"{MARKS[pair.word]} {pair.word}{stale}"
         axis.text(1.02, line, words, color=color, va="center", transform=axis.get_yaxis_transform())
-    names = [f"{pair.better} − {pair.worse}, {metric_name(v.claim.metric)}" for v, pair in pairs]
+    names = [f"{pair.better} − {pair.worse}, {v.claim.measure}" for v, pair in pairs]
     axis.set_yticks(range(len(pairs)), names)
     axis.set(ylim=(len(pairs) - 0.4, -0.6), xlabel="difference paired by seed, points (95% interval)")
     axis.grid(axis="y", visible=False)

@@ -20,7 +20,7 @@ def distance_schemes() -> Figure:
     titles = ("(a) vector scheme", "(b) scalar scheme")
     notes = ("one weight for each element", "one weight for the whole distance")
     for axis, title, note, count in zip(axes, titles, notes, (6, 1), strict=True):
-        _canvas(axis, 4.1, 2.6)
+        clear_axes(axis, 4.1, 2.6)
         axis.set_title(title)
         _scheme(axis, count)
         axis.text(2.65, 0.12, note, ha="center", color=SOFT, size=8.5)
@@ -33,16 +33,16 @@ def _scheme(axis: Axes, count: int) -> None:
         _column(axis, (0.45, y), 6, color)
         axis.text(0.2, y, name, ha="center", va="center", size=11)
     symbol = "$|x_a - x_b|$" if count > 1 else r"$\sum_j\,|x_{a,j} - x_{b,j}|$"
-    _arrow(axis, (0.62, 1.95), (1.42, 1.45))
-    _arrow(axis, (0.62, 0.75), (1.42, 1.25))
+    arrow(axis, (0.62, 1.95), (1.42, 1.45))
+    arrow(axis, (0.62, 0.75), (1.42, 1.25))
     _column(axis, (1.58, 1.35), count, GREEN, side=0.155 if count > 1 else 0.24)
     axis.text(1.58, 2.02 if count > 1 else 1.72, symbol, ha="center", va="center", size=9.5)
     top = 1.35 + 0.155 * (count - 1) / 2
     for y in np.linspace(top, 2.7 - top, count):
-        _arrow(axis, (1.72, y), (2.66, 1.35 + 0.25 * (y - 1.35)), tip=count == 1, color=SOFT)
+        arrow(axis, (1.72, y), (2.66, 1.35 + 0.25 * (y - 1.35)), tip=count == 1, color=SOFT)
     axis.text(2.25, 1.78 if count > 1 else 1.5, "$w$", ha="center", va="center", size=10.5, color=SOFT)
     _unit(axis, (2.88, 1.35), GREEN)
-    _arrow(axis, (3.12, 1.35), (3.5, 1.35))
+    arrow(axis, (3.12, 1.35), (3.5, 1.35))
     axis.text(3.56, 1.35, "$d$", va="center", size=11)
     axis.text(3.72, 1.35, "0 same\n1 other", va="center", size=7.5, color=SOFT)
 
@@ -52,15 +52,15 @@ def model() -> Figure:
     """The paper's Figure 2: one trunk, identity softmax on each image, three sigmoidal units on their distance."""
     picture = figure(4.3)
     axis = picture.subplots()
-    _canvas(axis, 8.2, 4.3)
+    clear_axes(axis, 8.2, 4.3)
     for y, side, color in ((3.3, "a", BLUE), (1.0, "b", VERMILION)):
         _branch(axis, y, side, color)
-    _arrow(axis, (1.86, 2.86), (1.86, 1.44), both=True, color=SOFT, dashed=True)
+    arrow(axis, (1.86, 2.86), (1.86, 1.44), both=True, color=SOFT, dashed=True)
     axis.text(1.94, 2.15, "shared\nweights", va="center", size=8, color=SOFT)
     _column(axis, (3.86, 2.15), 8, GREEN, side=0.13)
     axis.text(3.72, 2.15, r"$D = |x_a - x_b|$", ha="right", va="center", size=9.5)
-    _arrow(axis, (3.14, 3.0), (3.72, 2.55), bend=-0.15)
-    _arrow(axis, (3.14, 1.3), (3.72, 1.75), bend=0.15)
+    arrow(axis, (3.14, 3.0), (3.72, 2.55), bend=-0.15)
+    arrow(axis, (3.14, 1.3), (3.72, 1.75), bend=0.15)
     for y, (name, color) in zip((2.8, 2.15, 1.5), ATTRIBUTES, strict=True):
         _attribute(axis, y, name, color)
     return picture
@@ -68,29 +68,29 @@ def model() -> Figure:
 
 def _branch(axis: Axes, y: float, side: str, color: str) -> None:
     """One image through the trunk to its features and its identity softmax."""
-    _photo(axis, (0.6, y), color)
+    photo(axis, (0.6, y), color)
     axis.text(0.6, y - 0.52, f"image $I_{side}$", ha="center", va="center", size=8.5)
-    _arrow(axis, (1.06, y), (1.36, y))
+    arrow(axis, (1.06, y), (1.36, y))
     trunk = [(1.4, y - 0.42), (1.4, y + 0.42), (2.32, y + 0.24), (2.32, y - 0.24)]
     axis.add_patch(Polygon(trunk, closed=True, facecolor="#EEF2F7", edgecolor=INK, lw=1))
     axis.text(1.84, y, "trunk", ha="center", va="center", size=9)
-    _arrow(axis, (2.36, y), (2.86, y))
+    arrow(axis, (2.36, y), (2.86, y))
     _column(axis, (3.0, y), 8, color, side=0.095)
     axis.text(3.0, y + 0.53, f"$x_{side}$", ha="center", va="center", size=10.5)
-    _arrow(axis, (3.14, y), (4.3, y))
-    _box(axis, (4.98, y), 1.3, 0.5, "identity\nsoftmax", INK)
-    _arrow(axis, (5.65, y), (6.15, y))
+    arrow(axis, (3.14, y), (4.3, y))
+    box(axis, (4.98, y), 1.3, 0.5, "identity\nsoftmax", INK)
+    arrow(axis, (5.65, y), (6.15, y))
     axis.text(6.22, y, rf"$\alpha\,L_{{\mathrm{{cls}}}}({side})$", va="center", size=10)
 
 
 def _attribute(axis: Axes, y: float, name: str, color: str) -> None:
     """One attribute's dropout, sigmoidal unit and contrastive loss."""
-    _arrow(axis, (3.97, 2.15 + 0.5 * (y - 2.15)), (4.3, y), color=SOFT)
-    _box(axis, (4.68, y), 0.7, 0.32, "dropout", SOFT, dashed=True)
-    _arrow(axis, (5.06, y), (5.36, y))
+    arrow(axis, (3.97, 2.15 + 0.5 * (y - 2.15)), (4.3, y), color=SOFT)
+    box(axis, (4.68, y), 0.7, 0.32, "dropout", SOFT, dashed=True)
+    arrow(axis, (5.06, y), (5.36, y))
     _unit(axis, (5.58, y), color, radius=0.19)
     short = {"identity": "id", "colour": "col", "type": "type"}[name]
-    _arrow(axis, (5.8, y), (6.15, y))
+    arrow(axis, (5.8, y), (6.15, y))
     axis.text(5.97, y + 0.13, rf"$d_{{\mathrm{{{short}}}}}$", ha="center", va="center", size=8.5)
     loss = rf"$\lambda\,L(d_{{\mathrm{{{short}}}}},\,Y_{{\mathrm{{{short}}}}})$"
     axis.text(6.22, y, loss, va="center", size=10, color=color)
@@ -123,8 +123,8 @@ def pull_push(margin: float = 1.0) -> Figure:
     return picture
 
 
-def _canvas(axis: Axes, width: float, height: float) -> None:
-    """Axes without axes, one unit an inch at :data:`WIDTH`."""
+def clear_axes(axis: Axes, width: float, height: float) -> None:
+    """A drawing board without ticks or spines, one unit an inch at :data:`WIDTH`."""
     axis.set(xlim=(0, width), ylim=(0, height), aspect="equal")
     axis.set_axis_off()
 
@@ -146,14 +146,14 @@ def _unit(axis: Axes, centre: Point, color: str, radius: float = 0.22) -> None:
     axis.plot(x, y, color=color, lw=1.6, zorder=4)
 
 
-def _box(axis: Axes, centre: Point, width: float, height: float, text: str, color: str, dashed: bool = False) -> None:
+def box(axis: Axes, centre: Point, width: float, height: float, text: str, color: str, dashed: bool = False) -> None:
     corner = (centre[0] - width / 2, centre[1] - height / 2)
     look = {"facecolor": "white", "edgecolor": color, "lw": 1, "ls": "--" if dashed else "-", "zorder": 3}
     axis.add_patch(FancyBboxPatch(corner, width, height, boxstyle="round,pad=0,rounding_size=0.06", **look))
     axis.text(*centre, text, ha="center", va="center", size=8.5, zorder=4, linespacing=1.15)
 
 
-def _arrow(
+def arrow(
     axis: Axes, start: Point, end: Point, *, color: str = INK, tip: bool = True, both: bool = False,
     dashed: bool = False, bend: float = 0.0,
 ) -> None:  # fmt: skip
@@ -163,7 +163,7 @@ def _arrow(
     axis.add_patch(FancyArrowPatch(start, end, connectionstyle=f"arc3,rad={bend}", linestyle=line, **look))
 
 
-def _photo(axis: Axes, centre: Point, color: str) -> None:
+def photo(axis: Axes, centre: Point, color: str) -> None:
     """A small picture of a car."""
     x, y = centre
     axis.add_patch(Rectangle((x - 0.42, y - 0.38), 0.84, 0.76, facecolor="#F3F4F6", edgecolor=INK, lw=1))

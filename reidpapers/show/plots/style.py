@@ -100,56 +100,58 @@ def figure(height: float, width: float = WIDTH) -> Figure:
 
 def panels(count: int, height: float, **kwargs: object) -> tuple[Figure, list[Axes]]:
     """A figure of ``count`` axes side by side."""
-    made = figure(height)
-    return made, list(made.subplots(1, count, squeeze=False, **kwargs)[0])
+    drawing = figure(height)
+    return drawing, list(drawing.subplots(1, count, squeeze=False, **kwargs)[0])
 
 
 def blank(text: str) -> Figure:
     """A picture that says why there is none."""
-    made = figure(1.0)
-    made.text(0.5, 0.5, text, ha="center", va="center", color=SOFT)
-    return made
+    drawing = figure(1.0)
+    drawing.text(0.5, 0.5, text, ha="center", va="center", color=SOFT)
+    return drawing
 
 
-def pixels(figure: Figure, dpi: int) -> np.ndarray:
-    """A figure as pixels, uint8 ``[H, W, 3]``; laid out once, where ``savefig`` does it twice."""
-    before = figure.get_dpi()
-    figure.set_dpi(dpi)
-    canvas = FigureCanvasAgg(figure)
+def pixels(picture: Figure | np.ndarray, dpi: int) -> np.ndarray:
+    """A picture as pixels, uint8 ``[H, W, 3]``; a figure is laid out once, where ``savefig`` does it twice."""
+    if isinstance(picture, np.ndarray):
+        return picture
+    before = picture.get_dpi()
+    picture.set_dpi(dpi)
+    canvas = FigureCanvasAgg(picture)
     canvas.draw()
-    figure.set_dpi(before)
+    picture.set_dpi(before)
     return np.ascontiguousarray(np.asarray(canvas.buffer_rgba())[:, :, :3])
 
 
 def png(figure: Figure, dpi: int = 150) -> bytes:
     """A figure as a compact PNG of at most 256 colours."""
-    small = io.BytesIO()
-    picture = Image.fromarray(pixels(figure, dpi))
-    picture.quantize(256, Image.Quantize.MEDIANCUT, dither=Image.Dither.NONE).save(small, "PNG", optimize=True)
-    return small.getvalue()
+    compact = io.BytesIO()
+    image = Image.fromarray(pixels(figure, dpi))
+    image.quantize(256, Image.Quantize.MEDIANCUT, dither=Image.Dither.NONE).save(compact, "PNG", optimize=True)
+    return compact.getvalue()
 
 
-def webp(figure: Figure, dpi: int = 150) -> bytes:
-    """A figure as the smaller of two WebP pictures: of 256 colours without loss, or of all colours at a high quality.
+def webp(picture: Figure | np.ndarray, dpi: int = 150) -> bytes:
+    """A picture as the smaller of two WebP pictures: of 256 colours without loss, or of all colours at a high quality.
 
     Lines and letters are smaller without loss; a picture of images is smaller, and keeps its colours, the other way,
     so that the first is not tried on it.
     """
     exact, close = io.BytesIO(), io.BytesIO()
-    picture = Image.fromarray(pixels(figure, dpi))
-    picture.save(close, "WEBP", quality=QUALITY, method=4, use_sharp_yuv=True)
-    if picture.getcolors(PHOTOGRAPHS) is None:
+    image = Image.fromarray(pixels(picture, dpi))
+    image.save(close, "WEBP", quality=QUALITY, method=4, use_sharp_yuv=True)
+    if image.getcolors(PHOTOGRAPHS) is None:
         return close.getvalue()
-    few = picture.quantize(256, Image.Quantize.MEDIANCUT, dither=Image.Dither.NONE).convert("RGB")
+    few = image.quantize(256, Image.Quantize.MEDIANCUT, dither=Image.Dither.NONE).convert("RGB")
     few.save(exact, "WEBP", lossless=True, quality=60, method=4)
     return min(exact.getvalue(), close.getvalue(), key=len)
 
 
-def markup(figure: Figure, caption: str, alt: str, dpi: int = 150) -> str:
-    """A figure as an HTML ``<figure>``: picture inside, described in ``alt``, with a caption below.
+def markup(picture: Figure | np.ndarray, caption: str, alt: str, dpi: int = 150) -> str:
+    """A picture as an HTML ``<figure>``: picture inside, described in ``alt``, with a caption below.
 
     Args:
-        figure: what to show.
+        picture: a figure, or pixels, uint8 ``[H, W, 3]``, drawn at ``dpi``.
         caption: what to see in the picture, plain text.
         alt: the picture in words, for those who do not see it.
         dpi: resolution of the stored picture; it is shown at :data:`PAGE_DPI`, so more looks crisp on dense screens.
@@ -159,12 +161,14 @@ def markup(figure: Figure, caption: str, alt: str, dpi: int = 150) -> str:
     """
     if not caption.strip() or not alt.strip():
         raise ValueError("a picture needs a caption that says what to see, and an alternative text that describes it")
-    data = base64.b64encode(webp(figure, dpi)).decode("ascii")
-    width = round(figure.get_figwidth() * PAGE_DPI)
+    data = base64.b64encode(webp(picture, dpi)).decode("ascii")
+    inches = picture.shape[1] / dpi if isinstance(picture, np.ndarray) else picture.get_figwidth()
+    width = round(inches * PAGE_DPI)
     return macros("figure.j2").figure(f"data:image/webp;base64,{data}", width, caption, alt)
 
 
-def show(figure: Figure, caption: str, alt: str, dpi: int = 150) -> None:
-    """Display a figure in a notebook as :func:`markup` makes it, then release its memory."""
-    display(HTML(markup(figure, caption, alt, dpi)))
-    figure.clear()
+def show(picture: Figure | np.ndarray, caption: str, alt: str, dpi: int = 150) -> None:
+    """Display a picture in a notebook as :func:`markup` makes it, then release a figure's memory."""
+    display(HTML(markup(picture, caption, alt, dpi)))
+    if isinstance(picture, Figure):
+        picture.clear()

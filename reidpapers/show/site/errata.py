@@ -54,7 +54,7 @@ def read(path: Path, paper: str) -> list[Erratum]:
         return []
     with path.open(encoding="utf-8", newline="") as file:
         lines = list(csv.DictReader(file, strict=True))
-    found = []
+    errata = []
     for number, line in enumerate(lines, 2):
         fields = {name: (text or "").strip() for name, text in line.items() if name}
         lacks = [name for name in ("where", "printed", "problem", "decision") if not fields.get(name)]
@@ -63,5 +63,5 @@ def read(path: Path, paper: str) -> list[Erratum]:
                 f"{path}:{number}: each line needs where, printed, problem, decision, and a kind of "
                 f"{', '.join(KINDS)}; this one lacks {', '.join(lacks) or 'the kind'}"
             )
-        found.append(Erratum(paper=paper, **{**fields, "tests": tuple(fields["tests"].split())}))
-    return found
+        errata.append(Erratum(paper=paper, **{**fields, "tests": tuple(fields["tests"].split())}))
+    return errata

@@ -39,7 +39,7 @@ PLAIN = Settings()
 
 
 @dataclass(frozen=True)
-class Found:
+class Answer:
     """A query's answer.
 
     Attributes:
@@ -96,13 +96,13 @@ class Search:
         side = self.attributes[name.removesuffix("_penalty")]
         return self.scaled and all((codes >= 0).any() for codes in side)
 
-    def found(self, query: int, settings: Settings = PLAIN, k: int = 10) -> Found:
+    def answer(self, query: int, settings: Settings = PLAIN, k: int = 10) -> Answer:
         """What one query finds."""
         distances = self.ranking(settings)
         index, _, match = metrics.ranked(distances, self.task.relevance, np.array([query]), k)
         order, match = index[0][index[0] >= 0], match[0][index[0] >= 0]
-        one = self._one(query, distances)
-        return Found(order, match, self._plain_row(query)[order], float(one.ap[0]), int(one.first[0]))
+        scores = self._one(query, distances)
+        return Answer(order, match, self._plain_row(query)[order], float(scores.ap[0]), int(scores.first[0]))
 
     def junk(self, query: int, k: int = 10) -> np.ndarray:
         """The nearest of the gallery images that do not count for a query: its own vehicle seen by its own camera."""

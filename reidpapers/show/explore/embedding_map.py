@@ -13,11 +13,11 @@ from matplotlib.figure import Figure
 from sklearn.manifold import TSNE
 from torch import Tensor
 
-from reidpapers.show.explore import opening
-from reidpapers.show.explore.kit import Kit
-from reidpapers.show.explore.live import Panel, Picture, say
-from reidpapers.show.explore.mosaic import Cell, Line, mosaic
+from reidpapers.show.explore import missing_weights
+from reidpapers.show.explore.controls import ControlMaker
+from reidpapers.show.explore.panel import Panel, Picture, say
 from reidpapers.show.explore.run import Run, described, known
+from reidpapers.show.plots.mosaic import Cell, Line, mosaic
 from reidpapers.show.plots.style import COLORS, FAINT, INK, MARKERS, SOFT, WIDTH, styled
 
 COUNTS = (400, 800, 1600)  # points; the first in about a second
@@ -38,7 +38,7 @@ def embedding(run: Run) -> None:
     if run.weights is None and not kept_map(run) and not run.record.exhibits.get("retrieval"):
         say("No map: neither the run's weights nor a map or retrieval lists in its record are here.")
         return
-    opening.show(run, lambda: _Map(run).panel, lambda offer: _kept(run, offer))
+    missing_weights.show(run, lambda: _Map(run).panel, lambda offer: _kept(run, offer))
 
 
 def flat(features: Tensor) -> np.ndarray:
@@ -46,8 +46,8 @@ def flat(features: Tensor) -> np.ndarray:
     if features.shape[1] == 2:
         return features.double().cpu().numpy()
     perplexity = min(PERPLEXITY, (len(features) - 1) / 3)
-    made = TSNE(perplexity=perplexity, init="pca", random_state=SEED, max_iter=500)
-    return made.fit_transform(features.float().cpu().numpy()).astype(float)
+    tsne = TSNE(perplexity=perplexity, init="pca", random_state=SEED, max_iter=500)
+    return tsne.fit_transform(features.float().cpu().numpy()).astype(float)
 
 
 def spread(rows: pd.DataFrame, count: int) -> np.ndarray:
@@ -75,17 +75,17 @@ class _Map:
         self.draws = np.random.default_rng(SEED)
         counts = [count for count in COUNTS if count < len(self.rows)] or [min(COUNTS[0], len(self.rows))]
         start = int(spread(self.rows, counts[0])[0])
-        kit = Kit()
+        make = ControlMaker()
         controls = {
-            "color": kit.choice("coloured by", self.names, "type" if "type" in self.names else None),
-            "count": kit.choice("points", counts),
-            "image": kit.number("image", start, len(self.rows) - 1, "number of the image"),
-            "next": kit.button("next image", "the next point"),
-            "random": kit.button("at random", "any point"),
+            "color": make.choice("coloured by", self.names, "type" if "type" in self.names else None),
+            "count": make.choice("points", counts),
+            "image": make.number("image", start, len(self.rows) - 1, "number of the image"),
+            "next": make.button("next image", "the next point"),
+            "random": make.button("at random", "any point"),
         }
         presses = {"next": lambda: self._step(1), "random": lambda: self._step(0)}
         rows = [["color", "count"], ["image", "next", "random"]]
-        self.panel = Panel("embedding", kit, controls, self.draw, rows, None, presses)
+        self.panel = Panel("embedding", make, controls, self.draw, rows, None, presses)
 
     def draw(self, color: str, count: int, image: int) -> Picture:
         """The map, and one image with its neighbours."""
@@ -97,7 +97,7 @@ class _Map:
         shared = np.mean([bool(values.iloc[i] == values.iloc[image]) for i in near if pd.notna(values.iloc[i])] or [0])
         at = np.flatnonzero(places == image)
         others = [int(i) for i in np.flatnonzero(np.isin(places, near))]
-        made = scatter(
+        drawing = scatter(
             points, labels.tolist(), int(at[0]) if len(at) else None, others, self._sheet(image, near, distance)
         )
         made_by = "The two features" if self.features.shape[1] == 2 else "t-SNE"
@@ -107,7 +107,7 @@ class _Map:
             f"circles: its neighbours. Of its {len(near)} nearest images by the features themselves "
             f"{100 * shared:.0f}% share its {color}."
         )
-        return Picture(made, text)
+        return Picture(drawing, text)
 
     def _sheet(self, image: int, near: list[int], distance: Tensor) -> np.ndarray:
         """The chosen image and its nearest, three a row."""
@@ -148,8 +148,8 @@ def scatter(
         chosen, near: which are marked.
         sheet: pixels shown beside the map, or none.
     """
-    made = Figure(figsize=(WIDTH, HEIGHT))
-    axis = made.add_axes((0.005, 0.01, 0.6, 0.98))
+    drawing = Figure(figsize=(WIDTH, HEIGHT))
+    axis = drawing.add_axes((0.005, 0.01, 0.6, 0.98))
     names = sorted(set(labels))
     label = np.array(labels)
     named = len(names) <= 12
@@ -166,23 +166,23 @@ def scatter(
     axis.margins(0.03)
     if named:
         look = {"columnspacing": 0.8, "handletextpad": 0.1, "labelspacing": 0.3, "borderpad": 0, "labelcolor": SOFT}
-        made.legend(loc="lower left", bbox_to_anchor=(0.62, 0.01), ncols=4, fontsize=7, **look)
+        drawing.legend(loc="lower left", bbox_to_anchor=(0.62, 0.01), ncols=4, fontsize=7, **look)
     if sheet is not None:
         share = sheet.shape[0] / sheet.shape[1] * 0.385 * WIDTH / HEIGHT
-        beside = made.add_axes((0.615, 0.995 - share, 0.385, share))
+        beside = drawing.add_axes((0.615, 0.995 - share, 0.385, share))
         beside.imshow(sheet, interpolation="antialiased")
         beside.set_axis_off()
-    return made
+    return drawing
 
 
-def _kept(run: Run, offer: opening.Offer) -> Panel:
+def _kept(run: Run, offer: missing_weights.TrainingOffer) -> Panel:
     """What a record alone can show: the map that it keeps, or how far its queries' nearest images are."""
     exhibits, known_map = run.record.exhibits, kept_map(run)
     options = sorted(set(known_map) - {"x", "y", "image"}) if known_map else ["vehicle", "camera"]
-    controls = {"color": offer.kit.choice("coloured by", options), **offer.controls}
+    controls = {"color": offer.make.choice("coloured by", options), **offer.controls}
     draw = (lambda color: _kept_map(known_map, color)) if known_map else (lambda color: _ladder(exhibits, color))
     rows = [["color"], list(offer.controls)]
-    return Panel("embedding", offer.kit, controls, draw, rows, presses=offer.presses)
+    return Panel("embedding", offer.make, controls, draw, rows, presses=offer.presses)
 
 
 def _kept_map(kept: Mapping[str, Any], color: str) -> Picture:
@@ -195,18 +195,18 @@ def _kept_map(kept: Mapping[str, Any], color: str) -> Picture:
 def _ladder(exhibits: Mapping[str, Any], color: str) -> Picture:
     """The kept queries as lines of their nearest images by distance; the query's own vehicle (or camera) is filled."""
     lists = exhibits["retrieval"]
-    made = Figure(figsize=(WIDTH, 0.9 + 0.24 * len(lists)), layout="constrained")
-    axis = made.subplots()
-    for line, one in enumerate(lists):
-        for item in one["top"]:
-            same = item[color] == one["query"][color]
+    drawing = Figure(figsize=(WIDTH, 0.9 + 0.24 * len(lists)), layout="constrained")
+    axis = drawing.subplots()
+    for line, strip in enumerate(lists):
+        for item in strip["top"]:
+            same = item[color] == strip["query"][color]
             look = {"color": COLORS[2], "marker": "o"} if same else {"color": COLORS[1], "marker": "X", "mfc": "white"}
             axis.plot(item["distance"], line, ls="", ms=7, **look)
-    axis.set_yticks(range(len(lists)), [f"vehicle {one['query']['vehicle']}" for one in lists])
+    axis.set_yticks(range(len(lists)), [f"vehicle {strip['query']['vehicle']}" for strip in lists])
     axis.set(xlabel="distance of the query's ten nearest images", ylim=(len(lists) - 0.5, -0.5), xlim=(0, None))
     text = (
         f"The {len(lists)} queries that the record keeps, from the worst to the best, and the distances of their ten "
         f"nearest images: ● of the query's own {color}, ✕ of another. A map of all images needs the run's weights, "
         "which are not in this user's cache."
     )
-    return Picture(made, text)
+    return Picture(drawing, text)

@@ -11,7 +11,6 @@ stood (the cell was run again) closes that one first.
 from __future__ import annotations
 
 import base64
-import html
 import io
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
@@ -26,7 +25,8 @@ from matplotlib.figure import Figure
 from PIL import Image
 
 from reidpapers.show import plots
-from reidpapers.show.explore.kit import Kit
+from reidpapers.show.explore.controls import ControlMaker
+from reidpapers.show.templates import macros
 
 DPI = 110  # of a picture that is redrawn while someone waits: that of the page it is shown on
 KEYS = "Tab goes from control to control; arrow keys move a slider or a list; Enter or Space presses a button."
@@ -46,26 +46,15 @@ class Picture:
     text: str
 
     def kept(self) -> HTML:
-        """As it stays in a notebook: of few colours, and so small."""
-        if isinstance(self.drawn, Figure):
-            return HTML(plots.markup(self.drawn, self.text, self.text, DPI))
-        few = Image.fromarray(self.drawn).quantize(256, Image.Quantize.MEDIANCUT, dither=Image.Dither.NONE)
-        return self._on_page(few, optimize=True)
+        """As it stays in a notebook: small."""
+        return HTML(plots.markup(self.drawn, self.text, self.text, DPI))
 
     def quick(self) -> HTML:
-        """As it is sent while someone waits."""
-        pixels = plots.pixels(self.drawn, DPI) if isinstance(self.drawn, Figure) else self.drawn
-        return self._on_page(Image.fromarray(pixels), compress_level=1)
-
-    def _on_page(self, image: Image.Image, **how: Any) -> HTML:
-        raw = io.BytesIO()
-        image.save(raw, "PNG", **how)
-        data, text = base64.b64encode(raw.getvalue()).decode("ascii"), html.escape(self.text)
-        return HTML(
-            f'<figure style="margin:1.5em auto;max-width:{image.width}px"><img alt="{text}" width="{image.width}" '
-            f'style="max-width:100%;height:auto" src="data:image/png;base64,{data}"><figcaption>{text}</figcaption>'
-            "</figure>"
-        )
+        """As it is sent while someone waits: packed in a moment."""
+        image, packed = Image.fromarray(plots.pixels(self.drawn, DPI)), io.BytesIO()
+        image.save(packed, "PNG", compress_level=1)
+        source = f"data:image/png;base64,{base64.b64encode(packed.getvalue()).decode('ascii')}"
+        return HTML(macros("figure.j2").figure(source, image.width, self.text, self.text))
 
 
 class Panel:
@@ -73,7 +62,7 @@ class Panel:
 
     Args:
         name: of the explorer; with the cell, which panel it replaces.
-        kit: what the controls were made with.
+        make: what the controls were made with.
         controls: by the name that ``draw`` knows them by; buttons among them are passed on to nobody.
         draw: ``(**values of the controls) → Picture``.
         rows: the controls' names, a list a line.
@@ -84,7 +73,7 @@ class Panel:
     def __init__(
         self,
         name: str,
-        kit: Kit,
+        make: ControlMaker,
         controls: Mapping[str, widgets.Widget],
         draw: Callable[..., Picture],
         rows: Sequence[Sequence[str]],
@@ -95,15 +84,15 @@ class Panel:
         self.links, self.presses = dict(links or {}), dict(presses or {})
         self.quiet, self.open, self.picture = False, True, None
         self.afterwards: Callable[[], None] = lambda: None  # once, when it ends
-        self.closer = kit.button("close", "remove these controls; the picture stays")
-        lines = [kit.line([self.controls[one] for one in row]) for row in rows]
-        self.box = kit.column([*lines, kit.line([kit.note(KEYS), self.closer])])
+        self.closer = make.button("close", "remove these controls; the picture stays")
+        lines = [make.line([self.controls[name] for name in row]) for row in rows]
+        self.box = make.column([*lines, make.line([make.note(KEYS), self.closer])])
         self.outer = widgets.VBox([self.box])
-        for one, control in self.controls.items():
+        for name, control in self.controls.items():
             if _has_value(control):
-                control.observe(partial(self._moved, one), names="value")
+                control.observe(partial(self._moved, name), names="value")
         self._clicks = {self.closer: lambda clicked: self.close()}
-        self._clicks |= {self.controls[one]: partial(self._pressed, one) for one in self.presses}
+        self._clicks |= {self.controls[name]: partial(self._pressed, name) for name in self.presses}
         for pressed, react in self._clicks.items():
             pressed.on_click(react)
 
@@ -156,12 +145,12 @@ class Panel:
         if self.open:
             self._then(self.presses[name])
 
-    def _then(self, react: Callable[..., None] | None, *given: Any) -> None:
+    def _then(self, react: Callable[..., None] | None, *values: Any) -> None:
         """Let a link or a button move other controls, and draw once."""
         self.quiet = True
         try:
             if react is not None:
-                react(*given)
+                react(*values)
         except Exception as error:
             self.picture.update(_alert(error))
             return
@@ -180,13 +169,12 @@ class Panel:
 
 def say(text: str) -> None:
     """A sentence in place of a panel."""
-    display(HTML(f"<p>{html.escape(text)}</p>"))
+    display(HTML(macros("figure.j2").sentence(text)))
 
 
 def _alert(error: Exception) -> HTML:
     """What went wrong, in the picture's place: of an error in an observer a live notebook shows nothing."""
-    text = html.escape(f"{type(error).__name__}: {error}")
-    return HTML(f'<p role="alert"><strong>Nothing was drawn.</strong> {text}</p>')
+    return HTML(macros("figure.j2").alert(f"{type(error).__name__}: {error}"))
 
 
 def _has_value(control: widgets.Widget) -> bool:
@@ -195,18 +183,18 @@ def _has_value(control: widgets.Widget) -> bool:
 
 def _tree(*roots: widgets.Widget) -> list[widgets.Widget]:
     """Widgets with all that they hold: children, layouts and styles, each once."""
-    found: dict[int, widgets.Widget] = {}
+    widgets_by_id: dict[int, widgets.Widget] = {}
 
     def visit(widget: widgets.Widget) -> None:
-        if id(widget) not in found:
-            found[id(widget)] = widget
+        if id(widget) not in widgets_by_id:
+            widgets_by_id[id(widget)] = widget
             for child in (*getattr(widget, "children", ()), widget.layout, getattr(widget, "style", None)):
                 if child is not None:
-                    found.setdefault(id(child), child) if not hasattr(child, "layout") else visit(child)
+                    widgets_by_id.setdefault(id(child), child) if not hasattr(child, "layout") else visit(child)
 
     for root in roots:
         visit(root)
-    return list(found.values())
+    return list(widgets_by_id.values())
 
 
 def _cell() -> str:

@@ -16,8 +16,8 @@ from ipywidgets.widgets.widget_int import ProgressStyle
 from ipywidgets.widgets.widget_string import HTMLStyle
 
 
-class Kit:
-    """Makes a panel's controls; one kit a panel, since its looks are closed with it."""
+class ControlMaker:
+    """Makes a panel's controls; one make a panel, since its looks are closed with it."""
 
     def __init__(self) -> None:
         self._looks: dict[tuple[Any, ...], widgets.Widget] = {}

@@ -11,8 +11,8 @@ from matplotlib.figure import Figure
 
 from reidpapers.run.records import Record
 from reidpapers.show.claims import MIN_SEEDS, interval, score
-from reidpapers.show.explore.kit import Kit
-from reidpapers.show.explore.live import Panel, Picture, say
+from reidpapers.show.explore.controls import ControlMaker
+from reidpapers.show.explore.panel import Panel, Picture, say
 from reidpapers.show.plots.style import BLUE, GREEN, GREY, INK, SOFT, VERMILION, WIDTH, look, styled
 
 Rows = Mapping[str, Sequence[Record]]
@@ -25,7 +25,9 @@ def ablations(tables: Mapping[str, Rows]) -> None:
     Args:
         tables: by title, the records of each row; rows without records are left out.
     """
-    tables = {title: {row: found for row, found in rows.items() if found} for title, rows in tables.items()}
+    tables = {
+        title: {row: differences for row, differences in rows.items() if differences} for title, rows in tables.items()
+    }
     tables = {title: rows for title, rows in tables.items() if rows}
     if not tables:
         say("No table has runs yet.")
@@ -70,23 +72,23 @@ class _Browser:
 
     def __init__(self, tables: Mapping[str, Rows]) -> None:
         self.tables = tables
-        title = max(tables, key=lambda one: len(tables[one]))  # the one with most to see
-        kit = Kit()
+        title = max(tables, key=lambda name: len(tables[name]))  # the one with most to see
+        make = ControlMaker()
         controls = {
-            "table": kit.choice("table", list(tables), title, width="52em"),
-            "metric": kit.choice("metric", ["–"]),
-            "against": kit.choice("compared", ["–"], width="22em"),
-            "seeds": kit.several("seeds", "those that count; Ctrl or Shift with a click chooses several"),
-            "last": kit.steps("ranks", 20, 50, "the last rank of the curves", 5),
+            "table": make.choice("table", list(tables), title, width="52em"),
+            "metric": make.choice("metric", ["–"]),
+            "against": make.choice("compared", ["–"], width="22em"),
+            "seeds": make.several("seeds", "those that count; Ctrl or Shift with a click chooses several"),
+            "last": make.steps("ranks", 20, 50, "the last rank of the curves", 5),
         }
         rows = [["table"], ["metric", "against", "seeds", "last"]]
-        self.panel = Panel("ablations", kit, controls, self.draw, rows, {"table": self._open})
+        self.panel = Panel("ablations", make, controls, self.draw, rows, {"table": self._open})
         self.panel.quiet = True
         self._open(title)
         self.panel.quiet = False
 
     def _open(self, title: str) -> None:
-        """Offer what a table has."""
+        """TrainingOffer what a table has."""
         rows, controls = self.tables[title], self.panel.controls
         for name, options in (("metric", metrics_of(rows)), ("against", list(rows))):
             before = controls[name].value
@@ -104,23 +106,25 @@ class _Browser:
         rows = {row: records for row, records in rows.items() if records}
         if metric is None or not rows:
             raise ValueError("no runs of these seeds: choose others" if metric else "its rows share no score")
-        found = paired(rows, against, metric, seeds) if against in rows else {}
-        return Picture(_figure(rows, found, metric, against, last), _text(rows, found, table, metric, against))
+        differences = paired(rows, against, metric, seeds) if against in rows else {}
+        return Picture(
+            _figure(rows, differences, metric, against, last), _text(rows, differences, table, metric, against)
+        )
 
 
 @styled
-def _figure(rows: Rows, found: Mapping[str, list[float]], metric: str, against: str, last: int) -> Figure:
+def _figure(rows: Rows, differences: Mapping[str, list[float]], metric: str, against: str, last: int) -> Figure:
     lines = len(rows)
-    made = Figure(figsize=(WIDTH, max(3.4, 1.4 + 0.3 * lines)))
-    left, right = made.add_axes((0.07, 0.14, 0.37, 0.78)), made.add_axes((0.66, 0.14, 0.32, 0.78))
+    drawing = Figure(figsize=(WIDTH, max(3.4, 1.4 + 0.3 * lines)))
+    left, right = drawing.add_axes((0.07, 0.14, 0.37, 0.78)), drawing.add_axes((0.66, 0.14, 0.32, 0.78))
     looks = {row: look(place) for place, row in enumerate(rows)}
     test = metric.rpartition(" ")[0]
     if all((record.tests.get(test, {}) if test else record.scores).get("cmc") for r in rows.values() for record in r):
         _curves(left, rows, looks, test, last)
     else:
         _levels(left, rows, looks, metric)
-    _differences(right, rows, found, looks, against)
-    return made
+    _differences(right, rows, differences, looks, against)
+    return drawing
 
 
 def _curves(axis: Axes, rows: Rows, looks: Mapping[str, Any], test: str, last: int) -> None:
@@ -141,7 +145,7 @@ def _levels(axis: Axes, rows: Rows, looks: Mapping[str, Any], metric: str) -> No
 
 
 def _differences(
-    axis: Axes, rows: Rows, found: Mapping[str, list[float]], looks: Mapping[str, Any], against: str
+    axis: Axes, rows: Rows, differences: Mapping[str, list[float]], looks: Mapping[str, Any], against: str
 ) -> None:
     """Mean paired difference of each row with its 95% interval; the name is that of the curve at the left, too."""
     axis.axvline(0, color=INK, lw=1)
@@ -149,7 +153,7 @@ def _differences(
         key = {"marker": looks[row]["marker"], "ls": looks[row]["ls"], "color": looks[row]["color"]}
         axis.plot([-0.62, -0.55], [line, line], transform=axis.get_yaxis_transform(), clip_on=False, **key)
         axis.text(-0.52, line, _short(row), transform=axis.get_yaxis_transform(), va="center", fontsize=8)
-        values = found.get(row, [])
+        values = differences.get(row, [])
         if not values:
             words = "compared with" if row == against else "no common seed"
             axis.text(0.5, line, words, transform=axis.get_yaxis_transform(), va="center", ha="center", fontsize=7.5,
@@ -164,14 +168,14 @@ def _differences(
     axis.grid(axis="y", visible=False)
 
 
-def _text(rows: Rows, found: Mapping[str, list[float]], table: str, metric: str, against: str) -> str:
+def _text(rows: Rows, differences: Mapping[str, list[float]], table: str, metric: str, against: str) -> str:
     parts = []
-    for row, values in found.items():
+    for row, values in differences.items():
         if values:
             mean, half = _interval(values)
             wide = "" if half is None else f" ± {half:.1f}"
             parts.append(f"{row} {mean:+.1f}{wide}".replace("-", "−"))
-    most = max((len(values) for values in found.values()), default=0)
+    most = max((len(values) for values in differences.values()), default=0)
     compared = (
         f"{metric} against {against} over at most {most} common seeds, in points: {'; '.join(parts)}. " if parts else ""
     )

@@ -13,29 +13,29 @@ from dataclasses import dataclass
 
 import ipywidgets as widgets
 
-from reidpapers.show.explore.kit import Kit
-from reidpapers.show.explore.live import Panel
+from reidpapers.show.explore.controls import ControlMaker
+from reidpapers.show.explore.panel import Panel
 from reidpapers.show.explore.run import Run
 
 PATIENCE = 4.0  # seconds that a notebook waits for features unasked
 
 
 @dataclass(frozen=True)
-class Offer:
+class TrainingOffer:
     """What an explorer on a record alone has beside its own controls.
 
     Attributes:
-        kit: which its own are to be made with.
+        make: which its own are to be made with.
         controls: a button that opens more, and how far that is.
         presses: what the button does.
     """
 
-    kit: Kit
+    make: ControlMaker
     controls: Mapping[str, widgets.Widget]
     presses: Mapping[str, Callable[[], None]]
 
 
-def show(run: Run, full: Callable[[], Panel], kept: Callable[[Offer], Panel]) -> None:
+def show(run: Run, full: Callable[[], Panel], kept: Callable[[TrainingOffer], Panel]) -> None:
     """Show an explorer.
 
     Args:
@@ -46,10 +46,10 @@ def show(run: Run, full: Callable[[], Panel], kept: Callable[[Offer], Panel]) ->
     if run.weights is not None and run.wait <= PATIENCE:
         full().show()
         return
-    kit = Kit()
-    bar = kit.bar(max(1, run.steps))
-    press = kit.button(_words(run), "computes what is missing; interrupt the kernel to stop, press again to go on")
-    panel = kept(Offer(kit, {"train": press, "done": bar}, {"train": lambda: _train(run, bar)}))
+    make = ControlMaker()
+    bar = make.bar(max(1, run.steps))
+    press = make.button(_words(run), "computes what is missing; interrupt the kernel to stop, press again to go on")
+    panel = kept(TrainingOffer(make, {"train": press, "done": bar}, {"train": lambda: _train(run, bar)}))
 
     def upgrade() -> None:
         panel.become(full())

@@ -14,12 +14,12 @@ from matplotlib.ticker import MaxNLocator
 from torch import Tensor
 
 from reidlib.augment import normalise
-from reidpapers.show.explore import opening
-from reidpapers.show.explore.judging import Judge, Pair, forces
-from reidpapers.show.explore.kit import Kit
-from reidpapers.show.explore.live import Panel, Picture
-from reidpapers.show.explore.mosaic import Cell, Line, mosaic
+from reidpapers.show.explore import missing_weights
+from reidpapers.show.explore.controls import ControlMaker
+from reidpapers.show.explore.pair_terms import Judge, Pair, forces
+from reidpapers.show.explore.panel import Panel, Picture
 from reidpapers.show.explore.run import Run, described, known
+from reidpapers.show.plots.mosaic import Cell, Line, mosaic
 from reidpapers.show.plots.style import BLUE, GREEN, GREY, INK, SOFT, VERMILION, WIDTH, styled
 
 LARGEST = 10  # components shown
@@ -40,7 +40,7 @@ def pairs(run: Run, judge: Judge) -> None:
         run: whose network.
         judge: what the paper's loss makes of a pair, such as :func:`~reidpapers.mlsl.explore.pair`.
     """
-    opening.show(run, lambda: _Inspector(run, judge).panel, lambda offer: _kept(run, offer))
+    missing_weights.show(run, lambda: _Inspector(run, judge).panel, lambda offer: _kept(run, offer))
 
 
 class _Inspector:
@@ -51,18 +51,18 @@ class _Inspector:
         self.sides: dict[str, tuple[pd.DataFrame, Tensor, Tensor]] = {}
         rows, *_ = self._side(SIDES[0])
         first = int(rows.index[rows["vehicle_id"].duplicated(keep=False)][0])
-        kit = Kit()
+        make = ControlMaker()
         controls = {
-            "side": kit.choice("of the", SIDES),
-            "first": kit.number("first", first, len(rows) - 1, "number of the first image"),
-            "partner": kit.choice("second is", PARTNERS, PARTNERS[1], width="26em"),
-            "second": kit.number("second", 0, len(rows) - 1, "number of the second image"),
-            "random": kit.button("another first", "any image, with a partner of the same kind"),
+            "side": make.choice("of the", SIDES),
+            "first": make.number("first", first, len(rows) - 1, "number of the first image"),
+            "partner": make.choice("second is", PARTNERS, PARTNERS[1], width="26em"),
+            "second": make.number("second", 0, len(rows) - 1, "number of the second image"),
+            "random": make.button("another first", "any image, with a partner of the same kind"),
         }
         links = {"side": self._turn, "first": lambda value: self._pair(), "partner": lambda value: self._pair(),
                  "second": self._by_hand}  # fmt: skip
         rows = [["side", "first", "random"], ["partner", "second"]]
-        self.panel = Panel("pairs", kit, controls, self.draw, rows, links, {"random": self._another})
+        self.panel = Panel("pairs", make, controls, self.draw, rows, links, {"random": self._another})
         self.panel.quiet = True
         self._pair()
         self.panel.quiet = False
@@ -75,12 +75,12 @@ class _Inspector:
         with torch.enable_grad():
             pair = self.judge(self.run.trained.network, self.run.config, images.to(self.run.config.device),
                               labels[both].to(self.run.config.device), side == SIDES[1])  # fmt: skip
-            found = forces(pair)
+            pulls = forces(pair)
         same = rows["vehicle_id"][first] == rows["vehicle_id"][second]
         pictures = [self.run.store.image(rows["image"][i]) for i in both]
-        return Picture(_figure(pictures, bool(same), pair, found), self._text(rows, both, pair, found))
+        return Picture(_figure(pictures, bool(same), pair, pulls), self._text(rows, both, pair, pulls))
 
-    def _text(self, rows: pd.DataFrame, both: list[int], pair: Pair, found: Mapping[str, float]) -> str:
+    def _text(self, rows: pd.DataFrame, both: list[int], pair: Pair, pulls: Mapping[str, float]) -> str:
         names = "; ".join(f"image {i} ({described(rows.iloc[i])})" for i in both)
         said = [
             f"{name}: says {term.says:.2f}, Y = {'unknown' if term.differs is None else int(term.differs)}"
@@ -88,7 +88,7 @@ class _Inspector:
         ]  # fmt: skip
         moved = [
             f"{name} {'pulls' if force > 0 else 'pushes' if force < 0 else 'rests'} ({force:+.4f})".replace("-", "−")
-            for name, force in found.items()
+            for name, force in pulls.items()
         ]
         distance = float((pair.features[0] - pair.features[1]).detach().norm())
         return f"{names}. Distance {distance:.3f}. {'; '.join(said)}{'. ' if said else ''}{', '.join(moved)}."
@@ -143,18 +143,18 @@ def partner(rows: pd.DataFrame, features: Tensor, first: int, kind: str, draws: 
 
 
 @styled
-def _figure(pictures: list[np.ndarray], same: bool, pair: Pair, found: Mapping[str, float]) -> Figure:
+def _figure(pictures: list[np.ndarray], same: bool, pair: Pair, pulls: Mapping[str, float]) -> Figure:
     """Both images, outputs against labels, largest components of the difference, and forces."""
-    made = Figure(figsize=(WIDTH, 3.1))
+    drawing = Figure(figsize=(WIDTH, 3.1))
     names, frame = ("a", f"b: {'the same' if same else 'another'}"), "match" if same else "wrong"
     lines = [Line(name, [Cell(image, "", frame)]) for name, image in zip(names, pictures, strict=True)]
-    axis = made.add_axes((0.0, 0.0, 0.155, 1))
+    axis = drawing.add_axes((0.0, 0.0, 0.155, 1))
     axis.imshow(mosaic(lines, 1, 0, 145), interpolation="antialiased")
     axis.set_axis_off()
-    _outputs(made.add_axes((0.25, 0.2, 0.19, 0.66)), pair)
-    _components(made.add_axes((0.51, 0.2, 0.2, 0.66)), pair)
-    _forces(made.add_axes((0.81, 0.2, 0.165, 0.66)), found)
-    return made
+    _outputs(drawing.add_axes((0.25, 0.2, 0.19, 0.66)), pair)
+    _components(drawing.add_axes((0.51, 0.2, 0.2, 0.66)), pair)
+    _forces(drawing.add_axes((0.81, 0.2, 0.165, 0.66)), pulls)
+    return drawing
 
 
 def _outputs(axis: Axes, pair: Pair) -> None:
@@ -178,32 +178,32 @@ def _components(axis: Axes, pair: Pair) -> None:
     axis.grid(axis="y", visible=False)
 
 
-def _forces(axis: Axes, found: Mapping[str, float]) -> None:
+def _forces(axis: Axes, pulls: Mapping[str, float]) -> None:
     axis.axvline(0, color=INK, lw=1)
-    most = max((abs(force) for force in found.values()), default=0) or 1.0
-    for line, force in enumerate(found.values()):
+    most = max((abs(force) for force in pulls.values()), default=0) or 1.0
+    for line, force in enumerate(pulls.values()):
         color, hatch = (GREEN, "") if force > 0 else (VERMILION, "////") if force < 0 else (GREY, "")
         axis.barh(line, force, color=color, hatch=hatch, edgecolor="white", height=0.5)
-    axis.set_yticks(range(len(found)), list(found), fontsize=8)
-    axis.set(xlim=(-1.15 * most, 1.15 * most), ylim=(len(found) - 0.5, -0.5), title="← pushes | pulls →",
+    axis.set_yticks(range(len(pulls)), list(pulls), fontsize=8)
+    axis.set(xlim=(-1.15 * most, 1.15 * most), ylim=(len(pulls) - 0.5, -0.5), title="← pushes | pulls →",
              xlabel="force on $x_a$, weighted")  # fmt: skip
     axis.xaxis.set_major_locator(MaxNLocator(3))
     axis.grid(axis="y", visible=False)
 
 
-def _kept(run: Run, offer: opening.Offer) -> Panel:
+def _kept(run: Run, offer: missing_weights.TrainingOffer) -> Panel:
     """Pairs that a record keeps: a query and one of its nearest images."""
     lists = run.record.exhibits.get("retrieval", [])
 
     def draw(query: int, rank: int) -> Picture:
         if not lists:
             raise ValueError("this record keeps no pairs")
-        one = lists[query - 1]
-        item = one["top"][min(rank, len(one["top"])) - 1]
-        first, second = (run.store.image(image["image"]) for image in (one["query"], item))
+        strip = lists[query - 1]
+        item = strip["top"][min(rank, len(strip["top"])) - 1]
+        first, second = (run.store.image(image["image"]) for image in (strip["query"], item))
         frame = "match" if item["match"] else "wrong"
         cells = [
-            Cell(first, f"a: {one['query']['vehicle']}", "query"),
+            Cell(first, f"a: {strip['query']['vehicle']}", "query"),
             Cell(second, f"b: {item['vehicle']}", frame),
         ]
         text = (
@@ -214,9 +214,9 @@ def _kept(run: Run, offer: opening.Offer) -> Panel:
         return Picture(mosaic([Line("a query and what it found", cells)], 5, 1), text)
 
     controls = {
-        "query": offer.kit.steps("query", 1, max(1, len(lists)), "of those kept, from the worst to the best"),
-        "rank": offer.kit.steps("rank", 1, 10, "of the gallery image"),
+        "query": offer.make.steps("query", 1, max(1, len(lists)), "of those kept, from the worst to the best"),
+        "rank": offer.make.steps("rank", 1, 10, "of the gallery image"),
         **offer.controls,
     }
     rows = [["query", "rank"], list(offer.controls)]
-    return Panel("pairs", offer.kit, controls, draw, rows, presses=offer.presses)
+    return Panel("pairs", offer.make, controls, draw, rows, presses=offer.presses)

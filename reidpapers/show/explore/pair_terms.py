@@ -57,8 +57,8 @@ def forces(pair: Pair) -> dict[str, float]:
     """By term, how strongly it pulls (above 0) or pushes (below 0) the first image's features; 0 for equal features."""
     apart = (pair.features[0] - pair.features[1]).detach()
     along = apart / apart.norm().clamp_min(1e-12)
-    found = {}
+    pulls = {}
     for name, term in pair.terms.items():
         slope = torch.autograd.grad(term.weight * term.value, pair.features, retain_graph=True, allow_unused=True)[0]
-        found[name] = 0.0 if slope is None else float(slope[0] @ along)
-    return found
+        pulls[name] = 0.0 if slope is None else float(slope[0] @ along)
+    return pulls

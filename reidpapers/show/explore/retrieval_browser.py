@@ -10,12 +10,12 @@ import numpy as np
 import pandas as pd
 
 from reidlib.evaluate import protocols
-from reidpapers.show.explore import opening
-from reidpapers.show.explore.kit import Kit
-from reidpapers.show.explore.live import Panel, Picture, say
-from reidpapers.show.explore.mosaic import Cell, Line, mosaic
+from reidpapers.show.explore import missing_weights
+from reidpapers.show.explore.controls import ControlMaker
+from reidpapers.show.explore.panel import Panel, Picture, say
 from reidpapers.show.explore.run import Run, described, known, percent
-from reidpapers.show.explore.searching import PLAIN, Attributes, Found, Search, Settings
+from reidpapers.show.explore.search import PLAIN, Answer, Attributes, Search, Settings
+from reidpapers.show.plots.mosaic import Cell, Line, mosaic, retrieval_line
 
 SHOWN = 10  # gallery images a row
 ANY = "any"
@@ -43,7 +43,7 @@ def retrieval(run: Run, *, attributes: Attributes | None = None, before: protoco
     if run.test is None:
         say("This run is tested on pairs, or not at all: it retrieves nothing.")
         return
-    opening.show(run, lambda: _Explorer(run, attributes, before).panel, lambda offer: _kept(run, offer))
+    missing_weights.show(run, lambda: _Explorer(run, attributes, before).panel, lambda offer: _kept(run, offer))
 
 
 class _Explorer:
@@ -58,10 +58,10 @@ class _Explorer:
         self.run, self.search = run, Search(tested, looks, before)
         self.columns = known(self.search.queries, "color", "type", "camera_id")
         self.listed = self._order(ORDERS[0])
-        self.kit = Kit()
+        self.make = ControlMaker()
         controls = self._controls(len(self.listed) // 4)  # begins with a failure, and not a hopeless one
         rows = [["order", *self.columns], ["place", "number", "worst", "random"], [*SLIDERS, "reciprocal", "reset"]]
-        self.panel = Panel("retrieval", self.kit, controls, self.draw, rows, self._links(), self._presses())
+        self.panel = Panel("retrieval", self.make, controls, self.draw, rows, self._links(), self._presses())
         self._allow()
 
     def draw(self, place: int, type_penalty: float, color_penalty: float, group: float, reciprocal: bool,
@@ -71,43 +71,44 @@ class _Explorer:
             raise ValueError("no query has these attributes: choose others")
         query = int(self.listed[place - 1])
         settings = Settings(type_penalty, color_penalty, group, reciprocal)
-        found = self.search.found(query, PLAIN, 2 * SHOWN)
-        after = None if settings == PLAIN else self.search.found(query, settings, SHOWN)
+        plain = self.search.answer(query, PLAIN, 2 * SHOWN)
+        after = None if settings == PLAIN else self.search.answer(query, settings, SHOWN)
         return Picture(
-            mosaic(self._lines(query, found, after), SHOWN + 1, 4), self._text(query, found, after, settings)
+            mosaic(self._lines(query, plain, after), SHOWN + 1, 4),
+            self._text(query, plain, after, settings),
         )
 
-    def _lines(self, query: int, found: Found, after: Found | None) -> list[Line]:
+    def _lines(self, query: int, plain: Answer, after: Answer | None) -> list[Line]:
         row = self.search.queries.iloc[query]
         asked = Cell(
             self.run.store.image(row["image"]), f"{row['vehicle_id']} {_camera(row)}\n\n{_looks(row)}", "query"
         )
         if after is None:
-            second = Line(f"ranks {SHOWN + 1} to {2 * SHOWN}", [None, *self._cells(found, SHOWN, 2 * SHOWN)])
+            second = Line(f"ranks {SHOWN + 1} to {2 * SHOWN}", [None, *self._cells(plain, SHOWN, 2 * SHOWN)])
         else:
             second = Line(f"re-ranked: ranks 1 to {SHOWN}", [None, *self._cells(after, 0, SHOWN)])
         junk = self.search.junk(query, SHOWN)
         cells = [self._cell(i, d, "junk") for i, d in zip(junk, self.search.plain(query, junk), strict=True)]
         title = "junk, not ranked: the query's vehicle at the query's camera" + ("" if len(junk) else " (none here)")
         return [
-            Line(f"query; then ranks 1 to {SHOWN}", [asked, *self._cells(found, 0, SHOWN)]), second,
+            Line(f"query; then ranks 1 to {SHOWN}", [asked, *self._cells(plain, 0, SHOWN)]), second,
             Line(title, [None, *cells]),
         ]  # fmt: skip
 
-    def _cells(self, found: Found, start: int, stop: int) -> list[Cell]:
+    def _cells(self, answer: Answer, start: int, stop: int) -> list[Cell]:
         part = slice(start, stop)
-        each = zip(found.order[part], found.distance[part], found.match[part], strict=True)
-        return [self._cell(row, distance, "match" if match else "wrong") for row, distance, match in each]
+        ranks = zip(answer.order[part], answer.distance[part], answer.match[part], strict=True)
+        return [self._cell(row, distance, "match" if match else "wrong") for row, distance, match in ranks]
 
     def _cell(self, place: int, distance: float, frame: str) -> Cell:
         row = self.search.gallery.iloc[int(place)]
         label = f"{row['vehicle_id']} {_camera(row)}\nd = {distance:.3f}\n{_looks(row)}"
         return Cell(self.run.store.image(row["image"]), label, frame)
 
-    def _text(self, query: int, found: Found, after: Found | None, settings: Settings) -> str:
+    def _text(self, query: int, plain: Answer, after: Answer | None, settings: Settings) -> str:
         text = (
             f"Query {query} of {len(self.search.queries)} ({described(self.search.queries.iloc[query])}): "
-            f"first match at rank {found.first or '–'}, AP {percent(found.ap)}"
+            f"first match at rank {plain.first or '–'}, AP {percent(plain.ap)}"
         )
         whole = self.search.scores(PLAIN)
         if after is None:
@@ -127,19 +128,21 @@ class _Explorer:
         return f" (the record's {percent(recorded)}: of another machine, or of another distance)"
 
     def _controls(self, start: int) -> dict[str, widgets.Widget]:
-        queries, kit, count = self.search.queries, self.kit, len(self.listed)
+        queries, make, count = self.search.queries, self.make, len(self.listed)
         names = {"color": "colour", "type": "type", "camera_id": "camera"}
         values = {column: sorted(queries[column].dropna().astype(str).unique()) for column in self.columns}
         return {
-            "order": kit.choice("order", ORDERS),
-            **{column: kit.choice(names[column], [ANY, *values[column]], width="14em") for column in self.columns},
-            "place": kit.steps("query, in order", start + 1, count, "the queries listed, in their order", width="32em"),
-            "number": kit.number("by number", int(self.listed[start]), len(queries) - 1, "of the query in the test"),
-            "worst": kit.button("worst", "the query with the lowest AP of those listed"),
-            "random": kit.button("at random", "any of those listed"),
-            **{name: kit.slider(text, 0, most, 0.01, tip) for name, (text, most, tip) in SLIDERS.items()},
-            "reciprocal": kit.switch("k-reciprocal", "distances by k-reciprocal encoding (Zhong et al. 2017)"),
-            "reset": kit.button("plain ranking", "all re-ranking off"),
+            "order": make.choice("order", ORDERS),
+            **{column: make.choice(names[column], [ANY, *values[column]], width="14em") for column in self.columns},
+            "place": make.steps(
+                "query, in order", start + 1, count, "the queries listed, in their order", width="32em"
+            ),
+            "number": make.number("by number", int(self.listed[start]), len(queries) - 1, "of the query in the test"),
+            "worst": make.button("worst", "the query with the lowest AP of those listed"),
+            "random": make.button("at random", "any of those listed"),
+            **{name: make.slider(text, 0, most, 0.01, tip) for name, (text, most, tip) in SLIDERS.items()},
+            "reciprocal": make.switch("k-reciprocal", "distances by k-reciprocal encoding (Zhong et al. 2017)"),
+            "reset": make.button("plain ranking", "all re-ranking off"),
         }
 
     def _links(self) -> dict[str, Any]:
@@ -168,12 +171,12 @@ class _Explorer:
     def _list(self) -> None:
         """List the queries anew, and stay at the one that is shown if it is among them."""
         controls = self.panel.controls
-        shown = int(controls["number"].value)
+        number = int(controls["number"].value)
         chosen = {column: controls[column].value for column in self.columns}
         self.listed = self._order(controls["order"].value, chosen)
         controls["place"].max = max(1, len(self.listed))
         if len(self.listed):
-            at = np.flatnonzero(self.listed == shown)
+            at = np.flatnonzero(self.listed == number)
             controls["place"].value = int(at[0]) + 1 if len(at) else 1
             self._show_number(controls["place"].value)
 
@@ -202,31 +205,27 @@ class _Explorer:
             self.panel.controls[name].disabled = not self.search.possible(name)
 
 
-def _kept(run: Run, offer: opening.Offer) -> Panel:
+def _kept(run: Run, offer: missing_weights.TrainingOffer) -> Panel:
     """The explorer on the lists that a record keeps."""
     lists = run.record.exhibits.get("retrieval", [])
 
     def draw(place: int) -> Picture:
         if not lists:
             raise ValueError("this record keeps no retrieval lists")
-        one = lists[place - 1]
-        asked, top = one["query"], one["top"]
-        found = sum(item["match"] for item in top)
-        cells = [Cell(run.store.image(asked["image"]), f"{asked['vehicle']}\n{asked['camera'] or ''}\n", "query")]
-        for item in top:
-            label = f"{item['vehicle']} {item['camera'] or ''}\nd = {item['distance']:.3f}\n"
-            cells.append(Cell(run.store.image(item["image"]), label, "match" if item["match"] else "wrong"))
+        strip = lists[place - 1]
+        matches = sum(item["match"] for item in strip["top"])
         text = (
             f"Query {place} of the {len(lists)} that the record keeps, from the worst to the best (vehicle "
-            f"{asked['vehicle']}): AP {percent(one['ap'])}, {found} of its {len(top)} nearest images show the same "
-            "vehicle. All queries, junk and re-ranking need the run's weights, which are not in this user's cache."
+            f"{strip['query']['vehicle']}): AP {percent(strip['ap'])}, {matches} of its {len(strip['top'])} nearest "
+            "images show the same vehicle. All queries, junk and re-ranking need the run's weights, which are not in "
+            "this user's cache."
         )
-        return Picture(mosaic([Line("query; then its nearest gallery images", cells)], SHOWN + 1, 2), text)
+        return Picture(mosaic([retrieval_line(strip, run.store.image, distances=True)], SHOWN + 1), text)
 
     middle, count = 1 + len(lists) // 2, max(1, len(lists))
-    place = offer.kit.steps("query", min(middle, count), count, "of those kept, from the worst to the best")
+    place = offer.make.steps("query", min(middle, count), count, "of those kept, from the worst to the best")
     rows = [["place"], list(offer.controls)]
-    return Panel("retrieval", offer.kit, {"place": place, **offer.controls}, draw, rows, presses=offer.presses)
+    return Panel("retrieval", offer.make, {"place": place, **offer.controls}, draw, rows, presses=offer.presses)
 
 
 def _camera(row: pd.Series) -> str:
