@@ -1,4 +1,4 @@
-"""What a batch of pairs holds, to look at: images and ε of a few pairs, and how many pairs of each kind there are."""
+"""What the notebook shows of the training data: how much is labelled, a few pairs, how many pairs of each kind."""
 
 from __future__ import annotations
 
@@ -13,6 +13,26 @@ from reidlib.data.images import ImageStore
 from reidpapers.agnet.config import AGNetConfig
 from reidpapers.agnet.paper import PAPER
 from reidpapers.run.training import batches
+from reidpapers.show import layout
+
+
+def labelled(config: AGNetConfig, rows: pd.DataFrame) -> dict[str, str]:
+    """On VehicleID, how many training images and vehicles have labels here and in the paper (section IV-B).
+
+    Args:
+        config: its dataset.
+        rows: usable training rows.
+
+    Returns:
+        A line for a page; nothing for other data, for which the paper prints no such numbers.
+    """
+    if config.dataset != "vehicleid" or config.held_out:
+        return {}
+    row = "VehicleID with attribute labels"
+    counts = {"vehicles": rows["vehicle_id"].nunique(), "images": len(rows)}
+    printed = {name: int(layout.value("agnet", "§IV-B", row, name)) for name in counts}
+    same = "as in the paper" if counts == printed else "the paper has {vehicles:,} and {images:,}".format(**printed)
+    return {"with colour and model": f"{counts['vehicles']:,} vehicles, {counts['images']:,} images; {same}"}
 
 
 def sample_pairs(
