@@ -5,12 +5,13 @@ from types import SimpleNamespace
 
 import numpy as np
 import pytest
+from matplotlib.colors import to_hex
 from matplotlib.figure import Figure
 from PIL import Image
 
 from reidpapers.show import plots
 from reidpapers.show.claims import Claim, judge
-from reidpapers.show.plots import style
+from reidpapers.show.plots import curves, style
 
 
 def record(seed, score):
@@ -124,3 +125,9 @@ def test_no_two_lines_of_a_picture_look_alike():
 
     assert len({tuple(sorted(look(index).items())) for index in range(32)}) == 32
     assert len({(look(index)["color"], look(index)["ls"]) for index in range(32)}) == 32, "also without markers"
+
+
+@pytest.mark.parametrize("count", [1, 9, 10, 27])
+def test_every_class_has_a_colour_of_its_own(count):
+    colours = curves.palette(count)
+    assert len(colours) == count == len({to_hex(colour) for colour in colours})

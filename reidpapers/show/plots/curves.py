@@ -224,7 +224,7 @@ def palette(count: int) -> list:
     """Colours for ``count`` classes: the suite's own first, then evenly spaced hues."""
     more = [(0.55, 0.34, 0.16), (0.60, 0.62, 0.05)]
     own = [*COLORS, *more]
-    return own[:count] if count <= len(own) else sns.huslpalette(count, l=0.55)
+    return own[:count] if count <= len(own) else sns.husl_palette(count, l=0.55)
 
 
 def _name_class(axis: Axes, name: str, x: float, y: float, color: object) -> None:
