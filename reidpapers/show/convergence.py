@@ -1,7 +1,7 @@
 """What papers say of convergence, judged from the loss terms that records log.
 
 Losses of different form have different scales, so a term is measured against its own first value, after smoothing over
-a twentieth of the training.
+a twentieth of the training. A term that begins at 0 has no such measure: it is not a number, and does not count.
 """
 
 from __future__ import annotations
@@ -40,19 +40,21 @@ class Convergence:
 def half_way(record: Record, term: str) -> float:
     """Share of the training, in percent, after which a term is half of its first value; 100 if it never is."""
     smooth = _smooth(record, term)
+    if not smooth[0]:
+        return np.nan
     below = np.flatnonzero(smooth <= smooth[0] / 2)
     return 100 * float(below[0]) / len(smooth) if len(below) else 100.0
 
 
 def roughness(record: Record, term: str) -> float:
     """How far a term jumps from one logged value to the next, on average, in percent of its first value."""
-    return 100 * float(np.abs(np.diff(record.history[term])).mean() / _smooth(record, term)[0])
+    return _percent(float(np.abs(np.diff(record.history[term])).mean()), float(_smooth(record, term)[0]))
 
 
 def remaining(record: Record, term: str) -> float:
     """What is left of a term at the end, in percent of its first value; near 100 of a training that does nothing."""
     smooth = _smooth(record, term)
-    return 100 * float(smooth[-1] / smooth[0])
+    return _percent(float(smooth[-1]), float(smooth[0]))
 
 
 def judge(question: Convergence, results: Mapping[str, Sequence[Record]]) -> tuple[Word, str]:
@@ -62,7 +64,7 @@ def judge(question: Convergence, results: Mapping[str, Sequence[Record]]) -> tup
         question.measure(high[seed], question.term) - question.measure(low[seed], question.term)
         for seed in sorted(low.keys() & high.keys())
     ]
-    return paired(values)
+    return paired([value for value in values if np.isfinite(value)])
 
 
 def paired(differences: Sequence[float]) -> tuple[Word, str]:
@@ -99,8 +101,15 @@ def _described(records: Sequence[Record], term: str) -> str:
 
 
 def _mean(values: Sequence[float]) -> str:
-    mean, half = interval(values)
+    finite = [value for value in values if np.isfinite(value)]
+    if not finite:
+        return "–"
+    mean, half = interval(finite)
     return f"{mean:.0f}" if half is None else f"{mean:.0f} ± {half:.0f}"
+
+
+def _percent(value: float, first: float) -> float:
+    return 100 * value / first if first else np.nan
 
 
 def _smooth(record: Record, term: str) -> np.ndarray:

@@ -1,5 +1,6 @@
 """How a loss term falls, by hand; and what DRDL and C2F-Rank say of it."""
 
+import math
 from types import SimpleNamespace
 
 import pytest
@@ -52,3 +53,13 @@ def test_the_papers_sentences_are_about_rows_that_log_the_term(tables):
     names = {row.name for row in tables.rows("all")}
     for question in tables.CONVERGENCE:
         assert {question.lower, question.higher} <= names & tables.TERM.keys()
+
+
+def test_a_term_that_begins_at_nothing_has_no_measure_and_does_not_count():
+    nothing, falling = run([0.0, 0.0, 0.0]), run([4.0, 2.0, 1.0], seed=1)
+    assert all(math.isnan(measure(nothing, "fine")) for measure in (half_way, roughness, remaining))
+    texts = convergence.facts({"row": "fine"}, (), {"row": [nothing, falling]})
+    assert texts == convergence.facts({"row": "fine"}, (), {"row": [falling]})
+    assert "–%" in convergence.facts({"row": "fine"}, (), {"row": [nothing]})["row: fine"]
+    question = Convergence("§1", "it falls", "low", "high", "fine", remaining)
+    assert convergence.judge(question, {"low": [nothing] * 3, "high": [falling] * 3}) == ("not run", "–")

@@ -227,7 +227,7 @@ def _embedding(page, shot):
 
 
 def _own(page, shot, name, label, value, words):
-    explorer = Explorer(page, f"explore.{name}(", place=1)
+    explorer = Explorer(page, f"{name}(config)", place=1)
     assert words in (explorer.slide(label) if value is None else explorer.number(label, value))
     explorer.seen(shot)
 
