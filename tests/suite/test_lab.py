@@ -30,10 +30,10 @@ SHORT = {
 WAIT = 90_000  # milliseconds, for a machine that does other things, too
 # What a notebook shows beyond what all show: a slider or a number, and what the caption then says.
 OWN = {
-    "mlsl": ("pairs", "second", 3, "image 3 ("),
-    "drdl": ("clusters", "margin", None, "at margin 0.21"),
-    "c2f_rank": ("ranking", "margin M_f", None, "R_f"),
-    "agnet": ("pairs", "second", 3, "image 3 ("),
+    "mlsl": ("explore.pairs(", "second", 3, "image 3 ("),
+    "drdl": ("clusters(config)", "margin", None, "at margin 0.21"),
+    "c2f_rank": ("ranking(config)", "margin M_f", None, "R_f"),
+    "agnet": ("explore.pairs(", "second", 3, "image 3 ("),
 }
 LEFT = """
 from ipywidgets.widgets import widget as registry
@@ -226,8 +226,8 @@ def _embedding(page, shot):
     explorer.seen(shot)
 
 
-def _own(page, shot, name, label, value, words):
-    explorer = Explorer(page, f"{name}(config)", place=1)
+def _own(page, shot, call, label, value, words):
+    explorer = Explorer(page, call, place=1)
     assert words in (explorer.slide(label) if value is None else explorer.number(label, value))
     explorer.seen(shot)
 
