@@ -13,7 +13,7 @@ STRIP := --extra-keys "metadata.language_info.version metadata.papermill cell.me
 # Notebooks find this environment's kernel even where the user has another one of the same name.
 export JUPYTER_PREFER_ENV_PATH := 1
 
-.PHONY: help demo report test test-slurm lab quality format bench verify site clean
+.PHONY: help demo report test test-slurm lab docs quality format bench verify site clean
 .DEFAULT_GOAL := help
 
 help:  ## list the commands
@@ -60,6 +60,10 @@ format: $(READY)  ## mend what quality finds, where a tool can
 	$(PY) -m ruff check --fix --exit-zero .
 	$(PY) -m ruff format .
 	$(if $(NOTEBOOKS),$(PY) -m nbstripout $(STRIP) $(NOTEBOOKS))
+
+docs: $(READY)  ## write the library's reference from its docstrings into out/docs; a warning is an error
+	$(PY) -m sphinx -q -W --keep-going -b html docs $(OUT)/docs
+	@echo "open $(OUT)/docs/index.html"
 
 bench: $(READY)  ## measure the evaluator, re-ranking, the training loop, the losses, the renderer and the data's way in
 	$(PY) -m benchmarks.bench_evaluator

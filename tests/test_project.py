@@ -68,7 +68,7 @@ def requirements(*extras, project=PROJECT):
 
 def everything():
     """What both packages and all extras require, but for each other."""
-    wanted = {**requirements(project=THIN["project"]), **requirements("batch", "test", "workflow")}
+    wanted = {**requirements(project=THIN["project"]), **requirements("batch", "docs", "test", "workflow")}
     return {name: requirement for name, requirement in wanted.items() if name != "reidlib"}
 
 
@@ -131,7 +131,7 @@ def test_every_dependency_has_a_range_and_a_reason():
     files = ("pyproject.toml", "reidlib/pyproject.toml")
     lines = [line for name in files for line in (ROOT / name).read_text().splitlines()]
     lines = [line for line in lines if re.match(r'    "[\w-]+ >=', line)]
-    assert len(lines) == len(requirements("batch", "test", "workflow")) + len(THIN["project"]["dependencies"])
+    assert len(lines) == len(requirements("batch", "docs", "test", "workflow")) + len(THIN["project"]["dependencies"])
     for line in lines:
         assert re.fullmatch(r' {4}"[\w-]+ >= [\d.]+, < [\d.]+", +# \w.*', line), line
 
@@ -168,6 +168,36 @@ def test_conda_installs_the_same_library():
     assert names[0].replace(" ", "") == "python" + PROJECT["requires-python"].replace(" ", "")
 
 
+def test_the_reference_names_every_module_of_the_library_once():
+    pages = "\n".join(path.read_text(encoding="utf-8") for path in sorted((ROOT / "docs").glob("*.md")))
+    listed = re.findall(r"automodule:: (\S+)", pages)
+    modules = {".".join(path.relative_to(ROOT).with_suffix("").parts).removesuffix(".__init__") for path in LIBRARY}
+    assert sorted(listed) == sorted(modules - {"reidlib", "reidlib.__main__", "reidlib.evaluate"})
+
+
+def test_the_reference_builds_without_a_warning(tmp_path):
+    command = [
+        sys.executable,
+        "-m",
+        "sphinx",
+        "-q",
+        "-W",
+        "--keep-going",
+        "-b",
+        "dummy",
+        str(ROOT / "docs"),
+        str(tmp_path),
+    ]
+    done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, env=os.environ | {"PYTHONPATH": str(ROOT)})
+    assert done.returncode == 0, done.stderr
+
+
+def test_the_citation_and_the_changelog_know_the_version():
+    version = PROJECT["version"]
+    assert f"version: {version}\n" in (ROOT / "CITATION.cff").read_text(encoding="utf-8")
+    assert re.search(rf"^## {re.escape(version)}\b", (ROOT / "CHANGELOG.md").read_text(encoding="utf-8"), re.MULTILINE)
+
+
 def test_hooks_run_the_pinned_tools():
     revisions = re.findall(r"rev: v?([\d.]+)", (ROOT / ".pre-commit-config.yaml").read_text())
     assert [f"ruff=={revisions[0]}", f"nbstripout=={revisions[1]}"] == [
@@ -185,7 +215,9 @@ def test_a_notebook_has_parameters_a_kernel_and_no_outputs(path):
 
 
 def test_the_readme_links_to_files_that_are_there():
-    targets = re.findall(r"\]\((?!https?:)([^)#]+)\)", (ROOT / "README.md").read_text(encoding="utf-8"))
+    targets = re.findall(
+        r"\]\((?!https?:|\.\./\.\./actions/)([^)#]+)\)", (ROOT / "README.md").read_text(encoding="utf-8")
+    )
     missing = [target for target in targets if not (ROOT / target).is_file()]
     assert targets and not missing
 

@@ -16,7 +16,7 @@ def pair_distance(first: Tensor, second: Tensor, distance: str) -> Tensor:
 
     Args:
         first, second: features ``[P, D]`` of the pairs' first and second images.
-        distance: ``absolute`` |a − b|, ``euclidean`` (a − b)², or ``multiplication`` a ⊙ b.
+        distance: ``absolute`` ``|a − b|``, ``euclidean`` (a − b)², or ``multiplication`` a ⊙ b.
 
     Returns:
         ``[P, D]``, non-negative for the two differences.
@@ -40,7 +40,7 @@ def reduce_distance(vector: Tensor, distance: str) -> Tensor:
 
     Args:
         vector: output of :func:`pair_distance`, ``[..., D]``.
-        distance: ``absolute`` gives Σ|a − b|, ``euclidean`` ‖a − b‖₂, ``multiplication`` a · b.
+        distance: ``absolute`` gives ``Σ|a − b|``, ``euclidean`` ‖a − b‖₂, ``multiplication`` a · b.
 
     Returns:
         ``[..., 1]``.

@@ -17,7 +17,7 @@ MIN_ROWS = 64
 
 
 def euclidean(query: Tensor, gallery: Tensor, *, reuse: bool = False) -> Distances:
-    """Squared Euclidean distances |q|² + |g|² − 2 q·g; the root is left out because it ranks the same.
+    """Squared Euclidean distances ‖q‖² + ‖g‖² − 2 q·g; the root is left out because it ranks the same.
 
     Rounding may turn a distance near 0 slightly negative; it is not clipped, as that would make ties.
 
@@ -38,7 +38,7 @@ def euclidean(query: Tensor, gallery: Tensor, *, reuse: bool = False) -> Distanc
 
 
 def cosine(query: Tensor, gallery: Tensor, *, reuse: bool = False) -> Distances:
-    """Cosine distances 1 − q·g / (|q| |g|), from 0 to 2; 1 for a vector of zeros.
+    """Cosine distances 1 − q·g / (‖q‖ ‖g‖), from 0 to 2; 1 for a vector of zeros.
 
     Arguments and errors are those of :func:`euclidean`.
     """

@@ -24,7 +24,7 @@ def assess(
             that one embedding of the union serves all tests of a dataset.
         distance: see :func:`reidlib.evaluate.protocols.evaluate`.
         ties: see :mod:`reidlib.evaluate.metrics`; verification has a rule of its own
-        (:func:`reidlib.evaluate.protocols.verify`).
+            (:func:`reidlib.evaluate.protocols.verify`).
 
     Raises:
         ValueError: the test names images that the table lacks, or what :func:`reidlib.evaluate.protocols.evaluate` and
