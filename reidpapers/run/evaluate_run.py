@@ -20,7 +20,7 @@ from reidlib.data.manifest import Dataset, Test
 from reidlib.evaluate import metrics, protocols
 from reidlib.evaluate.embed import Embeddings, embed
 from reidlib.train import History, Schedule
-from reidpapers.run import datasets, joint_bayesian, provenance
+from reidpapers.run import datasets, joint_bayesian, provenance, verification
 from reidpapers.run.config import Config
 
 SIZES = ("small", "medium", "large")
@@ -95,7 +95,7 @@ def assess(trained: Trained, tests: Sequence[Test], distance: protocols.Distance
     used = np.any([protocols.needed(test, table) for test in tests], axis=0)
     table = table[used].reset_index(drop=True)
     embeddings = trained.embed(table)
-    found = {test.name: protocols.assess(test, embeddings.features, table, distance=distance) for test in tests}
+    found = {test.name: verification.assess(test, embeddings.features, table, distance=distance) for test in tests}
     first = found[tests[0].name]
     parts = {"scores": score_fields(first), "queries": {}, "exhibits": {}}
     if isinstance(first, metrics.Scores):
@@ -152,9 +152,9 @@ def _thirds(dataset: Dataset) -> dict[str, pd.Index]:
     return {size: pd.Index(gallery["image"][gallery["vehicle_id"].isin(share)]) for size, share in shares.items()}
 
 
-def score_fields(scores: metrics.Scores | protocols.Verification) -> dict[str, Any]:
+def score_fields(scores: metrics.Scores | verification.Verification) -> dict[str, Any]:
     """Scores as they stand in a record: fractions of 1, but for a verification's threshold; deviations over draws."""
-    if isinstance(scores, protocols.Verification):
+    if isinstance(scores, verification.Verification):
         names = ("accuracy", "auc", "threshold", "threshold_accuracy")
         return {**{name: round(float(getattr(scores, name)), 6) for name in names}, "pairs": len(scores.right)}
     top = {f"top{k}": round(scores.top(k), 6) for k in (1, 2, 5, 10)}

@@ -23,7 +23,7 @@ from reidlib.data.manifest import SPLITS, Test
 from reidlib.evaluate import protocols
 from reidlib.evaluate.embed import embed
 from reidlib.train import train
-from reidpapers.run import evaluate_run, training
+from reidpapers.run import evaluate_run, training, verification
 from reidpapers.run.config import Config
 
 if TYPE_CHECKING:
@@ -157,7 +157,7 @@ def toy_scores(protocol: str, test_distance: str) -> list[float]:
         other = np.where(place % 4 < 2, place + 6, place + 1) % 30  # half of them of the same vehicle
         pairs = pd.DataFrame({"first": place, "second": other, "same": place % 6 == other % 6})
         test = Test("", protocol, pairs=pairs[::2], threshold_pairs=pairs[1::2])
-        result = protocols.verify(features, table, test, distance)
+        result = verification.verify(features, table, test, distance)
         return [result.accuracy, result.auc, result.threshold, result.threshold_accuracy]
     scores = protocols.evaluate(protocol, features, table, distance=distance)
     return [scores.mAP, *(scores.top(k) for k in (1, 2, 5, 10)), float(scores.first.sum())]

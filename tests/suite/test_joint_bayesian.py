@@ -10,7 +10,7 @@ from scipy.stats import multivariate_normal
 
 from reidlib.data import manifest
 from reidlib.evaluate import protocols
-from reidpapers.run import joint_bayesian
+from reidpapers.run import joint_bayesian, verification
 from reidpapers.run.joint_bayesian import fit
 
 
@@ -155,7 +155,7 @@ def test_verification_takes_it_pair_by_pair():
     pairs = pd.DataFrame({"first": names[first], "second": names[second], "same": labels[first] == labels[second]})
     test = manifest.Test("easy", "verification", pairs=pairs, threshold_pairs=pairs)
     table = pd.DataFrame({"image": names, "split": "gallery"}).astype("string")
-    found = protocols.assess(test, torch.from_numpy(x), table, distance=model.distances)
+    found = verification.assess(test, torch.from_numpy(x), table, distance=model.distances)
     a, b = x[first] - model.mean, x[second] - model.mean
     apart = -((a @ model.a * a) + (b @ model.a * b) - 2 * (a @ model.g * b)).sum(1)
     np.testing.assert_array_equal(found.right, (apart <= found.threshold + 1e-9) == pairs["same"])

@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 import torch
 
-from reidlib.evaluate import protocols
+from reidpapers.run import verification
 from reidpapers.run.datasets import PROTOCOLS
 from reidpapers.vehicles import rendered
 from reidpapers.vehicles.export import LAYOUTS, rendered_source
@@ -51,8 +51,8 @@ def test_scores_are_the_same_there_and_back(sides):
             model = before.set_index("image")["model"]
             pairs = {name: paired_anew(getattr(test, name), model) for name in ("pairs", "threshold_pairs")}
             own = replace(test, **pairs)
-        first = protocols.assess(own, features(before["image"]), before)
-        second = protocols.assess(test, features(after["image"]), after)
+        first = verification.assess(own, features(before["image"]), before)
+        second = verification.assess(test, features(after["image"]), after)
         if test.protocol == "verification":
             assert (first.accuracy, first.threshold, first.auc) == (second.accuracy, second.threshold, second.auc)
             assert np.array_equal(first.right, second.right) and 0 < first.accuracy < 1

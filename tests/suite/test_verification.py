@@ -11,8 +11,9 @@ from hypothesis import strategies as st
 from sklearn.metrics import roc_auc_score
 
 from reidlib.data import manifest
-from reidlib.evaluate.protocols import assess, needed, needs, verify
+from reidlib.evaluate.protocols import needed, needs
 from reidpapers.drdl.verification_pairs import LEVELS, draw_pairs, verification_tests
+from reidpapers.run.verification import assess, verify
 from reidpapers.vehicles import rendered
 
 

@@ -1,4 +1,4 @@
-"""A dataset's test sets, scored: which images each needs, and its result, whatever its protocol."""
+"""A dataset's test sets, scored: which images each needs, and its result under its protocol."""
 
 from __future__ import annotations
 
@@ -9,13 +9,12 @@ from torch import Tensor
 from reidlib.data.manifest import Test
 from reidlib.evaluate.metrics import Scores
 from reidlib.evaluate.protocols.query_gallery import Distance, evaluate, splits
-from reidlib.evaluate.protocols.verification import Verification, verify
 
 
 def assess(
     test: Test, features: Tensor, table: pd.DataFrame, *, distance: Distance = "euclidean", ties: str = "pessimistic"
-) -> Scores | Verification:
-    """What a test finds: scores, or for verification the accuracy on its pairs.
+) -> Scores:
+    """Scores of features on a test.
 
     Args:
         test: one of a dataset's tests.
@@ -23,15 +22,12 @@ def assess(
         table: the manifest rows of these features, in the same order; rows that the test does not use are left out, so
             that one embedding of the union serves all tests of a dataset.
         distance: see :func:`reidlib.evaluate.protocols.evaluate`.
-        ties: see :mod:`reidlib.evaluate.metrics`; verification has a rule of its own
-            (:func:`reidlib.evaluate.protocols.verify`).
+        ties: see :mod:`reidlib.evaluate.metrics`.
 
     Raises:
-        ValueError: the test names images that the table lacks, or what :func:`reidlib.evaluate.protocols.evaluate` and
-            :func:`reidlib.evaluate.protocols.verify` refuse.
+        ValueError: the test names images that the table lacks, or what :func:`reidlib.evaluate.protocols.evaluate`
+            refuses, such as a test of pairs.
     """
-    if test.protocol == "verification":
-        return verify(features, table, test, distance)
     for split, names in (("query", test.query), ("gallery", test.gallery)):
         absent = [] if names is None else names[~names.isin(table["image"][table["split"] == split])]
         if len(absent):

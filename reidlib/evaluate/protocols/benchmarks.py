@@ -24,7 +24,8 @@ class Protocol:
         source: where the rule comes from.
         splits: the manifest's splits whose rows must be embedded.
         metrics: what its tables report: ``mAP``, ``top<k>`` or ``accuracy``.
-        tasks: from the rows' table to the tasks; None for verification, which scores pairs.
+        tasks: from the rows' table to the tasks; None for verification, whose pairs
+            have no query and no gallery.
         cmc_tasks: where CMC has a rule of its own, its tasks, as many as ``tasks``; None where one rule serves both.
     """
 

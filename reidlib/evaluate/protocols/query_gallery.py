@@ -46,7 +46,7 @@ def evaluate(
     """Scores of embedded images under a protocol.
 
     Args:
-        protocol: a name in :data:`PROTOCOLS`, but for verification (:func:`reidlib.evaluate.protocols.verify`).
+        protocol: a name in :data:`PROTOCOLS`, but for verification, which scores pairs.
         features: float32 or float64 ``[N, D]``, on any device.
         table: the manifest rows of these features, in the same order; splits the protocol does not use are left out.
         distance: ``"euclidean"``, ``"cosine"``, what gives the :data:`~reidlib.evaluate.metrics.Distances` of queries
@@ -143,9 +143,7 @@ def _tasks(
 ) -> list[Task]:
     """The rule's tasks on rows that fit the features; positions count all of the table's rows."""
     if rule is None:
-        raise ValueError(
-            f"protocol {protocol!r} scores pairs, which have no query and no gallery: use verify or assess"
-        )
+        raise ValueError(f"protocol {protocol!r} scores pairs of images: they have no query and no gallery")
     if len(features) != len(table):
         raise ValueError(f"{len(features)} features for {len(table)} rows: protocol {protocol!r} needs one for each")
     if rows is None or rows.all():

@@ -15,7 +15,9 @@ from torch import Tensor
 from torch.nn.functional import normalize
 
 from reidlib.data.manifest import Test
-from reidlib.evaluate.protocols.query_gallery import Distance, Reranking
+from reidlib.evaluate import protocols
+from reidlib.evaluate.metrics import Scores
+from reidlib.evaluate.protocols import Distance, Reranking
 
 PAIR_COLUMNS = ("first", "second", "same")
 CHUNK = 2**22  # numbers of features compared at once, 32 MiB
@@ -40,6 +42,15 @@ class Verification:
     threshold_accuracy: float
     auc: float
     right: np.ndarray
+
+
+def assess(
+    test: Test, features: Tensor, table: pd.DataFrame, *, distance: Distance = "euclidean"
+) -> Scores | Verification:
+    """What a test finds: scores (:func:`reidlib.evaluate.protocols.assess`), or for pairs what :func:`verify` finds."""
+    if test.protocol == "verification":
+        return verify(features, table, test, distance)
+    return protocols.assess(test, features, table, distance=distance)
 
 
 def verify(features: Tensor, table: pd.DataFrame, test: Test, distance: Distance = "euclidean") -> Verification:
