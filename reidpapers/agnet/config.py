@@ -22,8 +22,9 @@ class AGNetConfig(Config):
                   **SCRATCH},
         "quick": {"preset": "small", "image_size": 64, "width": 256, "iterations": 600, "device": "cpu", **SCRATCH},
         "paper": {"preset": "veri", "image_size": 224, "backbone": "resnet50", "pretrained": True,
-                  "iterations": 88_500},
+                  "epochs": 75},
     }  # fmt: skip
+    EPOCHS: ClassVar[Mapping[str, str]] = {"iterations": "epochs"}
 
     branches: Literal["only_id", "masked_id", "full"] = Field(
         "full", description="the identity branch alone; with the mask that no attribute teaches; or both branches"
@@ -59,6 +60,10 @@ class AGNetConfig(Config):
     pairs: int = Field(16, ge=2, le=4096, description="pairs a batch")
     positive: float = Field(0.5, gt=0, lt=1, description="share of the pairs that show one vehicle")
     iterations: int = Field(600, ge=1, le=10**7, description="training steps")
+    epochs: float = Field(
+        0, ge=0, le=10**4, description="length in epochs of different images, as positive and negative pairs share "
+        "anchors; 0: in steps. The paper has 75"
+    )  # fmt: skip
     rate: float = Field(0.1, gt=0, le=10, description="initial learning rate")
     schedule: Literal["steps", "cosine"] = Field(
         "steps", description="of the learning rate: x 0.1 after two thirds, or warm-up and cosine"
@@ -69,13 +74,6 @@ class AGNetConfig(Config):
         0, ge=0, le=10**6, description="for tuning: so many training vehicles are kept from training, and they, and no "
         "test vehicles, are what is tested on"
     )  # fmt: skip
-
-    @classmethod
-    def scale(cls, given: Mapping[str, Any]) -> Mapping[str, Any]:
-        """The profile's values; 75 epochs are more steps on VehicleID than on VeRi-776."""
-        values = super().scale(given)
-        longer = given.get("profile") == "paper" and given.get("dataset") == "vehicleid"
-        return {**values, "iterations": 185_000} if longer else values
 
     @model_validator(mode="after")
     def _fits_together(self) -> AGNetConfig:
@@ -110,8 +108,8 @@ class AGNetConfig(Config):
 
     def whole(self) -> bool:
         """Whether it is AGNet-ASL-All as the paper has it, whatever its scale."""
-        scale = {*Config.model_fields, "width", "pairs", "positive", "iterations", "rate", "schedule", "optimizer",
-                 "weight_decay", "unlabelled"}  # fmt: skip
+        scale = {*Config.model_fields, "width", "pairs", "positive", "iterations", "epochs", "rate", "schedule",
+                 "optimizer", "weight_decay", "unlabelled"}  # fmt: skip
         fields = type(self).model_fields
         return all(getattr(self.canonical(), name) == fields[name].default for name in fields.keys() - scale)
 

@@ -102,16 +102,20 @@ class AGNetPaper(Paper):
 
     def steps(self, config: AGNetConfig) -> int:
         """Training steps; none for another test feature, or for re-ranking, of a trained network."""
-        config = config.canonical()
-        return config.iterations if config == config.trained() else 0
+        return 0 if self.starts_from(config) else self.length(config, "iterations")
 
     def starts_from(self, config: AGNetConfig) -> tuple[AGNetConfig, ...]:
         """The trained run whose features a run compares in another way."""
-        return () if self.steps(config) else (config.trained(),)
+        config = config.canonical()
+        return () if config == config.trained() else (config.trained(),)
 
     def batch_size(self, config: AGNetConfig) -> int:
         """Images a step."""
         return 2 * config.pairs
+
+    def distinct(self, config: AGNetConfig) -> int:
+        """Positive and negative pairs share anchors, as far as there are as many of both."""
+        return config.pairs + max(config.positives(), config.pairs - config.positives())
 
     def tiny(self, config: AGNetConfig) -> AGNetConfig:
         """The same with eight images a step."""

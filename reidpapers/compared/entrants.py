@@ -44,7 +44,7 @@ class Entrant:
         first = self.paper.Config(**fields, **self.changes)
         stages = [stage for stage in self.line(first) if self.paper.steps(stage)]
         steps = {
-            name: max(1, round(images * share / self.paper.batch_size(stage)))
+            name: max(1, round(images * share / self.paper.distinct(stage)))
             for stage, (name, share) in zip(stages, self.lengths.items(), strict=True)
         }
         last = steps[next(iter(self.lengths))]

@@ -84,9 +84,9 @@ class Comparison(Paper):
         return ENTRANTS[config.method].paper.steps(own(config))
 
     def images_seen(self, config: ComparedConfig) -> int:
-        """Images that a run and all that it starts from see in training."""
-        batch = ENTRANTS[config.method].paper.batch_size(own(config))
-        return self.steps(config) * batch + sum(map(self.images_seen, self.starts_from(config)))
+        """Images that a run and all that it starts from see in training; one that two pairs share counts once."""
+        images = ENTRANTS[config.method].paper.distinct(own(config))
+        return self.steps(config) * images + sum(map(self.images_seen, self.starts_from(config)))
 
     def prepare(self, config: ComparedConfig, workers: int = 1, progress: bool = False) -> None:
         """Decode the images."""
@@ -121,6 +121,12 @@ def described(method: str) -> str:
     """A method's length at ``quick``, and what is not as in its paper."""
     entrant = ENTRANTS[method]
     stages = [stage for stage in entrant.line(own(ComparedConfig(method=method))) if entrant.paper.steps(stage)]
-    lengths = [f"{entrant.paper.steps(stage):,} steps of {entrant.paper.batch_size(stage)} images"
-               for stage in reversed(stages)]  # fmt: skip
-    return ", then ".join(lengths) + (f"; {entrant.differs}" if entrant.differs else "")
+    lengths = ", then ".join(_length(entrant.paper, stage) for stage in reversed(stages))
+    return lengths + (f"; {entrant.differs}" if entrant.differs else "")
+
+
+def _length(paper: Paper, stage: Config) -> str:
+    """Steps of a stage, and how many different images each of them shows."""
+    batch, images = paper.batch_size(stage), paper.distinct(stage)
+    shared = f" in {batch} places, since pairs share some" if images < batch else ""
+    return f"{paper.steps(stage):,} steps of {images} images{shared}"

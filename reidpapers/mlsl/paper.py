@@ -58,12 +58,17 @@ class MLSLPaper(Paper):
     def steps(self, config: MLSLConfig) -> int:
         """Those of stage 1, of stage 2, or of both where stage 2 starts from scratch."""
         if config.learning == "feature":
-            return config.iterations1
-        return config.iterations2 + (config.iterations1 if config.init == "scratch" else 0)
+            return self.length(config, "iterations1")
+        first = self.length(config.but(learning="feature"), "iterations1") if config.init == "scratch" else 0
+        return self.length(config, "iterations2") + first
 
     def batch_size(self, config: MLSLConfig) -> int:
         """Images a step."""
         return config.batch if config.learning == "feature" else 2 * config.pairs
+
+    def distinct(self, config: MLSLConfig) -> int:
+        """Three images give two pairs (section IV-C)."""
+        return config.batch if config.learning == "feature" else 3 * config.pairs // 2
 
     def tiny(self, config: MLSLConfig) -> MLSLConfig:
         """The same with eight images a step."""
@@ -99,9 +104,9 @@ class MLSLPaper(Paper):
             return Schedule(count, rate, warmup=max(1, count // 20), cosine=True)
         if kind == "steps":
             return Schedule(count, rate, drops=(count // 2, count * 3 // 4))
-        epoch = images / (config.batch if first else 2 * config.pairs)
-        every = max(1, round((100 if first else 50) * epoch))
-        return Schedule(count, rate, drops=tuple(range(every, count, every)))
+        every = (100 if first else 50) * images / self.distinct(config)
+        drops = (max(place, round(place * every)) for place in range(1, int(count / every) + 1))
+        return Schedule(count, rate, drops=tuple(drop for drop in drops if drop < count))
 
     def tests(self, config: MLSLConfig, dataset: Dataset) -> tuple[Test, ...]:
         """The dataset's own tests; for digits, whose gallery the paper leaves open, the one that was chosen."""

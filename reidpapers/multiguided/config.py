@@ -34,8 +34,8 @@ TRUNKS: Mapping[str, Mapping[str, str]] = {
 # record. What an ensemble reads is what its members, its classifiers and its own post-processing do.
 SHARED = {"simulated", "weight_decay", "schedule", "pad", "images"}
 EXTRACTION = {
-    "width", "triplet_weight", "margin", "center_weight", "center_on", "shrink", "erase", "iterations", "rate",
-    "identities", "trunks",
+    "width", "triplet_weight", "margin", "center_weight", "center_on", "shrink", "erase", "iterations", "epochs",
+    "rate", "identities", "trunks",
 }  # fmt: skip
 OF_EXTRACTOR: Mapping[str, set[str]] = {
     "res50": set(), "hrnet": set(), "agn": {"attribute_weight"}, "dense161": {"identities_dense"},
@@ -58,10 +58,11 @@ class MultiGuidedConfig(Config):
                   "identities_dense": 16, "iterations": 300, "iterations_classifier": 200,
                   "iterations_segmenter": 150, "device": "cpu"},
         "paper": {"preset": "veri_simulated", "image_size": 320, "trunks": "exact", "pretrained": True,
-                  "encoder": "resnet50", "iterations": 107_400, "iterations_classifier": 20_000,
+                  "encoder": "resnet50", "epochs": 120, "iterations_classifier": 20_000,
                   "iterations_segmenter": 20_000, "rate": 3.5e-4, "rate_classifier": 3.5e-4,
                   "rate_segmenter": 3.5e-4},
     }  # fmt: skip
+    EPOCHS: ClassVar[Mapping[str, str]] = {"iterations": "epochs"}
 
     weights: str | None = Field(
         None, description="local file of IBN-Net's weights of ResNet-50-IBN, which res50 and agn start from"
@@ -130,6 +131,10 @@ class MultiGuidedConfig(Config):
     iterations: int = Field(
         300, ge=1, le=10**7, description="steps of an extractor; DenseNets with fewer identities take more, so that "
         "all see as many images"
+    )  # fmt: skip
+    epochs: float = Field(
+        0, ge=0, le=10**4, description="length of an extractor's training in epochs, each as many images as there are; "
+        "0: in steps. The paper has 120; of classifiers and PSPNet it says nothing"
     )  # fmt: skip
     iterations_classifier: int = Field(200, ge=1, le=10**7, description="steps of a classifier")
     iterations_segmenter: int = Field(150, ge=1, le=10**7, description="steps of the PSPNet")

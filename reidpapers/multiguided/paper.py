@@ -102,7 +102,8 @@ class MultiGuidedPaper(Paper):
     def steps(self, config: MultiGuidedConfig) -> int:
         """DenseNets take as many images as other extractors, in smaller batches; an ensemble learns nothing."""
         if config.learning == "extractor":
-            return max(1, round(config.iterations * config.identities / _identities(config)))
+            steps = self.length(config, "iterations")
+            return steps if config.epochs else max(1, round(steps * config.identities / _identities(config)))
         kind = config.learning.partition("_")[0]
         return {"classifier": config.iterations_classifier, "segmenter": config.iterations_segmenter}.get(kind, 0)
 

@@ -162,9 +162,20 @@ class Paper:
         """Training steps of a run; 0 for one that only evaluates what it starts from."""
         raise NotImplementedError
 
+    def length(self, config: Any, steps: str) -> int:
+        """Steps that a field counts; or as many as its epochs take, each as many different images as there are."""
+        if not (epochs := getattr(config, config.EPOCHS[steps])):
+            return getattr(config, steps)
+        images = _training_images(self, config.model_copy(update={"seed": 0}))
+        return max(1, round(epochs * images / self.distinct(config)))
+
     def batch_size(self, config: Any) -> int:
         """Images a step."""
         raise NotImplementedError
+
+    def distinct(self, config: Any) -> int:
+        """Different images a step, as far as its sampler shows some twice: what epochs and budgets count."""
+        return self.batch_size(config)
 
     def tiny(self, config: Any) -> Any:
         """The same run with at most eight images a step, for probes."""
@@ -268,6 +279,13 @@ class Paper:
 def _of_module(module: str) -> Paper:
     """The paper that a module defines."""
     return import_module(module).PAPER
+
+
+@lru_cache(maxsize=1024)
+def _training_images(paper: Paper, config: Config) -> int:
+    """Images that a run learns from."""
+    rows = datasets.load(paper.learns_from(config).source).manifest.rows("train")
+    return len(paper.usable(config, rows))
 
 
 @lru_cache(maxsize=1024)  # a grid asks again and again

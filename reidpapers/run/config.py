@@ -54,6 +54,8 @@ class Config(Strict):
     SCALES: ClassVar[Mapping[str, Mapping[str, Any]]] = {}
     # Where a run is computed or what its scale is called changes no result: these stay out of a record's key.
     UNKEYED: ClassVar[frozenset[str]] = frozenset({"profile", "data_root"})
+    # Lengths in steps, and the fields that say them in epochs, which go before where they are above 0.
+    EPOCHS: ClassVar[Mapping[str, str]] = {}
     # Fields that mean nothing for any other dataset.
     OF_DATASET: ClassVar[Mapping[str, tuple[str, ...]]] = {
         "rendered": ("preset", "data_seed"), "digits": ("digits_train", "digits_test"),
@@ -88,7 +90,7 @@ class Config(Strict):
         if not isinstance(values, dict):
             return values
         given = {name: value for name, value in values.items() if value is not None}
-        return {**cls.scale(given), **given}
+        return {**cls.scale(given), **cls.in_steps(given), **given}
 
     @model_validator(mode="after")
     def _trunk_allows(self) -> Config:
@@ -100,14 +102,24 @@ class Config(Strict):
         """The profile's values for a caller who gave ``given``; subclasses may look at more than the profile."""
         return cls.SCALES.get(given.get("profile", "quick"), {})
 
+    @classmethod
+    def in_steps(cls, given: Iterable[str]) -> dict[str, Any]:
+        """No epochs where a caller says a length in steps: so a profile's long training is cut."""
+        return {epochs: 0 for steps, epochs in cls.EPOCHS.items() if steps in given}
+
     def canonical(self) -> Config:
         """The same run with ``auto`` resolved and every field that cannot touch its result at its default."""
         unused = {name for dataset, names in self.OF_DATASET.items() if dataset != self.dataset for name in names}
-        return self.without(unused).model_copy(update={"device": self.device_present()})
+        kept = self.without(unused).model_copy(update={"device": self.device_present()})
+        return kept._at_default(steps for steps, epochs in self.EPOCHS.items() if getattr(self, epochs))
 
     def without(self, unused: Iterable[str]) -> Config:
-        """A copy with the named fields at their defaults."""
-        return self.model_copy(update={name: type(self).model_fields[name].default for name in unused})
+        """A copy with the named fields at their defaults, a length whether it is in steps or in epochs."""
+        unused = set(unused)
+        return self._at_default(unused | {self.EPOCHS[name] for name in unused & self.EPOCHS.keys()})
+
+    def _at_default(self, names: Iterable[str]) -> Config:
+        return self.model_copy(update={name: type(self).model_fields[name].default for name in names})
 
     @property
     def source(self) -> DataSource:
@@ -147,7 +159,7 @@ class Config(Strict):
     def but(self, **changes: Any) -> Config:
         """A copy with some fields changed, validated anew; another dataset does not lie in this one's folder."""
         moved = {"data_root": None} if changes.get("dataset", self.dataset) != self.dataset else {}
-        return type(self)(**{**self.model_dump(), **moved, **changes})
+        return type(self)(**{**self.model_dump(), **moved, **self.in_steps(changes), **changes})
 
 
 class Plan(Strict):
@@ -191,6 +203,11 @@ def configure(paper: type[C], given: Mapping[str, Any]) -> tuple[C, Plan]:
     given = {name: value for name, value in given.items() if value is not None}
     known = options(paper)
     problems = [_unknown(name, value, known) for name, value in given.items() if name not in known]
+    problems += [
+        f"{steps} = {given[steps]!r} and {epochs} = {given[epochs]!r} both say how long: give one of them"
+        for steps, epochs in paper.EPOCHS.items()
+        if steps in given and given.get(epochs)
+    ]
     parts = []
     for model in (paper, Plan):
         try:

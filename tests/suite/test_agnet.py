@@ -239,12 +239,17 @@ def test_test_features_and_reranking_share_one_training():
     ]  # fmt: skip
 
 
-def test_the_rate_falls_after_two_thirds_and_the_papers_epochs_are_long():
+def test_the_rate_falls_after_two_thirds_and_the_papers_epochs_count_different_images():
     paper = AGNetConfig(profile="paper", preset="small")
     assert (paper.backbone, paper.image_size, paper.width, paper.rate) == ("resnet50", 224, 4096, 0.1)
-    assert paper.iterations == 88_500 and abs(75 * 37_781 / 32 - 88_500) < 100
-    longer = AGNetConfig(profile="paper", dataset="vehicleid").iterations
-    assert longer == 185_000 and abs(75 * 78_956 / 32 - longer) < 100
+    assert paper.epochs == 75 == AGNetConfig(profile="paper", dataset="vehicleid").epochs
+    images = len(PAPER.usable(paper, datasets.load(paper.source).manifest.rows("train")))
+    steps = PAPER.steps(paper)
+    assert (
+        PAPER.distinct(paper) == 24
+        and steps == 75 * images // 24
+        and PAPER.schedule(paper, 0).drops == (steps * 2 // 3,)
+    )
     assert (paper.optimizer, paper.schedule, paper.weight_decay, paper.pairs) == ("sgd", "steps", 5e-4, 16)
     plan = PAPER.schedule(paper.but(iterations=75), 0)
     assert [plan(step) for step in (0, 49, 50, 74)] == pytest.approx([0.1, 0.1, 0.01, 0.01])

@@ -8,11 +8,12 @@ import torch
 from torch import nn
 from torch.autograd import gradcheck
 
-from reidpapers.mlsl import loss
+from reidpapers.mlsl import loss, tables
 from reidpapers.mlsl.config import MLSLConfig
 from reidpapers.mlsl.network import MLSL, SigmoidalUnits
 from reidpapers.mlsl.paper import PAPER
-from reidpapers.run import evaluate_run, runs
+from reidpapers.run import datasets, evaluate_run, runs
+from reidpapers.run.config import ConfigError, configure
 from reidpapers.run.training import Batch, batches
 
 TINY = {"profile": "smoke", "dataset": "digits", "backbone": "small", "image_size": 16, "digits_train": 60,
@@ -205,10 +206,45 @@ def test_schedules_of_the_paper():
     assert [stage2(step) for step in (0, 23_999, 24_000, 35_999, 36_000, 47_999)] == pytest.approx(
         [1e-3] * 2 + [1e-4] * 2 + [1e-5] * 2
     )
-    stage1 = PAPER.schedule(config.but(learning="feature"), 4_800)  # 100 steps an epoch of 48 images
+    # 100 steps an epoch: 48 images a step in stage 1, and as many of 36 in stage 2, as three images are two pairs
+    stage1 = PAPER.schedule(config.but(learning="feature", iterations1=78_000), 4_800)
     assert [stage1(step) for step in (0, 9_999, 10_000, 20_000)] == pytest.approx([1e-3, 1e-3, 1e-4, 1e-5])
-    epochs = PAPER.schedule(config.but(schedule2="epochs"), 4_800)
+    epochs = PAPER.schedule(config.but(schedule2="epochs"), 3_600)
     assert [epochs(step) for step in (0, 4_999, 5_000, 10_000)] == pytest.approx([1e-3, 1e-3, 1e-4, 1e-5])
+
+
+@pytest.mark.parametrize("changes, drop", [
+    ({"learning": "feature"}, 100), ({"learning": "feature", "preset": "smoke"}, 100), ({**MLSLConfig.IN_EPOCHS}, 50),
+])  # fmt: skip
+def test_a_schedule_in_epochs_counts_the_datas_own_and_its_drop_comes(changes, drop):
+    config = MLSLConfig(profile="paper", **{"preset": "small", **changes})
+    images = len(datasets.load(config.source).manifest.rows("train"))
+    (at,) = PAPER.schedule(config, images).drops
+    assert at == round(drop * images / PAPER.distinct(config)) and PAPER.steps(config) == pytest.approx(2 * at, abs=1)
+
+
+def test_steps_that_are_asked_for_cut_a_profiles_epochs():
+    given = MLSLConfig(profile="paper", iterations1=7)
+    assert (given.epochs1, given.iterations1) == (0, 7) and MLSLConfig(profile="paper").epochs1 == 200
+    assert MLSLConfig(profile="paper").but(iterations1=7).fingerprint() == given.fingerprint()
+    assert MLSLConfig(**given.model_dump()) == given and MLSLConfig(**MLSLConfig(profile="paper").model_dump()).epochs1
+    with pytest.raises(ConfigError, match="iterations1 = 7 and epochs1 = 3 both say how long: give one of them"):
+        configure(MLSLConfig, {"iterations1": 7, "epochs1": 3})
+    whole = MLSLConfig(epochs1=2, iterations1=9, device="cpu").canonical()
+    assert (whole.epochs1, whole.iterations1) == (2, 700), "steps that epochs stand for are in no record's name"
+    feature = MLSLConfig(profile="paper", **MLSLConfig.IN_EPOCHS, learning="feature").canonical()
+    assert (feature.epochs1, feature.epochs2) == (200, 0)
+
+
+@pytest.mark.parametrize("dataset, second", [("veri776", "steps"), ("vehicleid", "epochs"), ("veriwild", "epochs"),
+                                             ("digits", "steps")])  # fmt: skip
+def test_the_papers_tables_have_their_schedules(dataset, second):
+    config = MLSLConfig(profile="paper", dataset=dataset)
+    assert config.schedule2 == second and bool(config.epochs2) == (second == "epochs")
+    assert bool(config.epochs1) == (dataset != "digits")
+    row = tables.of_table_8("paper")
+    assert MLSLConfig(profile="paper", dataset="veri776").but(**row.changes).schedule2 == "epochs"
+    assert tables.of_table_8("quick") == tables.MLSL
 
 
 def test_batches_hold_pairs_and_their_labels():
