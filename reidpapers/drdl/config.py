@@ -20,7 +20,7 @@ class DRDLConfig(Config):
 
     SCALES: ClassVar[Mapping[str, Mapping[str, Any]]] = {
         "smoke": {"preset": "smoke", "image_size": 32, "embedding": 16, "iterations": 6, "decay_every": 2, "sets": 3,
-                  "set_size": 2, "pairs": 24, "levels": ("easy", "medium"), "device": "cpu"},
+                  "set_size": 2, "pairs": 24, "levels": ("easy", "medium"), "verified": "all", "device": "cpu"},
         "quick": {"preset": "small", "image_size": 64, "embedding": 128, "iterations": 250, "decay_every": 50,
                   "sets": 8, "device": "cpu"},
         "paper": {"preset": "veri", "image_size": 224, "backbone": "vgg_cnn_m_1024"},
@@ -54,6 +54,10 @@ class DRDLConfig(Config):
     weight_decay: float = Field(2e-4, ge=0, le=1, description="of SGD, whose momentum is 0.9")
     literal: bool = Field(False, description="retrieval's gallery as printed: by model, with max{6, N - 1}")
     pairs: int = Field(2000, ge=6, le=10**6, multiple_of=2, description="verification pairs a level, embedded data")
+    verified: Literal["unseen", "all"] = Field(
+        "unseen", description="verification pairs, embedded data: of models that training never sees, with colours "
+        "that give no answer away; or of all models, as they come"
+    )  # fmt: skip
     levels: Annotated[tuple[Level, ...], ListOrJson] = Field(
         ("easy", "medium", "hard"), min_length=1, description="levels of verification, embedded data"
     )
@@ -93,7 +97,7 @@ class DRDLConfig(Config):
 
     def canonical(self) -> DRDLConfig:
         """Fields that a variant does not use go to their defaults, so that equal runs have one record."""
-        unused = {"pairs", "levels"} if self.task == "reid" or self.own_pairs() else set()
+        unused = {"pairs", "levels", "verified"} if self.task == "reid" or self.own_pairs() else set()
         if self.task == "verification":
             unused |= {"literal"}
         if self.network != "mixed":
@@ -111,6 +115,10 @@ class DRDLConfig(Config):
     def own_pairs(self) -> bool:
         """Whether the dataset brings its own pairs of images to verify, as CompCars does."""
         return datasets.PROTOCOLS[self.dataset] == "verification"
+
+    def keeps_models(self) -> bool:
+        """Whether models are kept from training, to be verified."""
+        return self.task == "verification" and not self.own_pairs() and self.verified == "unseen"
 
     def identity(self) -> int:
         """The label that sets share: the vehicle, or the model where models are verified.

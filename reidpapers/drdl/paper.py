@@ -16,7 +16,7 @@ from reidlib.train import Schedule
 from reidpapers.drdl.config import GRADES, DRDLConfig
 from reidpapers.drdl.loss import relative, term_weights, terms
 from reidpapers.drdl.network import DRDL, unit
-from reidpapers.drdl.verification_pairs import verification_tests
+from reidpapers.drdl.verification_pairs import learnt_models, toy_pairs, verification_tests
 from reidpapers.run import datasets, evaluate_run
 from reidpapers.run.base import Need, Paper
 from reidpapers.run.config import ConfigError
@@ -50,6 +50,13 @@ class DRDLPaper(Paper):
         make = rows["model"].str.partition("/")[0].where(named, rows["type"])
         return torch.as_tensor(np.stack([codes(rows["vehicle_id"]), codes(model), codes(make)], 1))
 
+    def usable(self, config: DRDLConfig, rows: pd.DataFrame) -> pd.DataFrame:
+        """All training images, but for those of models that are kept to be verified (section 5.1)."""
+        if not config.keeps_models():
+            return rows
+        models = learnt_models(datasets.load(config.source).manifest)
+        return rows[rows["model"].isin(models)].reset_index(drop=True)
+
     def identity(self, config: DRDLConfig) -> int:
         """The vehicle, or the model where models are verified."""
         return config.identity()
@@ -66,14 +73,14 @@ class DRDLPaper(Paper):
 
     def classes(self, config: DRDLConfig) -> dict[str, int]:
         """Models, or makes, that the upper branch tells apart."""
-        labels = self.labels(datasets.load(config.source).manifest.rows("train"))
+        labels = self.labels(self.usable(config, datasets.load(config.source).manifest.rows("train")))
         return {"classes": int(labels[:, config.coarse()].max()) + 1}
 
     def check(self, config: DRDLConfig) -> None:
         """Refuse data of which no batch or test can be drawn, or whose models or makes are unknown."""
         super().check(config)
         dataset = datasets.load(config.source)
-        name, labels = dataset.manifest.name, self.labels(dataset.manifest.rows("train"))
+        name, labels = dataset.manifest.name, self.labels(self.usable(config, dataset.manifest.rows("train")))
         try:
             self.draw(config, labels)
         except ValueError as error:
@@ -81,7 +88,8 @@ class DRDLPaper(Paper):
         try:
             self.tests(config, dataset)
         except ValueError as error:
-            raise ConfigError(f"task = {config.task!r} does not fit {name}: {error}") from error
+            hint = "; verified = 'all' asks for less" if config.keeps_models() else ""
+            raise ConfigError(f"task = {config.task!r} does not fit {name}: {error}{hint}") from error
         if config.network != "single" and not self.classes(config)["classes"]:
             lacks = "make" if config.task == "verification" else "model or type"
             raise ConfigError(f"network = {config.network!r} is refused: {name} has no {lacks}; allowed is single")
@@ -140,7 +148,8 @@ class DRDLPaper(Paper):
             return evaluate_run.tests_by_size(dataset, kinds)
         if config.own_pairs():
             return dataset.tests
-        return verification_tests(dataset.manifest, config.pairs, levels=config.levels)
+        unseen = config.keeps_models()
+        return verification_tests(dataset.manifest, config.pairs, levels=config.levels, unseen=unseen)
 
     def protocols(self, config: DRDLConfig) -> tuple[str, ...]:
         """Those of sections 5.3 and 5.2, or of 5.1."""
@@ -149,15 +158,21 @@ class DRDLPaper(Paper):
         return ("vehicleid", "drdl_retrieval_literal" if config.literal else "drdl_retrieval")
 
     def extra_probe(self, config: DRDLConfig) -> dict[str, list[float]]:
-        """The loss of distances on sets that move apart, until no hinge is active, as three steps may not reach."""
+        """The loss of distances on sets that move apart, until no hinge is active, as three steps may not reach.
+
+        Where models are verified also which images make the pairs.
+        """
+        pairs = {}
+        if config.task == "verification" and not config.own_pairs():
+            pairs["pairs"] = toy_pairs(config.keeps_models())
         if config.network == "upper":
-            return {}
+            return pairs
         sets = torch.randn(4, 2, 3, 5, generator=torch.Generator().manual_seed(0))
         sets[:, 1] += torch.linspace(0, 3, 4)[:, None, None]
         sets = unit(sets.flatten(0, 2)).requires_grad_()
         value = relative(sets, config.but(sets=4, set_size=3))
         (slope,) = torch.autograd.grad(value, sets)
-        return {"distances": [value.item(), *slope.norm(dim=1).tolist()]}
+        return {"distances": [value.item(), *slope.norm(dim=1).tolist()], **pairs}
 
 
 PAPER = DRDLPaper()

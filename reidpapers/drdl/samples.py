@@ -40,4 +40,5 @@ def gradient_angles(config: DRDLConfig, network: DRDL, store: ImageStore, rows: 
 
 
 def _first_batch(config: DRDLConfig, store: ImageStore, rows: pd.DataFrame) -> Batch:
+    rows = PAPER.usable(config, rows)
     return batches(PAPER, config, store.resident("cpu"), store.places(rows), PAPER.labels(rows))(0)

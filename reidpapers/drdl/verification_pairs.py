@@ -2,7 +2,8 @@
 
 CompCars grades its pairs by how alike two models look. Here: *easy* pairs of different models are of different types,
 *medium* ones of one type, *hard* ones of one type and one colour. Pairs of the same model are of two vehicles at every
-level.
+level. Colour gives no answer away: all hard pairs, those of one model too, share it, and all others differ in it. And
+the models of the test pairs are other ones than a network learns from, as CompCars' Part III has none of Part I's.
 """
 
 from __future__ import annotations
@@ -12,15 +13,25 @@ from collections.abc import Sequence
 import numpy as np
 import pandas as pd
 
-from reidlib.data.manifest import Manifest, Test
+from reidlib.data.manifest import COLUMNS, Manifest, Test
 
 LEVELS = ("easy", "medium", "hard")
 
 
+def learnt_models(manifest: Manifest) -> list[str]:
+    """The models that a network learns from: every other one of the training images', by type and name.
+
+    So both halves have types of several models, which pairs of one type need. The paper trains on 431 models and
+    verifies 1,145 others.
+    """
+    rows = manifest.rows("train").dropna(subset=["model"])
+    return rows.groupby("model")["type"].first().reset_index().sort_values(["type", "model"])["model"].tolist()[::2]
+
+
 def verification_tests(
-    manifest: Manifest, count: int = 2000, seed: int = 0, levels: Sequence[str] = LEVELS
+    manifest: Manifest, count: int = 2000, seed: int = 0, levels: Sequence[str] = LEVELS, unseen: bool = True
 ) -> tuple[Test, ...]:
-    """A test for each level, from the gallery's images.
+    """A test for each level, from all images of models that no network learns from.
 
     As CompCars has one list of training pairs, they share theirs: equal shares of the levels, from training images.
 
@@ -29,6 +40,8 @@ def verification_tests(
         count: test pairs a level and, as near as even shares come, training pairs; even, at least two a level.
         seed: settles the draw; the rows' order does not matter.
         levels: which; a small dataset may have no pairs of the harder ones.
+        unseen: whether models are kept from training, see :func:`learnt_models`, and colours give nothing away; else
+            test pairs are of the gallery, of any models and colours.
 
     Raises:
         ValueError: see :func:`draw_pairs`.
@@ -36,16 +49,32 @@ def verification_tests(
     least = 2 * len(levels)
     if count < least:
         raise ValueError(f"count = {count} is refused: allowed are even numbers from {least}")
-    training = [draw_pairs(manifest.rows("train"), level, count // least * 2, seed) for level in levels]
+    learnt, tested = manifest.rows("train"), manifest.rows("gallery")
+    if unseen:
+        models, everything = learnt_models(manifest), manifest.rows("train", "gallery")
+        learnt, tested = learnt[learnt["model"].isin(models)], everything[~everything["model"].isin(models)]
+    training = [draw_pairs(learnt, level, count // least * 2, seed, balanced=unseen) for level in levels]
     shared = pd.concat(training, ignore_index=True)
-    gallery = manifest.rows("gallery")
     return tuple(
-        Test(level, "verification", pairs=draw_pairs(gallery, level, count, seed), threshold_pairs=shared)
+        Test(level, "verification", pairs=draw_pairs(tested, level, count, seed, balanced=unseen),
+             threshold_pairs=shared)
         for level in levels
-    )
+    )  # fmt: skip
 
 
-def draw_pairs(table: pd.DataFrame, level: str, count: int, seed: int = 0) -> pd.DataFrame:
+def toy_pairs(unseen: bool) -> list[float]:
+    """The places of both images of each pair that a toy world gives: the part of a probe that sees the draw."""
+    place = np.arange(96)
+    table = pd.DataFrame({
+        "image": [f"{n:02d}" for n in place], "split": np.where(place < 64, "train", "gallery"),
+        "vehicle_id": place // 2, "model": place % 16 // 2, "type": place % 16 // 8, "color": place // 16 % 2,
+    }).astype("string")  # fmt: skip
+    tests = verification_tests(Manifest("toy", table.reindex(columns=COLUMNS), ""), 12, unseen=unseen)
+    frames = [*(test.pairs for test in tests), tests[0].threshold_pairs]
+    return pd.concat(frames)[["first", "second"]].astype(float).to_numpy().ravel().tolist()
+
+
+def draw_pairs(table: pd.DataFrame, level: str, count: int, seed: int = 0, *, balanced: bool = True) -> pd.DataFrame:
     """Random pairs of images: half of the same model (of two vehicles), half of different ones as the level wants.
 
     Every pair of images that a half allows is equally likely, and no pair stands twice. Rows that lack model, type or
@@ -56,6 +85,8 @@ def draw_pairs(table: pd.DataFrame, level: str, count: int, seed: int = 0) -> pd
         level: ``"easy"``, ``"medium"`` or ``"hard"``.
         count: pairs; even.
         seed: settles the draw; the rows' order does not matter.
+        balanced: in both halves the vehicles of a hard pair share their colour, and those of any other differ in it;
+            else the colours of the same model, and of different models that are not hard, are as they come.
 
     Returns:
         A frame with columns ``first``, ``second`` (image names) and ``same`` (the model).
@@ -73,18 +104,19 @@ def draw_pairs(table: pd.DataFrame, level: str, count: int, seed: int = 0) -> pd
     labels = pd.DataFrame(list(vehicles.indices), columns=["vehicle_id", "model", "type", "color"])
     draw = np.random.default_rng((seed, LEVELS.index(level)))
     halves = []
-    for same, allowed in zip((True, False), _allowed(labels, level), strict=True):
+    for same, allowed in zip((True, False), _allowed(labels, level, balanced), strict=True):
         what = f"{level} pairs of {'the same model' if same else 'different models'}"
         halves.append(_drawn(images, allowed, count // 2, draw, what).assign(same=same))
     return pd.concat(halves, ignore_index=True)
 
 
-def _allowed(labels: pd.DataFrame, level: str) -> tuple[np.ndarray, np.ndarray]:
+def _allowed(labels: pd.DataFrame, level: str, balanced: bool) -> tuple[np.ndarray, np.ndarray]:
     """Which vehicles make a pair of the same model, and which one of different models, each ``[V, V]``."""
     codes = (pd.factorize(labels[column])[0] for column in ("vehicle_id", "model", "type", "color"))
     vehicle, model, kind, color = (code[:, None] == code for code in codes)
-    different = {"easy": ~kind, "medium": kind, "hard": kind & color}[level]
-    return ~vehicle & model, ~vehicle & ~model & different
+    paint = color if level == "hard" else ~color if balanced else np.ones_like(color)
+    different = ~model & paint & (~kind if level == "easy" else kind)
+    return ~vehicle & model & (paint if balanced else True), ~vehicle & different
 
 
 def _drawn(

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from functools import cached_property, lru_cache
+from functools import cached_property, lru_cache, partial
 from importlib import import_module
 from pathlib import Path
 from types import ModuleType
@@ -240,7 +240,8 @@ class Paper:
     def distance(self, config: Any, trained: Trained) -> Distance:
         """How test features are compared: as ``config.test_distance`` says, unless a paper has a way of its own."""
         column = self.identity(config)
-        return evaluate_run.distance(trained, lambda rows: self.labels(rows)[:, column])
+        usable = partial(self.usable, config)
+        return evaluate_run.distance(trained, usable, lambda rows: self.labels(rows)[:, column])
 
     def measures(self, config: Any, trained: Trained) -> Mapping[str, Mapping[str, float]]:
         """Scores beside those of the tests' protocols: ``{test: {score: value}}``."""

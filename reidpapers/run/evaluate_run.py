@@ -68,16 +68,21 @@ class Trained:
         return embed(network or self.network, self.store, rows, device=self.config.device)
 
 
-def distance(trained: Trained, identities: Callable[[pd.DataFrame], Tensor]) -> protocols.Distance:
+def distance(
+    trained: Trained,
+    usable: Callable[[pd.DataFrame], pd.DataFrame],
+    identities: Callable[[pd.DataFrame], Tensor],
+) -> protocols.Distance:
     """How a configuration compares features: a distance by name, or one that training features teach.
 
     Args:
         trained: the network and its configuration.
+        usable: the training rows that can be learnt from, ``rows → rows``.
         identities: codes of what matching tells apart, ``rows → [N]``.
     """
     if trained.config.test_distance != LEARNT:
         return trained.config.test_distance
-    rows = trained.dataset.manifest.rows("train")
+    rows = usable(trained.dataset.manifest.rows("train"))
     return learnt(trained.embed(rows).features, identities(rows))
 
 

@@ -3,6 +3,7 @@
 import math
 import pickle
 from dataclasses import replace
+from types import SimpleNamespace
 
 import numpy as np
 import pandas as pd
@@ -227,6 +228,7 @@ def test_what_no_run_could_mean_is_refused(given, said):
 @pytest.mark.parametrize("given, said", [
     ({"set_size": 7}, "set_size = 7 does not fit rendered smoke: size = 7 is refused: no identity has more than 6"),
     ({"task": "verification", "levels": ["hard"]}, "task = 'verification' does not fit rendered smoke"),
+    ({"task": "verification", "verified": "unseen"}, "make 0; verified = 'all' asks for less"),
 ])  # fmt: skip
 def test_what_the_data_cannot_give_is_refused_before_a_picture_is_decoded(given, said, monkeypatch):
     monkeypatch.setattr(evaluate_run, "open_store", lambda *args, **kwargs: pytest.fail("pictures were decoded"))
@@ -262,7 +264,8 @@ def test_equal_runs_have_one_record():
     assert same({"pairs": 10, "levels": ["easy"]}, {}) and not same({"center": "full"}, {})
     verified = {"task": "verification"}
     assert same({**verified, "literal": True}, verified) and not same({**verified, "pairs": 10}, verified)
-    assert same({"dataset": "compcars", "pairs": 10}, {"dataset": "compcars"})
+    assert same({"verified": "all"}, {}) and not same({**verified, "verified": "all"}, verified)
+    assert same({"dataset": "compcars", "pairs": 10, "verified": "all"}, {"dataset": "compcars"})
 
 
 def test_tests_are_those_of_the_sections():
@@ -287,6 +290,32 @@ def test_a_probe_is_repeatable_and_sees_the_loss(fields):
     assert values == PAPER.probe(config, KNOWN)
     assert ("distances" in values) == (config.network != "upper")
     assert np.isfinite([value for series in values.values() for value in series]).all()
+
+
+def test_models_to_be_verified_are_kept_from_training_and_from_joint_bayesian(monkeypatch):
+    """Half of the models are learnt, 14 of 27; what is fitted to training features sees no other one, too."""
+    config = DRDLConfig(task="verification", device="cpu")
+    dataset, fitted = rendered.load("small"), []
+    rows = PAPER.usable(config, dataset.manifest.rows("train"))
+    tested = pd.concat([test.pairs for test in PAPER.tests(config, dataset)])
+    models = dataset.manifest.table.drop_duplicates("image").set_index("image")["model"]
+    assert rows["model"].nunique() == 14 and not set(rows["model"]) & set(models[tested["first"]])
+    assert len(PAPER.usable(config.but(verified="all"), dataset.manifest.rows("train"))) == 2400
+    assert len(PAPER.usable(config.but(task="reid"), dataset.manifest.rows("train"))) == 2400
+    assert PAPER.data(config)["classes"] == 9, "makes"
+    trained = SimpleNamespace(
+        config=config.but(test_distance="joint_bayesian"), dataset=dataset,
+        embed=lambda rows: SimpleNamespace(features=torch.zeros(len(rows), 2)),
+    )  # fmt: skip
+    monkeypatch.setattr(evaluate_run, "learnt", lambda features, labels: fitted.append(labels) or "learnt")
+    assert PAPER.distance(trained.config, trained) == "learnt"
+    assert torch.equal(fitted[0], PAPER.labels(rows)[:, MODEL])
+
+
+def test_a_probe_sees_which_pairs_are_verified():
+    config = DRDLConfig(**SMOKE, task="verification")
+    first, second = (PAPER.probe(config.but(verified=how), KNOWN) for how in ("unseen", "all"))
+    assert {name for name in first if first[name] != second[name]} == {"pairs"}
 
 
 def test_a_probe_sees_what_the_gradient_of_the_centre_is():

@@ -12,7 +12,7 @@ from sklearn.metrics import roc_auc_score
 
 from reidlib.data import manifest
 from reidlib.evaluate.protocols import needed, needs
-from reidpapers.drdl.verification_pairs import LEVELS, draw_pairs, verification_tests
+from reidpapers.drdl.verification_pairs import LEVELS, draw_pairs, learnt_models, verification_tests
 from reidpapers.run.verification import assess, verify
 from reidpapers.vehicles import rendered
 
@@ -154,11 +154,11 @@ def labelled():
     return pd.DataFrame(rows, columns=["image", "split", "vehicle_id", "model", "type", "color"]).astype("string")
 
 
-def every_pair(level):
+def every_pair(level, balanced):
     """All pairs of images that a level allows, by its words: of the same model, of different models."""
     same, different = set(), set()
     for (_, a), (_, b) in combinations(labelled().iterrows(), 2):
-        if a["vehicle_id"] == b["vehicle_id"]:
+        if a["vehicle_id"] == b["vehicle_id"] or (balanced and (a["color"] == b["color"]) != (level == "hard")):
             continue
         alike = {column: a[column] == b[column] for column in ("model", "type", "color")}
         if alike["model"]:
@@ -168,20 +168,21 @@ def every_pair(level):
     return same, different
 
 
+@pytest.mark.parametrize("balanced", [True, False])
 @pytest.mark.parametrize("level", LEVELS)
-def test_pairs_are_what_the_level_says_and_every_one_can_come(level):
-    allowed = every_pair(level)
+def test_pairs_are_what_the_level_says_and_every_one_can_come(level, balanced):
+    allowed = every_pair(level, balanced)
     most = min(map(len, allowed))
     seen = set(), set()
     for seed in range(60):
-        found = draw_pairs(labelled(), level, 2 * most, seed)
+        found = draw_pairs(labelled(), level, 2 * most, seed, balanced=balanced)
         for same, side, into in zip((True, False), allowed, seen, strict=True):
             half = [frozenset(pair) for pair in found.loc[found["same"] == same, ["first", "second"]].to_numpy()]
             assert len(half) == len(set(half)) == most and set(half) <= side
             into.update(half)
     assert seen == allowed
     with pytest.raises(ValueError, match=rf"{most + 1} {level} pairs of .* are asked for, but .* make {most}"):
-        draw_pairs(labelled(), level, 2 * most + 2)
+        draw_pairs(labelled(), level, 2 * most + 2, balanced=balanced)
 
 
 def test_pairs_depend_on_the_seed_and_not_on_the_rows_order():
@@ -191,10 +192,24 @@ def test_pairs_depend_on_the_seed_and_not_on_the_rows_order():
     assert not one.equals(draw_pairs(table, "easy", 8, seed=6))
 
 
+def test_colour_tells_nothing_of_balanced_pairs_and_misleads_on_others():
+    """A judge who sees colours alone is right on half of the balanced pairs, and on few hard ones as they come."""
+    table = rendered.load("small").manifest.rows("train")
+    paint = table.set_index("image")["color"]
+
+    def right(level, balanced):
+        pairs = draw_pairs(table, level, 600, balanced=balanced)
+        alike = paint[pairs["first"]].to_numpy() == paint[pairs["second"]].to_numpy()
+        return float((alike == pairs["same"]).mean())
+
+    assert [right(level, balanced=True) for level in LEVELS] == [0.5] * 3
+    assert right("hard", balanced=False) < 0.25
+
+
 def test_rows_without_labels_take_no_part():
     table = labelled()
     table.loc[table["vehicle_id"] == "v2", "color"] = pd.NA
-    found = draw_pairs(table, "medium", 4)
+    found = draw_pairs(table, "medium", 4, balanced=False)
     assert not found[["first", "second"]].stack().str.startswith("v2").any()
     with pytest.raises(ValueError, match="1 easy pairs of the same model are asked for, but .* make 0"):
         draw_pairs(table.assign(type=pd.NA), "easy", 2)
@@ -212,17 +227,19 @@ def test_wrong_numbers_of_pairs_are_refused():
 
 def test_the_rendered_vehicles_have_all_three_levels():
     vehicles = rendered.load("small").manifest
-    tests = verification_tests(vehicles, 600, seed=1)
+    tests, learnt = verification_tests(vehicles, 600, seed=1), learnt_models(vehicles)
+    assert len(learnt) == 14 and vehicles.rows("train")["model"].nunique() == 27
     assert [test.name for test in tests] == list(LEVELS)
     label = vehicles.table.drop_duplicates("image").set_index("image")
     for test in tests:
         assert len(test.pairs) == 600 and len(test.threshold_pairs) == 600 and test.pairs["same"].mean() == 0.5
         assert test.threshold_pairs is tests[0].threshold_pairs
-        for frame, split in ((test.pairs, "gallery"), (test.threshold_pairs, "train")):
-            known = set(vehicles.rows(split)["image"])
-            assert set(frame["first"]) | set(frame["second"]) <= known
-            first, second = (label.loc[frame[side], "model"].to_numpy() for side in ("first", "second"))
-            np.testing.assert_array_equal(first == second, frame["same"])
+        for frame, seen in ((test.pairs, False), (test.threshold_pairs, True)):
+            first, second = (label.loc[frame[side]] for side in ("first", "second"))
+            assert (first["model"].isin(learnt) == seen).all() and (second["model"].isin(learnt) == seen).all()
+            assert not seen or set(first["split"]) == {"train"} == set(second["split"])
+            models = first["model"].to_numpy() == second["model"].to_numpy()
+            np.testing.assert_array_equal(models, frame["same"])
         assert needs(test) == ("train", "query", "gallery")
         used = needed(test, vehicles.table)
         names = pd.concat([test.pairs, test.threshold_pairs])[["first", "second"]].stack().unique()
@@ -235,9 +252,10 @@ def test_the_rendered_vehicles_have_all_three_levels():
 
 def test_levels_may_be_left_out():
     manifest = rendered.load("smoke").manifest  # of twelve test vehicles no two make a hard pair
-    tests = verification_tests(manifest, 24, levels=("easy", "medium"))
+    tests = verification_tests(manifest, 24, levels=("easy", "medium"), unseen=False)
     assert [test.name for test in tests] == ["easy", "medium"] and len(tests[0].threshold_pairs) == 24
+    assert set(tests[0].pairs["first"]) <= set(manifest.rows("gallery")["image"])
     with pytest.raises(ValueError, match="hard"):
-        verification_tests(manifest, 24)
+        verification_tests(manifest, 24, unseen=False)
     with pytest.raises(ValueError, match="even numbers from 4"):
         verification_tests(manifest, 2, levels=("easy", "medium"))
