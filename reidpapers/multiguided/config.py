@@ -115,12 +115,14 @@ class MultiGuidedConfig(Config):
     groups: Literal["both", "queries", "tracks", "none"] = Field(
         "both", description="group re-ranking: near queries share a feature, near images bring their tracks"
     )
-    theta_query: float = Field(
-        0.25, ge=0, le=100, description="queries nearer than this are grouped, in mean distances"
-    )
+    theta_query: float = Field(0.2, ge=0, le=100, description="queries nearer than this are grouped, in mean distances")
     theta_gallery: float = Field(
-        0.25, ge=0, le=100, description="images nearer than this bring their track, in mean distances"
+        0.6, ge=0, le=100, description="images nearer than this bring their track, in mean distances"
     )
+    theta_on: Literal["distance", "penalised"] = Field(
+        "distance", description="what tells that an image is near enough to bring its track: the distance of features, "
+        "as in section 3.3, or that with the penalties of the attribute constraint"
+    )  # fmt: skip
     reciprocal: bool = Field(False, description="k-reciprocal encoding instead of Euclidean distance")
     k1: int = Field(20, ge=1, le=10**4, description="neighbours of the k-reciprocal encoding")
     k2: int = Field(6, ge=1, le=10**4, description="neighbours over which it is averaged")
@@ -253,6 +255,7 @@ def _used(config: MultiGuidedConfig) -> set[str]:
     used |= CLASSIFICATION if config.predictor() == "classifiers" else set()
     used |= {"theta_query"} if config.groups in ("both", "queries") else set()
     used |= {"theta_gallery"} if config.groups in ("both", "tracks") else set()
+    used |= {"theta_on"} if config.groups in ("both", "tracks") and config.constraint else set()
     return used | (RECIPROCAL if config.reciprocal else set())
 
 

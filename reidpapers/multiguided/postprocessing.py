@@ -41,7 +41,8 @@ def processed(
 ) -> Distances:
     """Distances after grouping of queries, attribute constraint (eq. 6) and insertion of tracks, in this order.
 
-    Thresholds are shares of the mean distance of a query and a gallery image, taken before anything is changed.
+    Thresholds are shares of the mean distance of a query and a gallery image, taken before anything is changed. That of
+    the tracks is held against distances without penalties, unless ``config.theta_on`` says otherwise.
     """
     mean = rerank.mean_distance(_plain(query, gallery), len(query))
     if config.groups in ("both", "queries"):
@@ -50,6 +51,7 @@ def processed(
     if config.reciprocal:
         distances = rerank.k_reciprocal(query, gallery, k1=config.k1, k2=config.k2, weight=config.plain_weight)
         mean = rerank.mean_distance(distances, len(query))
+    near = distances
     if config.constraint:
         sides = [attributes.loc[rows["image"]] for rows in (query_rows, gallery_rows)]
         colors, types = ([side[name].to_numpy(copy=True) for side in sides] for name in ATTRIBUTES)
@@ -59,7 +61,8 @@ def processed(
         )  # fmt: skip
     if config.groups in ("both", "tracks"):
         tracks = codes(gallery_rows["track_id"])
-        distances = rerank.insert_tracks(distances, tracks, threshold=config.theta_gallery * mean)
+        near = near if config.theta_on == "distance" else distances
+        distances = rerank.insert_tracks(distances, tracks, threshold=config.theta_gallery * mean, near=near)
     return distances
 
 

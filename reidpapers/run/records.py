@@ -83,10 +83,15 @@ class Record:
 def is_of(record: Record, config: Config) -> bool:
     """Whether a record is of exactly this configuration, whose fields may be more by now than when it was made.
 
-    A name says only what differs from the defaults; so a default that changes would make another run of the same name.
+    A name says only what differs from the defaults; so a default that changes would make another run of the same name,
+    but for runs that do not use the field.
     """
-    fields = config.portable()
-    return all(record.config.get(name, config.usual(name)) == value for name, value in fields.items())
+    names = type(config).model_fields
+    made = {name: record.config.get(name, config.usual(name)) for name in names}
+    try:
+        return type(config)(**made).portable() == config.portable()
+    except ValueError:
+        return False  # a run that is refused today
 
 
 class BrokenRecord(ValueError):

@@ -161,19 +161,26 @@ def test_tracks_are_inserted_by_hand():
     assert rerank.insert_tracks(old, tracks, 1.0)(slice(0, 1)).tolist() == [[0, 1, 2, 3, 4, 5]]
 
 
+def test_a_penalty_does_not_keep_a_near_image_from_bringing_its_track():
+    # The first image is at 1, and at 3 with its penalty: there it brings in the third, over the fourth.
+    euclidean, penalised = table([[1.0, 2.0, 6.0, 4.0]]), table([[3.0, 2.0, 6.0, 4.0]])
+    assert rerank.insert_tracks(penalised, [0, 1, 0, 2], 1.5)(slice(0, 1)).tolist() == [[1, 0, 3, 2]]
+    assert rerank.insert_tracks(penalised, [0, 1, 0, 2], 1.5, near=euclidean)(slice(0, 1)).tolist() == [[1, 0, 2, 3]]
+
+
 def test_inserted_tracks_keep_ties():
     # Two tracks and a lone image begin at the same distance: their first images tie, then the others by distance.
     old, tracks = table([[1.0, 3.0, 1.0, 3.0, 1.0, 2.0]]), [0, 0, 1, 1, -1, -1]
     assert rerank.insert_tracks(old, tracks, 1.5)(slice(0, 1)).tolist() == [[0, 3, 0, 3, 0, 5]]
 
 
-def naive_tracks(old, tracks, threshold):
+def naive_tracks(old, tracks, threshold, near=None):
     """Walk down the ranking; a near image brings its track in. Without ties."""
-    places = np.zeros(old.shape)
+    places, near = np.zeros(old.shape), old if near is None else near
     for i, row in enumerate(old):
         placed = []
         for j in np.argsort(row):
-            follow = [k for k in np.argsort(row) if k != j and tracks[k] == tracks[j] >= 0 and row[j] < threshold]
+            follow = [k for k in np.argsort(row) if k != j and tracks[k] == tracks[j] >= 0 and near[i, j] < threshold]
             placed += [k for k in [j, *follow] if k not in placed]
         places[i, placed] = np.arange(len(row))
     return places
@@ -187,6 +194,9 @@ def test_inserted_tracks_equal_the_naive_loop(seed, threshold):
     np.testing.assert_array_equal(
         whole(rerank.insert_tracks(table(old), tracks, threshold), 5), naive_tracks(old, tracks, threshold)
     )
+    near = draw.uniform(size=old.shape)  # what θ is held against may rank otherwise
+    places = whole(rerank.insert_tracks(table(old), tracks, threshold, near=table(near)), 5)
+    np.testing.assert_array_equal(places, naive_tracks(old, tracks, threshold, near))
 
 
 @settings(max_examples=40, deadline=None)

@@ -8,6 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from reidlib import places
+from reidpapers.mlsl.config import MLSLConfig
 from reidpapers.run import records
 from reidpapers.run.config import Config
 from reidpapers.run.records import BrokenRecord, Record
@@ -32,6 +33,15 @@ def test_a_record_survives_the_file(tmp_path):
     assert found.freshness == "unverified" and len(found.sha256) == 64
     assert found.probe["loss"][1] == 1 / 3, "numbers keep all their digits"
     assert [path.name for path in (tmp_path / "deep").iterdir()] == ["one.json"], "no draft is left"
+
+
+def test_a_field_that_the_run_does_not_use_may_differ_from_the_records():
+    for learning, same in (("feature", True), ("joint", False)):
+        config = MLSLConfig(learning=learning, device="cpu").canonical()
+        fields = {name: value for name, value in config.portable().items() if name != "flip"}  # as before flip was
+        assert records.is_of(record(config=fields), config)
+        assert records.is_of(record(config={**fields, "dropout": 0.7}), config) is same
+    assert not records.is_of(record(config={**fields, "dropout": 7}), config), "it is refused today"
 
 
 def test_tuples_become_lists_before_the_checksum(tmp_path):

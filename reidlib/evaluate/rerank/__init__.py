@@ -6,9 +6,9 @@ plain and re-ranked distances are scored by one evaluator and no Q × G table is
 post-processing is
 
     query = group_means(query, threshold=θ)
-    distances = rooted(metrics.euclidean(query, gallery))
-    distances = attribute_constraint(distances, types, colors)
-    distances = insert_tracks(distances, tracks, threshold=θ)
+    near = rooted(metrics.euclidean(query, gallery))
+    distances = attribute_constraint(near, types, colors)
+    distances = insert_tracks(distances, tracks, threshold=θ, near=near)
 
 * :func:`attribute_constraint`: penalties where the predicted type or colour differ (multi-guided learning, eq. 6);
 * :func:`group_means`, :func:`insert_tracks`: group re-ranking over queries and tracks (multi-guided learning, §3.3);

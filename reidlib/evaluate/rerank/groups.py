@@ -59,24 +59,25 @@ def group_means(query: Tensor, threshold: float) -> Tensor:
     return (sums / groups.bincount()[:, None])[groups].to(query.dtype)
 
 
-def insert_tracks(distances: Distances, tracks: np.ndarray, threshold: float) -> Distances:
+def insert_tracks(
+    distances: Distances, tracks: np.ndarray, threshold: float, *, near: Distances | None = None
+) -> Distances:
     """Places in the ranking in which a near gallery image brings the images of its track in right after it.
 
-    The ranking by distance is walked down. An image closer than θ is followed by all images of its track that are not
-    yet placed, nearest first. As the nearest image of a track is met first, the result orders a query's gallery images
-    by (a, d): first by a, then, where it is equal, by the image's own distance d, with::
+    The ranking by distance d is walked down. An image with e < θ is followed by all images of its track that are not
+    yet placed, nearest first. So the result orders a query's gallery images by (a, d): first by a, then by d, with::
 
-        a(i, j) = m(i, j)  if m(i, j) < θ,  m(i, j) = min {d(i, k) : k of the track of j}
-                  d(i, j)  else
+        a(i, j) = min {d(i, j); d(i, k) : k of the track of j, e(i, k) < θ}
 
     The distance returned is the image's place in that order: the number of gallery images before it, which is exact
     (no number between neighbouring distances has to be found) and keeps ties: images equal in a and d have one place.
     It is therefore the last step of a composition; distances are no more to be had from it.
 
     Args:
-        distances: in the unit of the threshold.
+        distances: d, of the ranking.
         tracks: the gallery's track codes, ``[G]``; a negative one is a track of its own.
         threshold: θ, at least 0; 0 (or anything below the least distance) leaves the ranking as it is.
+        near: e, in the unit of θ (the paper: Euclidean); None: d itself.
 
     Returns:
         float32 (float64 for a gallery beyond 2²⁴ images) places from 0.
@@ -97,9 +98,9 @@ def insert_tracks(distances: Distances, tracks: np.ndarray, threshold: float) ->
         if old.shape[1] != len(index):
             raise ValueError(f"track codes of {len(index)} gallery images, but distances to {old.shape[1]}")
         on = index.to(old.device)
-        nearest = old.new_full((len(old), len(own)), torch.inf)
-        nearest = nearest.scatter_reduce_(1, on.expand_as(old), old, "amin")[:, on]
-        return _places(torch.where(nearest < threshold, nearest, old), old)
+        bringing = old.where((old if near is None else near(rows)) < threshold, torch.inf)
+        first = old.new_full((len(old), len(own)), torch.inf).scatter_reduce_(1, on.expand_as(old), bringing, "amin")
+        return _places(first[:, on].minimum(old), old)
 
     return places
 
