@@ -115,8 +115,8 @@ def without_simulated(profile: str) -> tuple[Row, Row]:
 def tables(profile: str = "quick") -> tuple[Table, ...]:
     """Table 2, and what the paper says in words; a profile sets the length of :func:`without_simulated`."""
     return (
-        Table("Table 2", "One extractor more a row, with constraint and groups, since the paper's last row is its entry "
-              "on the leader board; plain: the joined features alone; Top-1 is the abstract's", LADDER, STEPS),
+        Table("Table 2", "One extractor more a row, with constraint and groups, since the paper's last row is its "
+              "entry on the leader board; plain: the joined features alone; Top-1 is the abstract's", LADDER, STEPS),
         Table("Gains", "What each extractor adds, paired by seed, in points", GAINS, STEPS),
         Table("Extractors", "Each by itself, without post-processing", tuple(SINGLE.values()), SIZES),
         Table("Ingredients", "Res50 with one thing left out, all else equal", (RES50, NO_SHRINK, NO_ERASING,
