@@ -10,7 +10,7 @@ from pydantic import Field, model_validator
 from reidpapers.compared.entrants import ENTRANTS
 from reidpapers.run.config import Config, ListOrJson
 
-# What every method is handed; all else is its own paper's.
+# What every method is handed; all else is its own, as its paper's runs of the same profile have it.
 EQUAL = (
     "profile", "dataset", "data_root", "preset", "data_seed", "image_size", "backbone", "pretrained", "weights",
     "precision", "device", "seed",
@@ -48,7 +48,7 @@ class ComparedConfig(Config):
             usual = type(self).model_fields[name].default
             if getattr(self, name) != usual:
                 raise ValueError(
-                    f"{name} = {getattr(self, name)!r} is refused: each method keeps its paper's; allowed is {usual!r}"
+                    f"{name} = {getattr(self, name)!r} is refused: each method keeps its own; allowed is {usual!r}"
                 )
         own(self)
         return self

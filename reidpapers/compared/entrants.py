@@ -41,7 +41,7 @@ class Entrant:
             fields: what every method is handed: data, trunk, precision, device and seed.
             images: the budget.
         """
-        first = self.paper.Config(**fields, **self.changes)
+        first = self.paper.Config(**fields, **self.changes, **dict.fromkeys(self.lengths, 1))  # whatever its epochs are
         stages = [stage for stage in self.line(first) if self.paper.steps(stage)]
         steps = {
             name: max(1, round(images * share / self.paper.distinct(stage)))

@@ -12,7 +12,7 @@ from typing import Any
 
 from reidlib.data.manifest import Dataset, Test
 from reidpapers.compared.config import ComparedConfig, own
-from reidpapers.compared.entrants import ENTRANTS
+from reidpapers.compared.entrants import ENTRANTS, Entrant
 from reidpapers.run import datasets
 from reidpapers.run.base import Paper
 from reidpapers.run.config import Config
@@ -20,6 +20,7 @@ from reidpapers.run.evaluate_run import Trained
 from reidpapers.run.training import Workspace
 
 RULE = datasets.PROTOCOLS["veri776"]
+TRAINING = ("optimizer", "rate", "schedule", "decay", "weight_decay")  # what options of how a method trains begin with
 
 
 class OnEqualTerms:
@@ -54,7 +55,7 @@ def on_equal_terms(method: str) -> Paper:
 
 
 class Comparison(Paper):
-    """Each method keeps its paper's network, loss, sampler, optimizer, rates and the shape of their schedule."""
+    """Each method keeps its network, loss and sampler, and trains as its paper's runs of the same profile do."""
 
     Config = ComparedConfig
     short = "All methods"
@@ -63,10 +64,12 @@ class Comparison(Paper):
         "budget of images"
     )
     summary = (
-        "Each method keeps what its paper says of it: network, loss, sampler, optimizer, rates and the shape of "
-        "their schedule. Equal for all are the embedded vehicles, the trunk, VeRi-776's rule of matching, and how "
-        "many images a method sees in training, all its stages together. A method with two stages splits the "
-        "budget between them as its paper's runs do."
+        "Each method keeps its network, loss and sampler. Optimizer, rates and the shape of their schedule are those "
+        "of its paper's runs of the same profile: its paper's own at the paper's sizes, and at smaller ones what suits "
+        "a small trunk from scratch, as each row's note says. Equal for all are the embedded vehicles, the trunk, "
+        "VeRi-776's rule of matching, and how many images a method sees in training, all its stages together; an image "
+        "that two pairs share counts once. A method with two stages splits the budget between them as its paper's "
+        "runs do."
     )
     place = 6
 
@@ -122,7 +125,20 @@ def described(method: str) -> str:
     entrant = ENTRANTS[method]
     stages = [stage for stage in entrant.line(own(ComparedConfig(method=method))) if entrant.paper.steps(stage)]
     lengths = ", then ".join(_length(entrant.paper, stage) for stage in reversed(stages))
-    return lengths + (f"; {entrant.differs}" if entrant.differs else "")
+    others = [f"{name} = {mine} instead of {theirs}" for name, (mine, theirs) in recipe(entrant, stages).items()]
+    return "; ".join(filter(None, (lengths, entrant.differs, ", ".join(others))))
+
+
+def recipe(entrant: Entrant, stages: Sequence[Config]) -> dict[str, tuple[Any, Any]]:
+    """Options of how a method trains that have other values than its paper's sizes have: ours, theirs."""
+    paper = entrant.paper.Config(profile="paper")
+    names = [name for name in type(paper).model_fields if name.startswith(TRAINING) and name not in entrant.drops]
+    return {
+        name: (getattr(stage, name), getattr(paper, name))
+        for stage in stages
+        for name in names
+        if stage.but(**{name: getattr(paper, name)}).fingerprint() != stage.fingerprint()
+    }
 
 
 def _length(paper: Paper, stage: Config) -> str:

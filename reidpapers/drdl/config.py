@@ -23,7 +23,8 @@ class DRDLConfig(Config):
                   "set_size": 2, "pairs": 24, "levels": ("easy", "medium"), "verified": "all", "device": "cpu"},
         "quick": {"preset": "small", "image_size": 64, "embedding": 128, "iterations": 250, "decay_every": 50,
                   "sets": 8, "device": "cpu"},
-        "paper": {"preset": "veri", "image_size": 224, "backbone": "vgg_cnn_m_1024"},
+        "paper": {"preset": "veri", "image_size": 224, "backbone": "vgg_cnn_m_1024", "pretrained": True,
+                  "dropout": 0.5},
     }  # fmt: skip
 
     task: Literal["reid", "verification"] = Field(
@@ -43,9 +44,16 @@ class DRDLConfig(Config):
     weight_model: float = Field(0.5, ge=0, le=100, description="weight of the upper branch: softmax over models")
     weight_lower: float = Field(0.5, ge=0, le=100, description="weight of the lower branch's loss of distances")
     weight_mixed: float = Field(1.0, ge=0, le=100, description="weight of the loss of distances on fc8")
-    embedding: int = Field(1024, ge=2, le=8192, description="width of fc7 and fc8")
+    embedding: int = Field(
+        1024, ge=2, le=8192, description="width of fc7 and fc8; at VGG_CNN_M_1024's 1024 each fc7 begins "
+        "with ImageNet weights where the trunk does, at others at random"
+    )  # fmt: skip
     dropout: float = Field(
-        0.0, ge=0, lt=1, description="rate after fc7 and its ReLU, before classifier and fc8; VGG_CNN_M_1024 has 0.5"
+        0.0,
+        ge=0,
+        lt=1,
+        description="rate after fc7 and its ReLU, before classifier and fc8; VGG_CNN_M_1024, and so "
+        "profile paper, has 0.5",
     )
     iterations: int = Field(40_000, ge=1, le=10**7, description="training steps")
     rate: float = Field(0.01, gt=0, le=10, description="initial learning rate")

@@ -9,6 +9,8 @@ from torch import Tensor, nn
 from reidlib import models
 from reidpapers.drdl.config import DRDLConfig
 
+FC7 = 1024  # width of VGG_CNN_M_1024's fc7
+
 
 class DRDL(nn.Module):
     """The mixed difference network (Fig. 6), or one branch of it.
@@ -36,9 +38,7 @@ class DRDL(nn.Module):
         if self.kind == "mixed":
             self.fc7_2 = nn.Linear(self.trunk.dim, width)
             self.fc8 = nn.Linear(2 * width, width)
-        if config.weights and config.backbone == "vgg_cnn_m_1024" and width == 1024:
-            for name in self._modules.keys() & {"fc7", "fc7_1", "fc7_2"}:  # ImageNet's fc7 begins each of them
-                models.load_weights(getattr(self, name), config.weights, prefix="fc7.")
+        begin_as_published(self, config)
 
     def forward(self, images: Tensor) -> Tensor:
         """Features for matching, of length 1: ``[N, 3, S, S]`` → ``[N, E]``."""
@@ -60,6 +60,19 @@ class DRDL(nn.Module):
     def _dropped(self, features: Tensor) -> Tensor:
         """Dropout in training; of rate 0 it draws no random numbers."""
         return F.dropout(features, self.dropout, self.training) if self.dropout else features
+
+
+def begin_as_published(network: DRDL, config: DRDLConfig) -> None:
+    """Each fc7 begins as VGG_CNN_M_1024's, from the file that its trunk begins with, where it is as wide (section 3.4).
+
+    Raises:
+        ValueError: the file lacks an fc7 of that width.
+    """
+    if config.backbone != "vgg_cnn_m_1024" or config.embedding != FC7:
+        return
+    if begin := models.starting_weights(config.backbone, pretrained=config.pretrained, weights=config.weights):
+        for name in network._modules.keys() & {"fc7", "fc7_1", "fc7_2"}:
+            models.load_weights(getattr(network, name), begin.path, prefix="fc7.")
 
 
 def unit(features: Tensor) -> Tensor:

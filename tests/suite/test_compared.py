@@ -80,8 +80,8 @@ def test_the_initial_model_of_c2f_rank_sees_the_same_vehicles_as_all():
 
 
 @pytest.mark.parametrize("given, said", [
-    ({"dataset": "veri776"}, "allowed is rendered"), ({"crop": 1.5}, "keeps its paper's"),
-    ({"test_distance": "cosine"}, "keeps its paper's"), ({"stage": [0, 0]}, "no such run"), ({"images": 3}, ">= 200"),
+    ({"dataset": "veri776"}, "allowed is rendered"), ({"crop": 1.5}, "keeps its own"),
+    ({"test_distance": "cosine"}, "keeps its own"), ({"stage": [0, 0]}, "no such run"), ({"images": 3}, ">= 200"),
     ({"method": "best"}, "one of classification, mlsl"),
 ])  # fmt: skip
 def test_what_would_set_one_method_apart_is_refused(given, said):
@@ -119,7 +119,16 @@ def test_every_row_says_how_long_it_learns():
     assert set(tables.NOTES) == {row.name for row in tables.ROWS}
     assert tables.NOTES["DRDL"] == "600 steps of 80 images"
     pairs = "533 steps of 36 images in 48 places, since pairs share some"
-    assert tables.NOTES["MLSL"] == f"600 steps of 48 images, then {pairs}"
+    assert tables.NOTES["MLSL"] == f"600 steps of 48 images, then {pairs}; schedule1 = cosine instead of epochs"
+    assert "optimizer = adamw instead of sgd" in tables.NOTES["AGNet-ASL"]
+    assert "rate = 0.002 instead of 0.1" in tables.NOTES["AGNet-ASL"]
+    assert "rate = 0.002 instead of 0.00035" in tables.NOTES["Multi-guided, one extractor"]
+
+
+@pytest.mark.parametrize("name", ENTRANTS)
+def test_at_the_papers_sizes_every_method_trains_as_its_paper_does(name):
+    config = own(ComparedConfig(method=name, profile="paper"))
+    assert paper.recipe(ENTRANTS[name], ENTRANTS[name].line(config)) == {}
     assert "five times the images" in tables.NOTES["Multi-guided, ensemble of five"]
 
 

@@ -12,6 +12,7 @@ from pydantic import ValidationError
 from reidlib.places import cache_dir, data_dir
 from reidpapers.mlsl.paper import MLSLConfig
 from reidpapers.run.config import Config, ConfigError, Plan, allowed, configure, parameters
+from reidpapers.run.papers import load
 
 VARIANTS = st.fixed_dictionaries(
     {},
@@ -124,12 +125,19 @@ def test_nothing_means_by_profile_and_what_is_given_wins():
     assert (paper.backbone, paper.image_size, paper.iterations2, paper.pairs) == ("mobilenet_v1", 224, 7, 24)
 
 
-def test_profiles_set_scale_and_never_method():
-    method = {"labels", "learning", "mapping", "distance", "scheme", "dropout", "scalar_dropout", "margin", "alpha",
-              "weight_id", "weight_color", "weight_type", "identity_dropout", "init", "crop", "rotation", "brightness",
-              "flip", "test_distance"}  # fmt: skip
-    for profile, values in MLSLConfig.SCALES.items():
-        assert not method & values.keys(), profile
+SCALE = {"preset", "image_size", "backbone", "pretrained", "trunks", "encoder", "device", "width", "embedding", "batch",
+         "pairs", "sets", "set_size", "models", "vehicles", "images", "identities", "identities_dense", "shrink_above",
+         "digits_train", "digits_test", "levels", "verified"}  # fmt: skip
+LENGTH = ("iterations", "epochs", "decay_every")
+# What README says that small trunks from scratch are trained otherwise in.
+TRAINING = {"mlsl": {"schedule1"}, "agnet": {"optimizer", "rate", "schedule"}, "drdl": {"dropout"}, "c2f_rank": set(),
+            "multiguided": {"rate", "rate_classifier", "rate_segmenter"}}  # fmt: skip
+
+
+@pytest.mark.parametrize("name", TRAINING)
+def test_profiles_set_scale_and_of_the_training_what_the_readme_says(name):
+    values = set().union(*load(name).Config.SCALES.values())
+    assert {field for field in values - SCALE if not field.startswith(LENGTH)} == TRAINING[name]
 
 
 def test_a_configuration_is_frozen_and_copied_with_changes():

@@ -9,6 +9,7 @@ import numpy as np
 import pandas as pd
 import pytest
 import torch
+from safetensors.torch import save_file
 
 from reidlib import losses
 from reidlib.data import manifest
@@ -173,11 +174,26 @@ def test_a_file_of_weights_fills_the_trunk_and_every_fc7(tmp_path):
     assert torch.equal(other.trunk.fc6.weight, start.trunk.fc6.weight), "another width has an fc7 of its own"
 
 
+def test_weights_that_were_found_fill_every_fc7_too_and_a_file_without_one_is_refused(tmp_path, monkeypatch):
+    monkeypatch.setenv("REIDLIB_DATA", str(tmp_path))
+    (tmp_path / "weights").mkdir()
+    single = {"network": "single", "backbone": "vgg_cnn_m_1024", "image_size": 41, "embedding": 1024, "device": "cpu"}
+    start = DRDL(DRDLConfig(**single), 4)
+    state, file = start.trunk.state_dict(), tmp_path / "weights" / "vgg_cnn_m_1024.safetensors"
+    save_file({**state, "fc7.weight": start.fc7.weight.data, "fc7.bias": start.fc7.bias.data}, file)
+    config = DRDLConfig(**single, pretrained=True)
+    assert torch.equal(PAPER.build(config, KNOWN).fc7.weight, start.fc7.weight)
+    save_file(state, file)
+    with pytest.raises(ValueError, match="does not fit fc7.: it lacks weight, bias"):
+        PAPER.build(config, KNOWN)
+
+
 def test_schedule_and_sizes_of_the_paper():
     config = DRDLConfig(profile="paper")
     plan = PAPER.schedule(config, 110_178)
     assert [plan(step) for step in (0, 7_999, 8_000, 24_000)] == pytest.approx([0.01, 0.01, 0.007, 0.01 * 0.7**3])
     assert PAPER.batch_size(config) == 150 and (config.sets, config.set_size, config.embedding) == (15, 5, 1024)
+    assert (config.pretrained, config.dropout, DRDLConfig().dropout) == (True, 0.5, 0.0)
     assert config.backbone == "vgg_cnn_m_1024" and PAPER.optimizer(config) == {"optimizer": "sgd", "weight_decay": 2e-4}
 
 

@@ -11,7 +11,7 @@ from typing import Any
 from reidpapers.run import base, records, runs
 from reidpapers.run.config import Config
 from reidpapers.run.records import Record
-from reidpapers.show import layout
+from reidpapers.show import deviations, layout
 from reidpapers.show.claims import Verdict, judge
 from reidpapers.show.layout import Row, Table
 
@@ -36,6 +36,7 @@ class Paper:
         questions: verdicts on what this suite asks.
         notes: what a reader must know of a row, by its name.
         command: the command line that runs it.
+        deviations: what is not as it says, or left open, and what each profile sets, as markup; empty likewise.
         page: file name of its rendered notebook, if that is in the site's folder.
     """
 
@@ -52,6 +53,7 @@ class Paper:
     questions: tuple[Verdict, ...]
     notes: Mapping[str, str]
     command: str
+    deviations: str
     page: str | None
 
     @property
@@ -81,7 +83,8 @@ def gather(paper: base.Paper, folder: Path) -> Paper:
         claims=tuple(judge(claim, found) for claim in tables.CLAIMS),
         questions=tuple(judge(claim, found) for claim in tables.QUESTIONS),
         notes=getattr(tables, "NOTES", {}),
-        command=layout.command(name, config, SEEDS), page=page if (folder / name / page).is_file() else None,
+        command=layout.command(name, config, SEEDS), deviations=deviations.markup(paper) if paper.citation else "",
+        page=page if (folder / name / page).is_file() else None,
     )  # fmt: skip
 
 
