@@ -53,8 +53,12 @@ class MLSLConfig(Config):
     scheme: Literal["vector", "scalar"] = Field("vector", description="what the units see: all elements or one number")
     dropout: float = Field(0.5, ge=0, lt=1, description="rate before each sigmoidal unit")
     scalar_dropout: bool = Field(True, description="scalar scheme: drop elements before the distance is reduced")
-    margin: float = Field(1.0, gt=0, le=1, description="of the contrastive loss on the units' outputs")
-    plain_margin: float = Field(50.0, gt=0, le=1e4, description="of the contrastive loss without units (No-ML)")
+    scalar: Literal["normalised", "bare"] = Field(
+        "normalised", description="scalar scheme: the unit is batch normalisation, or a linear map of the bare number"
+    )
+    plain: Literal["mean", "sum"] = Field("mean", description="No-ML: elements of the distance are averaged, or added")
+    margin: float = Field(1.0, gt=0, le=1, description="of the units' outputs, and of No-ML's mean distance")
+    plain_margin: float = Field(50.0, gt=0, le=1e4, description="of No-ML's sum")
     alpha: float = Field(0.1, ge=0, le=100, description="weight of the classification loss of each image")
     weight_id: float = Field(1.0, ge=0, le=100, description="weight of the identity term")
     weight_color: float = Field(1.0, ge=0, le=100, description="weight of the colour term")
@@ -121,11 +125,12 @@ class MLSLConfig(Config):
         if self.learning in ("feature", "similarity"):
             unused |= {"alpha"}
         if self.mapping == "none":
-            unused |= {"labels", "scheme", "dropout", "margin"}
+            unused |= {"labels", "scheme", "dropout"}
+            unused |= {"margin" if self.plain == "sum" else "plain_margin"}
         if self.mapping == "sigmoid" or "mapping" in unused:
-            unused |= {"plain_margin"}
+            unused |= {"plain", "plain_margin"}
         if self.scheme == "vector" or "scheme" in unused:
-            unused |= {"scalar_dropout"}
+            unused |= {"scalar", "scalar_dropout"}
         used = () if "margin" in unused and "plain_margin" in unused else self.attributes()
         unused |= {f"weight_{name}" for name in ATTRIBUTES if name not in used}
         # Labels count in the paper's order, whatever order they were given in.

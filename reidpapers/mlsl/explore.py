@@ -7,7 +7,7 @@ from torch import Tensor
 
 from reidlib import losses
 from reidpapers.mlsl.config import ATTRIBUTES, MLSLConfig
-from reidpapers.mlsl.loss import term_weights
+from reidpapers.mlsl.loss import margin, outputs, term_weights
 from reidpapers.mlsl.network import MLSL
 from reidpapers.show.explore import Pair, Term
 
@@ -19,12 +19,8 @@ def pair(network: MLSL, config: MLSLConfig, images: Tensor, labels: Tensor, trai
     if config.learning in ("joint", "similarity"):
         columns = [ATTRIBUTES.index(name) for name in config.attributes()]
         differs, sure = losses.differs(labels[:1, columns], labels[1:, columns])
-        if config.mapping == "sigmoid":
-            output, margin = network.units(features[:1], features[1:]), config.margin
-        else:
-            vector = losses.pair_distance(features[:1], features[1:], config.distance)
-            output, margin = losses.reduce_distance(vector, config.distance), config.plain_margin
-        values = (losses.contrastive(output, differs, margin) * sure)[0]
+        output = outputs(network, features[:1], features[1:], config)
+        values = (losses.contrastive(output, differs, margin(config)) * sure)[0]
         for place, name in enumerate(config.attributes()):
             says = float(output[0, place].detach()) if config.mapping == "sigmoid" else None
             label = float(differs[0, place]) if sure[0, place] else None

@@ -7,7 +7,7 @@ from torch import Tensor
 
 from reidlib import losses
 from reidpapers.mlsl.config import ATTRIBUTES, MLSLConfig
-from reidpapers.mlsl.network import MLSL
+from reidpapers.mlsl.network import MLSL, plain_distance
 from reidpapers.run.training import Batch
 
 
@@ -27,14 +27,20 @@ def pairwise(network: MLSL, batch: Batch, config: MLSLConfig) -> dict[str, Tenso
         first, second = features.chunk(2)  # [P, D] each
         columns = [ATTRIBUTES.index(name) for name in config.attributes()]
         differs, known = losses.differs(*batch.labels[:, columns].chunk(2))  # [P, M]
-        if config.mapping == "sigmoid":
-            output, margin = network.units(first, second), config.margin  # [P, M]
-        else:
-            vector = losses.pair_distance(first, second, config.distance)
-            output, margin = losses.reduce_distance(vector, config.distance), config.plain_margin  # [P, 1]
-        values = losses.masked_mean(losses.contrastive(output, differs, margin), known)  # [M]
+        output = outputs(network, first, second, config)  # [P, M]
+        values = losses.masked_mean(losses.contrastive(output, differs, margin(config)), known)  # [M]
         terms |= dict(zip(config.attributes(), values, strict=True))
     return terms
+
+
+def outputs(network: MLSL, first: Tensor, second: Tensor, config: MLSLConfig) -> Tensor:
+    """What the contrastive loss sees of each pair: the units' outputs ``[P, M]``, or without units its distance."""
+    return network.units(first, second) if config.mapping == "sigmoid" else plain_distance(first, second, config)
+
+
+def margin(config: MLSLConfig) -> float:
+    """From where on a pair that differs is far enough apart, in units of :func:`outputs`."""
+    return config.plain_margin if config.mapping == "none" and config.plain == "sum" else config.margin
 
 
 def term_weights(config: MLSLConfig) -> dict[str, float]:

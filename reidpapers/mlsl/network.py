@@ -38,6 +38,8 @@ class MLSL(nn.Module):
 class SigmoidalUnits(nn.Module):
     """d_m = σ(w_m · dropout(D(x_a, x_b)) + b_m), one unit an attribute m (eq. 3, 4).
 
+    In the scalar scheme w_m and b_m are those of a batch normalisation over the pairs, unless ``scalar`` is ``bare``.
+
     Args:
         dim: D, width of the features.
         config: attributes, distance, scheme and dropout.
@@ -49,7 +51,10 @@ class SigmoidalUnits(nn.Module):
         before = config.scheme == "vector" or config.scalar_dropout
         self.dropout = nn.Dropout(config.dropout if before else 0.0)
         width = dim if config.scheme == "vector" else 1
-        self.maps = nn.ModuleList(nn.Linear(width, 1) for _ in config.attributes())
+        normalised = config.scheme == "scalar" and config.scalar == "normalised"
+        self.maps = nn.ModuleList(
+            _standardised(config.distance) if normalised else nn.Linear(width, 1) for _ in config.attributes()
+        )
 
     def forward(self, first: Tensor, second: Tensor) -> Tensor:
         """How much each pair differs in each attribute: ``[P, D]``, ``[P, D]`` → ``[P, M]`` in (0, 1)."""
@@ -61,3 +66,24 @@ class SigmoidalUnits(nn.Module):
                 seen = losses.reduce_distance(seen, self.distance)  # [P, 1]
             outputs.append(torch.sigmoid(unit(seen)))
         return torch.cat(outputs, 1)
+
+
+def _standardised(distance: str) -> nn.BatchNorm1d:
+    """A linear map of one number that starts in the sigmoid's middle, whatever the number's scale: ``[P, 1]``.
+
+    A random weight on a bare sum saturates the sigmoid, on either side. This one starts at 1, so that pairs which lie
+    farther apart differ more; products grow with likeness, so theirs starts at −1.
+    """
+    unit = nn.BatchNorm1d(1)
+    nn.init.constant_(unit.weight, -1.0 if distance == "multiplication" else 1.0)
+    return unit
+
+
+def plain_distance(first: Tensor, second: Tensor, config: MLSLConfig) -> Tensor:
+    """No-ML's distance of each pair, without a mapping layer (section V-A3): ``[P, D]``, ``[P, D]`` → ``[P, 1]``.
+
+    Its elements are averaged (of the Euclidean distance, their squares under the root), or added as they are.
+    """
+    total = losses.reduce_distance(losses.pair_distance(first, second, config.distance), config.distance)
+    count = first.shape[-1] if config.plain == "mean" else 1
+    return total / (count**0.5 if config.distance == "euclidean" else count)

@@ -14,7 +14,7 @@ from reidlib import losses, sampler
 from reidlib.data.manifest import Dataset, Test, codes
 from reidlib.train import Schedule
 from reidpapers.mlsl.config import MLSLConfig
-from reidpapers.mlsl.loss import classification, pairwise, term_weights
+from reidpapers.mlsl.loss import classification, margin, pairwise, term_weights
 from reidpapers.mlsl.network import MLSL
 from reidpapers.run.base import Paper
 from reidpapers.run.probe import TOY_IMAGES
@@ -120,9 +120,9 @@ class MLSLPaper(Paper):
         """Both branches of the contrastive loss, which a probe's eight images may not reach."""
         if config.learning not in ("similarity", "joint"):
             return {}
-        margin = config.margin if config.mapping == "sigmoid" else config.plain_margin
-        output, differs = margin * torch.linspace(0, 1.5, 7)[:, None], torch.tensor([[0.0, 1.0]])
-        return {"contrastive": losses.contrastive(output, differs, margin).flatten().tolist()}
+        far = margin(config)
+        output, differs = far * torch.linspace(0, 1.5, 7)[:, None], torch.tensor([[0.0, 1.0]])
+        return {"contrastive": losses.contrastive(output, differs, far).flatten().tolist()}
 
 
 PAPER = MLSLPaper()

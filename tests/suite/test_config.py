@@ -24,6 +24,8 @@ VARIANTS = st.fixed_dictionaries(
         "labels": st.sampled_from([("id",), ("id", "color"), ("id", "color", "type")]),
         "dropout": st.sampled_from([0.0, 0.3]),
         "scalar_dropout": st.booleans(),
+        "scalar": st.sampled_from(["normalised", "bare"]),
+        "plain": st.sampled_from(["mean", "sum"]),
         "margin": st.sampled_from([0.5, 1.0]),
         "plain_margin": st.sampled_from([5.0, 10.0]),
         "alpha": st.sampled_from([0.1, 1.0]),
@@ -166,17 +168,19 @@ def test_fields_that_a_variant_does_not_use_change_no_fingerprint(given, data):
     unused = {"profile": "quick", "data_root": "elsewhere", "digits_test": 5}
     if not paired:
         unused |= {"labels": ("id",), "mapping": "none", "distance": "euclidean", "scheme": "scalar", "dropout": 0.7,
-                   "margin": 0.2, "plain_margin": 3.0, "weight_color": 3.0, "scalar_dropout": False}  # fmt: skip
+                   "margin": 0.2, "plain_margin": 3.0, "weight_color": 3.0, "scalar_dropout": False, "scalar": "bare",
+                   "plain": "sum"}  # fmt: skip
     if learning == "feature":
         unused |= {"init": "scratch", "pairs": 6, "iterations2": 3, "rate2": 0.5, "schedule2": "epochs"}
     if learning in ("feature", "similarity"):
         unused |= {"alpha": 9.0}
     if paired and mapping == "none":
-        unused |= {"labels": ("id",), "scheme": "scalar", "dropout": 0.7, "margin": 0.2, "weight_type": 3.0}
+        unused |= {"labels": ("id",), "scheme": "scalar", "dropout": 0.7, "weight_type": 3.0, "scalar": "bare"}
+        unused |= {"margin": 0.2} if given.get("plain") == "sum" else {"plain_margin": 3.0}
     if paired and mapping == "sigmoid":
-        unused |= {"plain_margin": 3.0}
+        unused |= {"plain": "sum", "plain_margin": 3.0}
         if given.get("scheme", "vector") == "vector":
-            unused |= {"scalar_dropout": False}
+            unused |= {"scalar": "bare", "scalar_dropout": False}
     name = data.draw(st.sampled_from(sorted(unused)))
     config = MLSLConfig(**given)
     assert config.but(**{name: unused[name]}).fingerprint() == config.fingerprint(), name

@@ -62,7 +62,8 @@ def test_distances_and_schemes_by_hand(distance, vector, scalar):
     seen = units([[-0.5, 1.0]], [0.0], labels=["id"], distance=distance).eval()(first, second)
     expected = {"absolute": -1.5 + 4, "euclidean": -4.5 + 16, "multiplication": 0 - 3}[distance]
     assert seen.item() == pytest.approx(sigmoid(expected), abs=1e-6)
-    seen = units([[0.1]], [0.2], labels=["id"], distance=distance, scheme="scalar").eval()(first, second)
+    bare = {"labels": ["id"], "distance": distance, "scheme": "scalar", "scalar": "bare"}
+    seen = units([[0.1]], [0.2], **bare).eval()(first, second)
     assert seen.item() == pytest.approx(sigmoid(0.1 * scalar + 0.2), abs=1e-6)
 
 
@@ -76,7 +77,7 @@ def test_one_unit_an_attribute_in_the_papers_order():
 def test_each_unit_drops_elements_of_its_own(scheme):
     torch.manual_seed(0)
     width = 64 if scheme == "vector" else 1
-    found = units([[0.01] * width] * 3, [0.0] * 3, dropout=0.5, scheme=scheme).train()
+    found = units([[0.01] * width] * 3, [0.0] * 3, dropout=0.5, scheme=scheme, scalar="bare").train()
     outputs = found(torch.ones(2000, 64), torch.zeros(2000, 64))
     assert not torch.equal(outputs[:, 0], outputs[:, 1]) and not torch.equal(outputs[:, 1], outputs[:, 2])
     kept = torch.logit(outputs.detach()) / 0.01 / 2  # what is kept counts twice
@@ -86,10 +87,64 @@ def test_each_unit_drops_elements_of_its_own(scheme):
 
 def test_dropout_may_be_left_out_of_the_scalar_scheme_and_never_touches_evaluation():
     first, second = torch.randn(5, 8), torch.randn(5, 8)
-    without = units([[0.1]], [0.0], labels=["id"], scheme="scalar", scalar_dropout=False, dropout=0.9)
+    fields = {"labels": ["id"], "scheme": "scalar", "scalar": "bare", "dropout": 0.9}
+    without = units([[0.1]], [0.0], scalar_dropout=False, **fields)
     assert torch.equal(without.train()(first, second), without.eval()(first, second))
     found = SigmoidalUnits(8, MLSLConfig(dropout=0.9)).eval()
     assert torch.equal(found(first, second), found(first, second))
+
+
+@pytest.mark.parametrize("distance, sign", [("absolute", 1), ("euclidean", 1), ("multiplication", -1)])
+def test_a_scalar_unit_sees_its_number_against_the_batchs_other_pairs(distance, sign):
+    """σ((s − mean) / deviation) before any training: far pairs differ, whatever the features' width and scale."""
+    torch.manual_seed(3)
+    config = MLSLConfig(labels=["id"], distance=distance, scheme="scalar", dropout=0)
+    first, second = torch.rand(6, 40), torch.rand(6, 40)
+    found = SigmoidalUnits(40, config).train()(first, second).flatten().tolist()
+    pairs = [list(zip(a, b, strict=True)) for a, b in zip(first.tolist(), second.tolist(), strict=True)]
+    numbers = {
+        "absolute": [sum(abs(x - y) for x, y in pair) for pair in pairs],
+        "euclidean": [math.sqrt(sum((x - y) ** 2 for x, y in pair)) for pair in pairs],
+        "multiplication": [sum(x * y for x, y in pair) for pair in pairs],
+    }[distance]
+    mean = sum(numbers) / 6
+    deviation = math.sqrt(sum((s - mean) ** 2 for s in numbers) / 6 + 1e-5)
+    assert found == pytest.approx([sigmoid(sign * (s - mean) / deviation) for s in numbers], abs=1e-5)
+    wide = SigmoidalUnits(40, config).train()(100 * first, 100 * second).flatten().tolist()
+    assert wide == pytest.approx(found, abs=1e-3)
+
+
+def terms_after_training(**fields):
+    """What is left of the three terms, as shares of what the best constant output has, after 60 steps on toy images.
+
+    Twelve vehicles of three colours and four types are points with noise; a linear trunk of 64 features learns.
+    """
+    torch.manual_seed(0)
+    config = MLSLConfig(scheme="scalar", learning="similarity", dropout=0.0, **fields)
+    network = Plain(config, 64)
+    network.trunk = nn.Sequential(nn.Linear(16, 64), nn.ReLU())
+    labels = torch.tensor([[v, v % 3, v // 3] for v in range(12)])
+    centres = 3 * torch.randn(12, 16)
+    optimizer = torch.optim.Adam(network.parameters(), lr=1e-2)
+    for _ in range(60):
+        first = torch.randint(12, (48,))
+        second = torch.where(torch.arange(48) < 24, first, torch.randint(12, (48,)))
+        chosen = torch.cat([first, second])
+        features = network.trunk(centres[chosen] + 0.3 * torch.randn(96, 16))
+        terms = loss.pairwise(network, Batch(features, labels[chosen]), config)
+        optimizer.zero_grad()
+        sum(terms.values()).backward()
+        optimizer.step()
+    differs = (labels[first] != labels[second]).double().mean(0)
+    least = 0.5 * differs * (1 - differs)  # ½ (1 − q) q² + ½ q (1 − q)² at the best constant, d = q
+    return {name: (value / floor).item() for (name, value), floor in zip(terms.items(), least, strict=True)}
+
+
+@pytest.mark.parametrize("distance", ["absolute", "euclidean", "multiplication"])
+def test_the_scalar_schemes_terms_leave_their_no_op_level(distance):
+    """A bare sum saturates the sigmoid: a term stays above what a unit that looks at nothing has."""
+    assert max(terms_after_training(distance=distance).values()) < 0.5
+    assert max(terms_after_training(distance=distance, scalar="bare").values()) > 1
 
 
 @pytest.mark.parametrize("distance", ["absolute", "euclidean", "multiplication"])
@@ -142,13 +197,28 @@ def test_the_total_of_one_pair_by_hand():
 
 @pytest.mark.parametrize("distance, scalar", [("absolute", 7.0), ("euclidean", 5.0)])
 def test_without_mapping_the_loss_is_on_the_distance_itself(distance, scalar):
-    config = MLSLConfig(mapping="none", distance=distance, plain_margin=9.0)
     features = torch.tensor([[3.0, -1.0], [3.0, -1.0], [0.0, 3.0], [0.0, 3.0]])
     labels = torch.tensor([[0, 0, 0], [0, 0, 0], [0, 0, 0], [1, 0, 0]])
-    terms = loss.pairwise(Plain(MLSLConfig(), 2), Batch(features, labels), config)
-    assert terms.keys() == {"identity", "id"} == loss.term_weights(config).keys()
-    assert terms["id"].item() == pytest.approx((0.5 * scalar**2 + 0.5 * (9 - scalar) ** 2) / 2, rel=1e-6)
-    assert not hasattr(PAPER.build(config.but(image_size=16, device="cpu"), {"identities": 3}), "units")
+    mean = {"absolute": 3.5, "euclidean": math.sqrt(12.5)}[distance]
+    for fields, far, seen in [({"plain": "sum", "plain_margin": 9.0}, 9.0, scalar), ({"margin": 0.9}, 0.9, mean)]:
+        config = MLSLConfig(mapping="none", distance=distance, weight_id=0.5, **fields)
+        terms = loss.pairwise(Plain(MLSLConfig(), 2), Batch(features, labels), config)
+        assert loss.term_weights(config) == {"identity": 0.1, "id": 0.5} and terms.keys() == {"identity", "id"}
+        assert terms["id"].item() == pytest.approx((0.5 * seen**2 + 0.5 * max(0, far - seen) ** 2) / 2, rel=1e-6)
+        assert not hasattr(PAPER.build(config.but(image_size=16, device="cpu"), {"identities": 3}), "units")
+
+
+def test_the_plain_distance_weighs_as_much_as_classification():
+    """At the start: the bare sum of 128 features is some hundred times the classification, their mean is not."""
+    torch.manual_seed(4)
+    features, vehicles = 0.5 * torch.rand(48, 128), torch.arange(24)
+    labels = torch.stack([torch.cat([vehicles, torch.where(vehicles < 12, vehicles, (vehicles + 1) % 24)])] * 3, 1)
+    shares = {}
+    for plain in ("mean", "sum"):
+        config = MLSLConfig(mapping="none", plain=plain)
+        terms = loss.pairwise(Plain(config, 128, classes=24), Batch(features, labels), config)
+        shares[plain] = (terms["id"] / (config.alpha * terms["identity"])).item()
+    assert 0.1 < shares["mean"] < 2 < 50 < shares["sum"], shares
 
 
 @pytest.mark.parametrize("learning, terms", [
@@ -294,7 +364,8 @@ def test_a_probe_is_repeatable_and_sees_both_stages():
 
 
 VARIANTS = [{"learning": "feature"}, {"learning": "continued"}, {"learning": "similarity"}, {"mapping": "none"},
-            {"init": "scratch"}, {"scheme": "scalar", "distance": "euclidean"}, {"distance": "multiplication"},
+            {"init": "scratch"}, {"scheme": "scalar", "distance": "euclidean"}, {"scheme": "scalar", "scalar": "bare"},
+            {"mapping": "none", "plain": "sum"}, {"distance": "multiplication"},
             {"digits_protocol": "test_to_train"}, {"backbone": "digits", "image_size": 28}, {"precision": "bfloat16"},
             {"test_distance": "cosine"}]  # fmt: skip
 
