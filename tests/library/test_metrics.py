@@ -120,6 +120,85 @@ def test_with_a_depth_equals_the_naive_loop(ties, divisor, case, depth):
             np.testing.assert_array_equal(result.ap, whole.ap)
 
 
+@settings(max_examples=100, deadline=None)
+@given(case=cases())
+def test_inp_and_ap_of_the_first_hundred_equal_naive_loops(case):
+    values, relevance = case
+    if (result := scored(table(values), relevance)) is None:
+        return
+    np.testing.assert_allclose(result.ap100, naive(values, relevance, "pessimistic", depth=100)[0], equal_nan=True)
+    for query, inp in enumerate(result.inp):
+        code, junk = relevance.query[query], relevance.query_junk[query]
+        kept = [
+            (values[query][item], relevance.gallery[item] == code >= 0)
+            for item in range(len(relevance.gallery))
+            if junk < 0 or relevance.gallery_junk[item] != junk
+        ]
+        order = [match for _, match in sorted(kept)]  # at equal distance non-matches come first
+        last = max((rank for rank, match in enumerate(order, 1) if match), default=0)
+        assert np.isnan(inp) if not last else inp == pytest.approx(sum(order) / last)
+    assert result.mINP == pytest.approx(np.nanmean(result.inp))
+    assert result.mAP100 == pytest.approx(np.nanmean(result.ap100))
+
+
+def test_ap_of_the_first_hundred_forgets_what_comes_later():
+    places = torch.arange(1.0, 301.0)[None]
+    labels = np.ones(300, int)
+    labels[[1, 250]] = 0
+    scores = score(table(places), Relevance([0], labels))
+    assert scores.ap[0] == pytest.approx((1 / 2 + 2 / 251) / 2)
+    assert scores.ap100[0] == pytest.approx((1 / 2) / 2)
+    assert scores.inp[0] == pytest.approx(2 / 251)
+
+
+def test_inp_and_ap_of_the_first_hundred_are_means_over_draws():
+    draws = [
+        Scores.of(np.array([1.0, np.nan]), np.array([1, 0]), inp=np.array([inp, np.nan]), ap100=np.array([ap, np.nan]))
+        for inp, ap in ((0.2, 0.5), (0.4, 0.9))
+    ]
+    mean = Scores.averaged(draws)
+    assert (mean.mINP, mean.mAP100) == pytest.approx((0.3, 0.7))
+    assert np.isnan(Scores.of(np.array([1.0]), np.array([1])).mINP), "not known where it was not computed"
+
+
+def clusters(seed=0, identities=40, images=12, width=48):
+    """Features of some identities about the origin, ``[N, D]``, and their codes."""
+    draw = torch.Generator().manual_seed(seed)
+    labels = torch.arange(identities).repeat(images)
+    centres = torch.randn(identities, width, generator=draw)
+    return centres[labels] + 1.4 * torch.randn(len(labels), width, generator=draw), labels.numpy()
+
+
+@pytest.mark.parametrize("offset", [0.0, 1.0, 30.0, 1000.0, 1e5])
+def test_features_far_from_the_origin_score_as_in_double_precision(offset):
+    features, labels = clusters()
+    features = features + offset
+    query, gallery = features[:120], features[120:]
+    relevance = Relevance(labels[:120], labels[120:])
+    expected = score(lambda rows: torch.cdist(query[rows].double(), gallery.double()), relevance)
+    near = score(euclidean(query, gallery), relevance)
+    assert near.mAP == pytest.approx(expected.mAP, abs=2e-5)
+    np.testing.assert_allclose(near.first, expected.first, atol=1)
+
+
+@pytest.mark.parametrize("offset", [0.0, 0.125, 1000.0, -4096.125, 2.0**17])
+def test_moving_features_to_the_origin_rounds_nothing_off(offset):
+    draw = torch.Generator().manual_seed(3)
+    query, gallery = (torch.randint(-40, 41, (n, 6), generator=draw) / 8 for n in (70, 300))
+    moved = euclidean(query + offset, gallery + offset)(slice(0, 70))
+    exact = (query[:, None].double() - gallery.double()).square().sum(2)
+    assert torch.equal(moved.double(), exact), "so that ties are ties"
+
+
+def test_features_near_the_origin_are_not_moved():
+    features, _ = clusters()
+    assert distances._far_centre(features, features.square().sum(1, keepdim=True)) is None
+    far = features + 1000
+    centre = distances._far_centre(far, far.square().sum(1, keepdim=True))
+    assert (centre - 1000).abs().max() < 2
+    assert distances._far_centre(torch.full((5, 3), 7.0), torch.full((5, 1), 147.0)) is None, "no spread, no unit"
+
+
 def test_a_depth_by_hand():
     distances, relevance = table([[1.0, 2.0, 3.0, 4.0, 5.0]]), Relevance([7], [7, 8, 7, 8, 7])
     found = {depth: score(distances, relevance, depth=depth).mAP for depth in (1, 2, 3, 4, 5)}
@@ -164,10 +243,10 @@ def test_from_features_in_any_chunks_equals_the_naive_loop(ties, case, chunk):
 @pytest.mark.parametrize("ties", metrics.TIES)
 @settings(max_examples=40, deadline=None)
 @given(case=cases())
-def test_ordered_values_count_as_comparison_does(ties, case):
+def test_whole_rows_count_as_their_near_part_does(ties, case):
     values, relevance = case
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(counting, "MANY", 1)
+        patch.setattr(counting, "DENSE", -1)
         check_equals_naive(values, relevance, ties, scored(table(values), relevance, ties=ties))
 
 
@@ -246,7 +325,7 @@ def test_a_collapsed_model_scores_low(distance, queries, threads):
     torch.set_num_threads(threads)
     try:
         same = torch.randn(1, 333, generator=torch.Generator().manual_seed(0))
-        relevance = Relevance(np.zeros(queries), np.r_[np.zeros(10), np.ones(1047)])
+        relevance = Relevance(np.zeros(queries, int), np.repeat([0, 1], [10, 1047]))
         scores = score(distance(same.expand(queries, -1), same.expand(1057, -1)), relevance)
     finally:
         torch.set_num_threads(before)
@@ -335,10 +414,14 @@ def test_the_ways_to_count_agree(width, threads, monkeypatch):
         thresholds = torch.randint(-1, 51, (23, 6), generator=torch.Generator().manual_seed(1)).float().sort(1).values
         number = torch.full((23,), 6)
         expected = (block[:, None] <= thresholds[:, :, None]).sum(2)
-        assert torch.equal(counting.count(block, thresholds, number), expected)
-        assert torch.equal(counting._in_blocks(block, thresholds), expected)
-        monkeypatch.setattr(counting, "MANY", 1)
-        assert torch.equal(counting.count(block, thresholds, number), expected)
+        for dense, many in ((-1, 1), (1, 10)):  # whole rows, their near part; sorted, compared
+            monkeypatch.setattr(counting, "DENSE", dense)
+            monkeypatch.setattr(counting, "MANY", many)
+            counts, finite = counting.count(block, thresholds, number)
+            assert finite and torch.equal(counts, expected)
+            assert torch.equal(counting._in_blocks(block, thresholds), expected)
+            for bad in (torch.nan, torch.inf, -torch.inf):
+                assert not counting.count(block.index_fill(1, torch.tensor([width // 2]), bad), thresholds, number)[1]
     finally:
         torch.set_num_threads(before)
 

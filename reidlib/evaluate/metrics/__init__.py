@@ -18,6 +18,9 @@ With thresholds t_1 ≤ … ≤ t_m of a query's matches, n_k non-matches at or 
 Where only the first results count (``depth``), the sum runs over the matches whose rank k + n_k (or m_k + n_k, at which
 all items of a tied group are counted) is within that depth, and is divided by m or by the number of its terms.
 
+The inverse negative penalty (Ye et al., "Deep Learning for Person Re-Identification: A Survey and Outlook", TPAMI 2021)
+asks how far down the hardest match lies: INP = m / (m + n_m), where m + n_m is the last match's rank.
+
 The first match's rank, and with it CMC, is 1 + n_1 under both rules (scikit-learn defines no rank).
 
 *Exact* means: with respect to the distances as computed in floating point. Equal gallery features always have equal
@@ -26,9 +29,9 @@ distances, so their ties are seen as ties.
 
 from reidlib.evaluate.metrics.distances import Distances, cosine, euclidean, quadratic
 from reidlib.evaluate.metrics.evaluator import DIVISORS, TIES, Relevance, ranked, score
-from reidlib.evaluate.metrics.scores import RANKS, Scores
+from reidlib.evaluate.metrics.scores import DEPTH, RANKS, Scores
 
 __all__ = [
-    "DIVISORS", "RANKS", "TIES", "Distances", "Relevance", "Scores", "cosine", "euclidean", "quadratic", "ranked",
-    "score",
+    "DEPTH", "DIVISORS", "RANKS", "TIES", "Distances", "Relevance", "Scores", "cosine", "euclidean", "quadratic",
+    "ranked", "score",
 ]  # fmt: skip

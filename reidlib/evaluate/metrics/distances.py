@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable
 
 import numpy as np
@@ -14,12 +15,16 @@ Distances = Callable[[slice], Tensor]
 # With at least this many rows, MKL's matrix product gives a column the same bits wherever it stands, so that results
 # depend neither on the gallery's order nor on the chunk; with fewer, other kernels are chosen, and they do.
 MIN_ROWS = 64
+STRIP = 64  # rows that terms are added to at once: few enough to stay in a core's cache for the second
+FAR = 16  # squared distance from the origin over the squared spread, from which on features are moved to it
 
 
 def euclidean(query: Tensor, gallery: Tensor, *, reuse: bool = False) -> Distances:
     """Squared Euclidean distances ‖q‖² + ‖g‖² − 2 q·g; the root is left out because it ranks the same.
 
-    Rounding may turn a distance near 0 slightly negative; it is not clipped, as that would make ties.
+    Rounding may turn a distance near 0 slightly negative; it is not clipped, as that would make ties. Features that lie
+    far from the origin for how far they lie apart are moved to it first, since the difference of so large terms would
+    be little but rounding; that changes no distance.
 
     Args:
         query: float32 or float64 ``[Q, D]``.
@@ -34,6 +39,9 @@ def euclidean(query: Tensor, gallery: Tensor, *, reuse: bool = False) -> Distanc
         tensor([[25.,  0.]])
     """
     query_norms, gallery_norms = _squared_norms(query, "query"), _squared_norms(gallery, "gallery")
+    if query.shape[1] == gallery.shape[1] and (centre := _far_centre(gallery, gallery_norms)) is not None:
+        query, gallery = query - centre, gallery - centre
+        query_norms, gallery_norms = _squared_norms(query, "query"), _squared_norms(gallery, "gallery")
     return _products(query, gallery, query_norms, gallery_norms, factor=-2, reuse=reuse)
 
 
@@ -72,7 +80,7 @@ def _products(
     """The function ``query_term [Q, 1] + gallery_term [G, 1]ᵀ + factor · query galleryᵀ`` of a slice of queries."""
     if query.shape[1] != gallery.shape[1]:
         raise ValueError(f"query features have {query.shape[1]} columns, gallery features {gallery.shape[1]}")
-    query, gallery = query.detach(), gallery.detach()
+    query, gallery = query.detach() * factor, gallery.detach()
     kept, copies = _distinct(gallery)
     if copies is not None:
         gallery, gallery_term = gallery[kept], gallery_term[kept]
@@ -80,11 +88,12 @@ def _products(
 
     def distances(rows: slice) -> Tensor:
         nonlocal memory
-        block, term = _filled_up(query[rows]), _filled_up(query_term[rows])
+        term, block = query_term[rows], _filled_up(query[rows])
         if not reuse or len(memory) < len(block):
             memory = gallery.new_empty(len(block), len(gallery))
-        result = torch.add(term, gallery_term.T, out=memory[: len(block)])
-        result = result.addmm_(block, gallery.T, alpha=factor)[: len(query[rows])]
+        result = torch.mm(block, gallery.T, out=memory[: len(block)])[: len(term)]
+        for strip, own in zip(result.split(STRIP), term.split(STRIP), strict=True):
+            strip.add_(gallery_term.T).add_(own)
         return result if copies is None else result[:, copies]
 
     return distances
@@ -95,12 +104,32 @@ def _squared_norms(features: Tensor, side: str) -> Tensor:
     if features.ndim != 2 or not len(features) or features.dtype not in (torch.float32, torch.float64):
         kind = f"{features.dtype} {tuple(features.shape)}"
         raise ValueError(f"{side} features are {kind}: needed are float32 or float64 [N, D] with N > 0")
-    norms = torch.cat([(part * part).sum(1, keepdim=True) for part in features.detach().split(256)])
+    norms = torch.cat([(part * part).sum(1, keepdim=True) for part in features.detach().split(STRIP)])
     if bad := (~norms.isfinite()).nonzero()[:, 0].tolist():
         raise ValueError(
             f"{side} features are not finite in {len(bad)} of {len(features)} rows, first in rows {bad[:10]}"
         )
     return norms
+
+
+def _far_centre(features: Tensor, norms: Tensor) -> Tensor | None:
+    """A point near the features' mean, ``[D]``, if that is far from the origin for their spread; else None.
+
+    The point's coordinates are whole multiples of a power of two about as large as the spread: moving features that lie
+    on a coarse grid themselves rounds nothing off, so that their ties stay ties.
+
+    Args:
+        features: ``[N, D]``.
+        norms: their squared norms, ``[N, 1]``.
+    """
+    features = features.detach()
+    mean = torch.mv(features.T, features.new_full((len(features),), 1 / len(features)))
+    if float(mean.double().square().sum()) * (FAR + 1) <= float(norms.double().mean()) * FAR:
+        return None
+    spread = math.sqrt(sum(float((part - mean).double().square().sum()) for part in features.split(STRIP)))
+    spread /= math.sqrt(features.numel())
+    step = 2.0 ** math.floor(math.log2(spread)) if spread > 0 else 0.0
+    return (mean / step).round() * step if step > 0 and (mean / step).isfinite().all() else None
 
 
 def _inverse_roots(squares: Tensor) -> Tensor:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 import torch
@@ -10,7 +11,7 @@ from torch import Tensor
 
 from reidlib.evaluate.metrics.counting import count
 from reidlib.evaluate.metrics.distances import MIN_ROWS, Distances
-from reidlib.evaluate.metrics.scores import Scores
+from reidlib.evaluate.metrics.scores import DEPTH, Scores
 
 TIES = ("pessimistic", "sklearn")
 DIVISORS = ("matches", "found")
@@ -33,7 +34,7 @@ class Relevance:
         query_junk, gallery_junk: junk codes of the same shapes; None where the protocol has no junk.
 
     Raises:
-        ValueError: no query, no gallery item, or junk codes of another length.
+        ValueError: codes that are no integers, no query, no gallery item, or junk codes of another length.
     """
 
     query: np.ndarray
@@ -43,15 +44,24 @@ class Relevance:
 
     def __post_init__(self) -> None:
         for side in ("query", "gallery"):
-            codes = np.asarray(getattr(self, side), dtype=np.int64)
+            codes = _codes(getattr(self, side), f"{side} codes")
             if codes.ndim != 1 or not len(codes):
                 raise ValueError(f"{side} codes have shape {codes.shape}: at least one {side} item is needed, as [N]")
             junk = getattr(self, f"{side}_junk")
-            junk = np.full(len(codes), -1) if junk is None else np.asarray(junk, dtype=np.int64)
+            junk = np.full(len(codes), -1) if junk is None else _codes(junk, f"{side} junk codes")
             if junk.shape != codes.shape:
                 raise ValueError(f"{side} junk codes have shape {junk.shape}, but the {side} codes {codes.shape}")
             object.__setattr__(self, side, codes)
             object.__setattr__(self, f"{side}_junk", junk)
+
+
+def _codes(values: Any, name: str) -> np.ndarray:
+    """Codes as int64; refuses what a cast would change, such as 1.7 or a hash beyond 63 bits."""
+    codes = np.asarray(values)
+    if codes.size and (codes.dtype.kind not in "iu" or int(codes.max()) > np.iinfo(np.int64).max):
+        example = codes.max() if codes.dtype.kind == "u" else codes.flat[0]
+        raise ValueError(f"{name} are {codes.dtype}, such as {example!r}: needed are integers of 64 bits with a sign")
+    return codes.astype(np.int64)
 
 
 def score(
@@ -104,10 +114,12 @@ def score(
         columns, valid = matches.slots(rows)
         codes = relevance.gallery_junk[columns]  # type: ignore[index]
         valid &= (codes < 0) | (codes != relevance.query_junk[rows, None])  # type: ignore[index]
-        block = _checked(distances(rows), rows, gallery)
-        results.append(_score_block(block, (columns, valid), junk.slots(rows), ties, depth, divisor))
-    ap, first = (np.concatenate(parts) for parts in zip(*results, strict=True))
-    return Scores.of(ap, first)
+        block = _shaped(distances(rows), rows, gallery)
+        per_query, finite = _score_block(block, (columns, valid), junk.slots(rows), ties, depth, divisor)
+        _refuse_unless(finite, rows)
+        results.append(per_query)
+    ap, first, inp, ap100 = (np.concatenate(parts) for parts in zip(*results, strict=True))
+    return Scores.of(ap, first, inp=inp, ap100=ap100)
 
 
 def ranked(
@@ -131,7 +143,8 @@ def ranked(
     match = np.zeros((len(queries), k), dtype=bool)
     for row, query in enumerate(queries):
         rows = slice(int(query), int(query) + 1)
-        values = _checked(distances(rows), rows, len(relevance.gallery))[0].double().cpu().numpy()
+        values = _shaped(distances(rows), rows, len(relevance.gallery))[0].double().cpu().numpy()
+        _refuse_unless(bool(np.isfinite(values).all()), rows)
         junk, code = relevance.query_junk[query], relevance.query[query]  # type: ignore[index]
         matches = (relevance.gallery == code) & (code >= 0)
         order = np.lexsort((matches, values))
@@ -162,35 +175,51 @@ class _Lists:
         return self.order[positions], steps < self.count[rows, None]
 
 
-def _checked(block: Tensor, rows: slice, gallery: int) -> Tensor:
-    """Distances of the right shape and free of NaN and infinity, with which no comparison means anything."""
-    name, expected = f"distances of queries {rows.start} to {rows.stop - 1}", (rows.stop - rows.start, gallery)
+def _shaped(block: Tensor, rows: slice, gallery: int) -> Tensor:
+    """Distances of the right kind and shape."""
+    expected = (rows.stop - rows.start, gallery)
     if tuple(block.shape) != expected or block.dtype not in (torch.float32, torch.float64):
         kind = f"{block.dtype} {tuple(block.shape)}"
-        raise ValueError(f"{name} are {kind}: the labels ask for float32 or float64 {expected}")
-    if not all(bound.isfinite() for bound in block.aminmax()):
-        raise ValueError(f"{name} are not all finite (NaN or infinity)")
+        raise ValueError(f"{_name(rows)} are {kind}: the labels ask for float32 or float64 {expected}")
     return block.detach().contiguous()
+
+
+def _refuse_unless(finite: bool, rows: slice) -> None:
+    if not finite:
+        raise ValueError(f"{_name(rows)} are not all finite (NaN or infinity)")
+
+
+def _name(rows: slice) -> str:
+    return f"distances of queries {rows.start} to {rows.stop - 1}"
 
 
 def _score_block(
     block: Tensor, matches: Slots, junk: Slots, ties: str, depth: int | None, divisor: str
-) -> tuple[np.ndarray, np.ndarray]:
-    """AP and first rank of each query of a block of distances ``[q, G]``, by the equations at the package's head."""
+) -> tuple[tuple[np.ndarray, ...], bool]:
+    """AP, first rank, INP and AP at depth 100 of each query of a block ``[q, G]``: the equations at the package's head.
+
+    And whether its distances are finite; if not, the others mean nothing.
+    """
     thresholds, number = _ascending_at(block, *matches)
     left_out, _ = _ascending_at(block, *junk)
     level = torch.searchsorted(thresholds, thresholds, right=True)  # m_k, [q, m]
-    near = count(block, thresholds, number) - torch.searchsorted(left_out, thresholds, right=True)  # m_k + n_k
+    below, finite = count(block, thresholds, number)
+    near = below - torch.searchsorted(left_out, thresholds, right=True)  # m_k + n_k
     slot = torch.arange(thresholds.shape[1], device=block.device)
     place = slot + 1 if ties == "pessimistic" else level  # k or m_k
-    precision = place.double() / (place + near - level)
-    counted = slot < number[:, None]
-    if depth is not None:
-        counted = counted & (place + near - level <= depth)
-    divided = number if divisor == "matches" else counted.sum(1).clamp(min=1).where(number > 0, 0)
-    ap = precision.where(counted, 0.0).sum(1) / divided  # 0 / 0 is the NaN of a query without a match
+    rank = place + near - level
+    precision = place.double() / rank
+    of_match = slot < number[:, None]
+
+    def ap(depth: int | None, divisor: str) -> Tensor:
+        counted = of_match if depth is None else of_match & (rank <= depth)
+        divided = number if divisor == "matches" else counted.sum(1).clamp(min=1).where(number > 0, 0)
+        return precision.where(counted, 0.0).sum(1) / divided  # 0 / 0 is the NaN of a query without a match
+
     first = torch.where(number > 0, 1 + near[:, 0] - level[:, 0], 0)
-    return ap.cpu().numpy(), first.cpu().numpy()
+    last = (near - level).masked_fill(~of_match, 0).amax(1)  # non-matches that rank before the last match
+    results = ap(depth, divisor), first, number / (number + last), ap(DEPTH, "matches")
+    return tuple(values.cpu().numpy() for values in results), finite
 
 
 def _ascending_at(block: Tensor, columns: np.ndarray, valid: np.ndarray) -> tuple[Tensor, Tensor]:
