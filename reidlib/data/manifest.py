@@ -215,7 +215,7 @@ def labels(values: pd.Series, column: str) -> pd.Series:
     if kind in ("string", "empty") or values.isna().all():
         return values.astype("string")
     if kind != "integer":
-        first = values.dropna().iloc[0]
+        first = values.dropna().tolist()[0]
         kinds = sorted({type(value).__name__ for value in values.dropna()})
         raise ValueError(
             f"column {column} holds values of type {', '.join(kinds)}, the first of them {first!r}: allowed are text, "

@@ -12,6 +12,7 @@ from dataclasses import dataclass
 import numpy as np
 import pandas as pd
 
+from reidlib.data.manifest import labels
 from reidlib.evaluate.metrics import Relevance
 
 SEEDS = tuple(range(10))
@@ -93,6 +94,7 @@ def most_in_gallery(table: pd.DataFrame, protocol: str) -> list[Task]:
     """
     labelled = table["model"].notna().to_numpy(bool)
     pool, vehicle = _pool(table, protocol, labelled)
+    _check_labels(table.iloc[pool][["model"]], protocol)
     model = pd.factorize(table["model"].iloc[pool], sort=True)[0]
     size = np.maximum(RETRIEVED, np.bincount(model)[model] - 1)
     return [_split(pool, vehicle, _drawn(model, size, seed), protocol) for seed in SEEDS]
@@ -108,14 +110,24 @@ def _sides(table: pd.DataFrame, protocol: str, gallery: str = "gallery") -> tupl
 
 
 def _codes(table: pd.DataFrame, columns: list[str], protocol: str, *sides: np.ndarray) -> list[np.ndarray]:
-    """One integer code for each combination of labels, shared by all sides; refuses missing labels."""
+    """One integer code for each combination of labels, shared by all sides; refuses missing and doubtful labels."""
     rows = table.iloc[np.concatenate(sides)][columns]
+    _check_labels(rows, protocol)
     if missing := [f"{column} of {int(rows[column].isna().sum())}" for column in columns if rows[column].isna().any()]:
         raise ValueError(
             f"protocol {protocol!r} needs {' and '.join(columns)}, but of {len(rows)} rows lack {', '.join(missing)}"
         )
     codes = rows.groupby(columns, sort=False).ngroup().to_numpy()
     return np.split(codes, np.cumsum([len(side) for side in sides])[:-1])
+
+
+def _check_labels(rows: pd.DataFrame, protocol: str) -> None:
+    """Refuse labels that a cast would change or take for equal (:func:`reidlib.data.manifest.labels`)."""
+    try:
+        for column in rows:
+            labels(rows[column], column)
+    except ValueError as error:
+        raise ValueError(f"protocol {protocol!r}: {error}") from error
 
 
 def _pool(table: pd.DataFrame, protocol: str, labelled: np.ndarray | None = None) -> tuple[np.ndarray, np.ndarray]:
