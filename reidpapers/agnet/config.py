@@ -35,8 +35,10 @@ class AGNetConfig(Config):
     )  # fmt: skip
     verification: Literal["asl", "ce"] = Field("asl", description="loss of pairs: eq. 6, or cross-entropy")
     only_id_verification: bool = Field(False, description="whether the identity branch alone learns from pairs too")
-    theta: float = Field(0.3, ge=0, le=1, description="θ of eq. 7")
-    beta: float = Field(0.5, ge=0, le=100, description="β of eq. 6; 0 is cross-entropy")
+    theta: float = Field(
+        0.7, ge=0, le=1, description="θ of eq. 7; above 1/2 two vehicles alike count more than one vehicle"
+    )
+    beta: float = Field(1.0, ge=0, le=100, description="β of eq. 6; 0 is cross-entropy")
     alpha_smooth: float = Field(0.1, ge=0, le=100, description="α of eq. 6")
     alike: Literal["both", "either"] = Field(
         "both", description="attributes are equal: colour and type, or one of them"
@@ -59,6 +61,10 @@ class AGNetConfig(Config):
     )
     pairs: int = Field(16, ge=2, le=4096, description="pairs a batch")
     positive: float = Field(0.5, gt=0, lt=1, description="share of the pairs that show one vehicle")
+    hard: float = Field(
+        0.5, ge=0, le=1, description="share of the other pairs whose vehicles share colour and type, where there are "
+        "such; 0: as they come"
+    )  # fmt: skip
     iterations: int = Field(600, ge=1, le=10**7, description="training steps")
     epochs: float = Field(
         0, ge=0, le=10**4, description="length in epochs of different images, as positive and negative pairs share "

@@ -23,7 +23,7 @@ PAINTS = {
 
 
 @styled
-def smoothing(*, theta: float = 0.3, beta: float = 0.5, alpha: float = 0.1) -> Figure:
+def smoothing(*, theta: float = 0.7, beta: float = 1.0, alpha: float = 0.1) -> Figure:
     """The verification loss and its slope against the probability q of the true class, for each kind of pair.
 
     Both are the loss's own: values of :func:`reidlib.losses.attribute_smoothing`, slopes by differentiation.

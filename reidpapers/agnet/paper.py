@@ -15,7 +15,7 @@ from reidlib import sampler
 from reidlib.data.manifest import Dataset, Manifest, Test, codes
 from reidlib.evaluate.protocols import Distance
 from reidlib.train import Schedule
-from reidpapers.agnet import evaluation
+from reidpapers.agnet import evaluation, pairs
 from reidpapers.agnet.config import AGNetConfig
 from reidpapers.agnet.evaluation import kinds
 from reidpapers.agnet.loss import pair_losses, term_weights, terms
@@ -129,7 +129,7 @@ class AGNetPaper(Paper):
 
     def draw(self, config: AGNetConfig, labels: Tensor) -> Callable[[int, torch.Generator], Tensor]:
         """Pairs of images, the same for every variant."""
-        return sampler.PairSampler(labels[:, 0].numpy(), config.pairs, config.positives())
+        return pairs.HardPairSampler(labels, config.pairs, config.positives(), config.hard)
 
     def objective(self, config: AGNetConfig, network: AGNet, batch: Batch) -> dict[str, Tensor]:
         """The terms of eq. 8."""
@@ -178,14 +178,27 @@ class AGNetPaper(Paper):
         return super().distance(config, trained)
 
     def measures(self, config: AGNetConfig, trained: Trained) -> dict[str, dict[str, float]]:
-        """Purity of neighbourhoods by attribute, and what the mask does; for tuning the scores of held-out vehicles."""
+        """Purity of neighbourhoods by attribute, what the mask does, and how many of the pairs ALS is about.
+
+        For tuning the scores of held-out vehicles instead.
+        """
         if config.held_out:
             return evaluation.tuned(trained, config.held_out)
         test = self.tests(config, trained.dataset)[0]
         measures = evaluation.purity(trained, test)
         if config.masks() and self.steps(config):
             measures |= evaluation.mask(trained, test)
+        if config.verifies() and self.steps(config):
+            rows = trained.dataset.manifest.rows("train")
+            measures |= {"pairs": {"alike": self.hard_share(config, rows)}}
         return measures
+
+    def hard_share(self, config: AGNetConfig, rows: pd.DataFrame) -> float:
+        """Share of the pairs which show two vehicles alike, of all that a run draws from training rows."""
+        labels = self.labels(self.usable(config, rows))
+        draw, steps = self.draw(config, labels), range(min(self.steps(config), pairs.COUNTED))
+        drawn = (draw(step, sampler.generator(config.seed, self.stream(config), step)) for step in steps)
+        return round(pairs.hard_share((labels[batch] for batch in drawn), config.alike == "both"), 6)
 
     def exhibits(self, config: AGNetConfig) -> dict[str, Callable[[Trained], Any]]:
         """Fig. 7 and 8 for AGNet-ASL-All; and pictures of its mask for every run that trains one."""
@@ -204,8 +217,11 @@ class AGNetPaper(Paper):
         return makers
 
     def extra_probe(self, config: AGNetConfig) -> dict[str, list[float]]:
-        """Every kind of pair in the loss, the test feature of a run without training, and the re-ranking."""
+        """Every kind of pair in the loss, which pairs are drawn, features of a run without training, and re-ranking."""
         values = {}
+        if config.hard and self.steps(config):
+            draw = self.draw(config.but(pairs=16, positive=0.5), torch.tensor(self.toy_labels * 3))
+            values["draw"] = draw(0, sampler.generator(config.seed)).flatten().tolist()
         if config.verifies():
             labels = torch.tensor([(0, 0, 0)] * 3 + [(0, 0, 0), (1, 0, 0), (1, 0, 1)])
             for logit in (-1.0, 0.0, 3.0):

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-
 import numpy as np
 import pandas as pd
 
@@ -65,29 +63,20 @@ def sample_pairs(
 
 
 def pair_kinds(config: AGNetConfig, rows: pd.DataFrame) -> dict[str, str]:
-    """How many pairs of each kind a batch has, on average, and how much the loss's second part weighs them (ε).
+    """How many pairs of each kind a batch of the run has, on average, and how much the loss's second part weighs them.
+
+    Beside it, how many were of two vehicles alike if pairs were drawn as they come.
 
     Args:
         config: its pairs, θ, and what equal attributes are.
-        rows: usable training rows.
+        rows: training rows.
     """
-    vehicle, *attributes = PAPER.labels(rows).T.numpy()
-    shared = _in_common(attributes, vehicle)
-    if config.alike == "either":
-        shared = sum(_in_common([codes], vehicle) for codes in attributes) - shared
-    others = len(rows) - pd.Series(vehicle).map(pd.Series(vehicle).value_counts()).to_numpy()
-    hard = float(np.mean(shared / others)) * (config.pairs - config.positives())
+    config = config.canonical().trained()
+    hard, drawn = (config.pairs * PAPER.hard_share(each, rows) for each in (config, config.but(hard=0)))
     kinds = {
         "one vehicle": (config.positives(), 1 - config.theta),
         "two vehicles that share their attributes": (hard, config.theta),
         "two other vehicles": (config.pairs - config.positives() - hard, 0.0),
     }
-    return {name: f"{count:.2f} of {config.pairs} pairs, ε = {weight:g}" for name, (count, weight) in kinds.items()}
-
-
-def _in_common(labels: Sequence[np.ndarray], vehicle: np.ndarray) -> np.ndarray:
-    """For each image, how many images of other vehicles have all of its labels; 0 where one is unknown."""
-    table = pd.DataFrame(np.stack(labels, 1)).assign(vehicle=vehicle)
-    names = list(table.columns[:-1])
-    alike, own = (table.groupby(by)["vehicle"].transform("size").to_numpy() for by in (names, [*names, "vehicle"]))
-    return np.where((np.stack(labels) >= 0).all(0), alike - own, 0)
+    texts = {name: f"{count:.2f} of {config.pairs} pairs, ε = {weight:g}" for name, (count, weight) in kinds.items()}
+    return {**texts, "that share their attributes, if drawn as they come": f"{drawn:.2f} of {config.pairs} pairs"}

@@ -16,7 +16,8 @@ from reidpapers.show.claims import Claim
 from reidpapers.show.layout import Row, Table
 
 SIZES = tuple(LISTS)  # VehicleID's 800, 1600, 2400 and 3200 vehicles
-THETAS, BETAS, ALPHAS = (0.0, 0.3, 1.0), (0.0, 0.5, 2.0), (0.0, 0.1, 1.0)
+THETAS, BETAS, ALPHAS = (0.0, 0.3, 0.7, 1.0), (0.0, 0.5, 1.0, 2.0), (0.0, 0.1, 1.0)
+HARDS = (0.0, 0.25, 0.5, 1.0)  # shares of the negative pairs that are drawn among vehicles alike
 FUSIONS = (0.0, 0.25, 0.5, 0.75)
 STR_WEIGHT = 2.0  # ω; the best mAP on held-out training vehicles, see the table "Tuning of ω"
 HELD_OUT = 50  # training vehicles that learning rate and ω are chosen on
@@ -54,6 +55,7 @@ def _sweep(name: str, field: str, values: Iterable[float], **more: object) -> tu
 
 THETA_ROWS, BETA_ROWS = _sweep("θ", "theta", THETAS), _sweep("β", "beta", BETAS)
 ALPHA_ROWS = _sweep("α of eq. 6", "alpha_smooth", ALPHAS)
+HARD_ROWS = _sweep("hard pairs", "hard", HARDS)
 FUSION_ROWS = _sweep("α of eq. 5", "alpha_feature", FUSIONS)
 STR_ROWS = _sweep("ω", "str_weight", WEIGHTS)
 TUNED = {"held_out": HELD_OUT, "preset": "small"}
@@ -102,6 +104,8 @@ def tables(profile: str = "quick") -> tuple[Table, ...]:
               "colour and type, beside what chance gives (Fig. 7)", (*FUSED, NO_MASK), PURITY),
         Table("θ", "Of eq. 7: hard negatives count θ, pairs of one vehicle 1 − θ", THETA_ROWS, THREE),
         Table("β", "Of eq. 6; 0 is cross-entropy", BETA_ROWS, THREE),
+        Table("Hard pairs", "Share of the negative pairs that are drawn among vehicles alike, and share of all that "
+              "were alike", HARD_ROWS, (*THREE, "pairs alike")),
         Table("α of eq. 6", "Added to the probability in the second logarithm", ALPHA_ROWS, THREE),
         Table("α of eq. 5", "The category embedding counts 1 − α", FUSION_ROWS, THREE),
         Table("ω", "Of the spatio-temporal re-ranking, in mean distances", STR_ROWS, THREE,

@@ -8,6 +8,7 @@ import torch
 import torch.nn.functional as F
 from torch import nn
 
+from reidlib import sampler
 from reidlib.data import manifest
 from reidlib.data.manifest import COLUMNS, Dataset, Manifest
 from reidpapers.agnet import evaluation
@@ -154,6 +155,51 @@ def naive(made, config):
         beta = config.beta if config.verification == "asl" else 0
         each.append(-math.log(q) - beta * epsilon * math.log(config.alpha_smooth + q))
     return {**entropy, "verification": sum(each) / 4}
+
+
+def test_two_vehicles_alike_get_most_attention():
+    """The slope to q, by default, is steepest for two vehicles alike, then one vehicle, then two others."""
+    labels = torch.tensor([(0, 0, 0)] * 3 + [(1, 0, 0), (0, 0, 0), (1, 0, 1)])
+    logits = torch.zeros(3, 2, requires_grad=True)
+    (slope,) = torch.autograd.grad(pair_losses(logits, labels, AGNetConfig()).sum(), logits)
+    alike, one, other = slope.abs()[:, 0].tolist()
+    assert alike > one > other
+    swapped = pair_losses(logits, labels, AGNetConfig(theta=0.3))
+    assert swapped[0] < swapped[1], "at θ below one half it is the other way round"
+
+
+def looks(count=24):
+    """Codes of six vehicles of four images: two pairs that look alike, one of a look of its own, one unknown."""
+    vehicle = torch.arange(count) % 6
+    look = torch.tensor([(0, 0), (0, 0), (0, 1), (0, 1), (1, 1), (1, -1)])
+    return torch.cat([vehicle[:, None], look[vehicle]], 1)
+
+
+@pytest.mark.parametrize("hard", [0.0, 0.25, 0.5, 1.0])
+def test_hard_pairs_are_two_vehicles_alike_wherever_there_are(hard):
+    labels, plain = looks(), sampler.PairSampler(looks()[:, 0].numpy(), 16, 8)
+    draw, twins, met = PAPER.draw(AGNetConfig(hard=hard), labels), {0: 1, 1: 0, 2: 3, 3: 2}, set()
+    for step in range(150):
+        generators = [sampler.generator(0, step) for _ in range(2)]
+        drawn, came = draw(step, generators[0]), plain(step, generators[1])
+        assert torch.equal(drawn[0], came[0]), "anchors, and what they meet in positive pairs, are as they come"
+        harder = slice(8, 8 + round(8 * hard))
+        for place in range(16):
+            first, second = labels[drawn[:, place]][:, 0].tolist()
+            if place in range(16)[harder] and first in twins:
+                assert second == twins[first]
+                met.add(tuple(drawn[:, place].tolist()))
+            else:
+                assert drawn[1, place] == came[1, place]
+        assert hard or torch.equal(generators[0].get_state(), generators[1].get_state())
+    everyone = {(a, b) for a in range(24) for b in range(24) if twins.get(a % 6) == b % 6}
+    assert met == (everyone if hard == 1 else met & everyone)
+
+
+def test_a_probe_sees_how_pairs_are_drawn():
+    config, data = AGNetConfig(**TINY), {"identities": 4, "colors": 3, "types": 2}
+    found, less = PAPER.probe(config, data), PAPER.probe(config.but(hard=0.25), data)
+    assert found["draw"] != less["draw"] and "draw" not in PAPER.probe(config.but(hard=0), data)
 
 
 @pytest.mark.parametrize("changes", [{}, {"verification": "ce"}, {"alike": "either", "theta": 0.6, "beta": 2.0},
@@ -437,7 +483,7 @@ def test_a_probe_is_repeatable_and_sees_what_a_run_of_no_steps_compares():
     found = PAPER.probe(config, data)
     assert found == PAPER.probe(config, data)
     trained = {f"training {part}" for part in ("rate", "loss", "gradient", "features")}
-    assert found.keys() == {*trained, "scores", "scores vehicleid", "pairs -1", "pairs 0", "pairs 3"}
+    assert found.keys() == {*trained, "draw", "scores", "scores vehicleid", "pairs -1", "pairs 0", "pairs 3"}
     other = PAPER.probe(config.but(theta=0.9), data)
     assert other["pairs 0"] != found["pairs 0"] and other["training gradient"] != found["training gradient"]
     by_feature = {each: PAPER.probe(config.but(feature=each), data)["feature"] for each in ("id", "attr")}
@@ -466,6 +512,8 @@ def test_every_variant_runs_and_leaves_a_whole_record(variant):
     kinds = {"identity", "color", "type"}
     assert record.tests.keys() >= {"", "large", "medium", "small", *kinds} and record.scores == record.tests[""]
     assert all(0 <= record.tests[name]["purity"] <= 1 for name in kinds)
+    paired = config.verifies() and PAPER.steps(config) > 0
+    assert ("pairs" in record.tests) == paired and (not paired or 0 < record.tests["pairs"]["alike"] < 1)
     masked = config.masks() and PAPER.steps(config) > 0
     assert ("masks" in record.exhibits) == ("mask" in record.tests) == masked
     assert ("tsne" in record.exhibits) == config.whole()

@@ -24,7 +24,8 @@ def test_every_row_is_a_valid_configuration_of_its_own(profile):
     base = AGNetConfig(profile=profile, backbone="small", pretrained=False, image_size=64)
     runs = layout.configurations(tables.rows("all", profile), base, [0])
     prints = {name: configs[0].fingerprint() for name, configs in runs.items()}
-    same = {"given configuration", "AGNet-ASL-All", "θ 0.3", "β 0.5", "α of eq. 6 0.1", "α of eq. 5 0.5", "ω 0"}
+    same = {"given configuration", "AGNet-ASL-All", "θ 0.7", "β 1", "hard pairs 0.5", "α of eq. 6 0.1",
+            "α of eq. 5 0.5", "ω 0"}  # fmt: skip
     assert len({prints[name] for name in same}) == 1
     assert prints["β 0"] == prints["AGNet-CE-All"]
     assert prints[f"ω {tables.STR_WEIGHT:g}"] == prints["AGNet-ASL-All+STR"]
@@ -156,12 +157,14 @@ def test_labelled_vehicles_are_set_beside_the_papers():
 def test_sweeps_hold_the_default_and_lie_in_order():
     defaults = AGNetConfig()
     for values, name in ((tables.THETAS, "theta"), (tables.BETAS, "beta"), (tables.ALPHAS, "alpha_smooth"),
+                         (tables.HARDS, "hard"),
                          (tables.FUSIONS, "alpha_feature"), (tables.WEIGHTS, "str_weight")):  # fmt: skip
         assert getattr(defaults, name) in values and all(a < b for a, b in pairwise(values))
 
 
 @pytest.mark.parametrize("alike", ["both", "either"])
 def test_kinds_of_pairs_are_counted_as_they_are_drawn(alike):
+    """As pairs come, the mean count is what all pairs of vehicles give; of hard ones all are alike that can be."""
     labels = [("a", "red", "van"), ("b", "red", "van"), ("c", "red", "bus"), ("d", None, "bus"), ("e", "blue", "van")]
     rows = pd.DataFrame(
         [one for one in labels for _ in range(2)], columns=["vehicle_id", "color", "type"], dtype="string"
@@ -170,7 +173,15 @@ def test_kinds_of_pairs_are_counted_as_they_are_drawn(alike):
     for v, c, t in labels:
         others = [(c == oc, t == ot) for o, oc, ot in labels if o != v]
         shares.append(sum((x and y) if alike == "both" else (x or y) for x, y in others) / len(others))
-    hard = 12 * sum(shares) / len(shares)
-    found = samples.pair_kinds(AGNetConfig(pairs=16, positive=0.25, theta=0.4, alike=alike), rows)
-    assert [text.split(" of ")[0] for text in found.values()] == ["4.00", f"{hard:.2f}", f"{12 - hard:.2f}"]
-    assert [text.split("ε = ")[1] for text in found.values()] == ["0.6", "0.4", "0"]
+    expected = 12 * sum(shares) / len(shares)
+    config = AGNetConfig(
+        pairs=16, positive=0.25, theta=0.4, alike=alike, iterations=1000, hard=0, unlabelled="keep", device="cpu"
+    )
+    found = samples.pair_kinds(config, rows)
+    counts = [float(text.split(" of ")[0]) for text in found.values()]
+    assert counts[0] == 4 and counts[1] == counts[3] == pytest.approx(expected, abs=0.1) and sum(counts[:3]) == 16
+    assert [text.split("ε = ")[1] for text in list(found.values())[:3]] == ["0.6", "0.4", "0"]
+    hard = samples.pair_kinds(config.but(hard=1), rows)
+    # Anchors a and b, two of five, meet each other alone; the rest meet whom they met before.
+    rest = expected / 12 - (0.4 * 0.25 if alike == "both" else 0.4 * 0.75)
+    assert float(list(hard.values())[1].split(" of ")[0]) == pytest.approx(12 * (0.4 + rest), abs=0.1)
