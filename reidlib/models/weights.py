@@ -35,8 +35,10 @@ class Weights:
 
     @property
     def sha256(self) -> str:
-        """Of names, shapes and numbers in the order of the names: the same in whatever file they lie."""
-        sums = hashlib.sha256()
+        """Of names, shapes and numbers in the order of the names, and of what the trunk must be like: of no file."""
+        sums = hashlib.sha256(
+            "".join(f"{name} {self.notes[name]} " for name in sorted(TENSORFLOW.keys() & self.notes)).encode()
+        )
         for name, values in sorted(self.tensors.items()):
             sums.update(f"{name} {tuple(values.shape)}".encode() + values.contiguous().cpu().numpy().tobytes())
         return sums.hexdigest()

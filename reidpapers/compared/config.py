@@ -53,6 +53,10 @@ class ComparedConfig(Config):
         own(self)
         return self
 
+    def imagenet(self) -> Mapping[str, str | None]:
+        """Those of the method's own configuration."""
+        return own(self).imagenet()
+
 
 def own(config: ComparedConfig) -> Config:
     """A run as its paper's configuration.

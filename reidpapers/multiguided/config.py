@@ -7,7 +7,7 @@ from typing import Annotated, Any, ClassVar, Literal
 
 from pydantic import Field, model_validator
 
-from reidlib.backbones import DOWNLOADS, check_trunk
+from reidlib.backbones import LOADS, check_trunk
 from reidpapers.run.config import Config, ListOrJson
 from reidpapers.run.datasets import LABELS
 
@@ -201,6 +201,11 @@ class MultiGuidedConfig(Config):
         part = {"extractor": self.extractor, "segmenter": ""}.get(self.learning, "classifier")
         return (trunks[part],) if part else ()
 
+    def imagenet(self) -> Mapping[str, str | None]:
+        """Those of all parts: the file that may be named is for ResNet-50-IBN alone."""
+        files = {name: self.weights if name == "resnet50_ibn" else None for name in self.trunk_names()}
+        return {name: file for name, file in files.items() if file or (self.pretrained and name in LOADS)}
+
     def predictor(self) -> str | None:
         """What predicts the colours and types of an ensemble's test images; None where none are asked for."""
         return self.constraint_by if self.learning == "ensemble" and self.constraint else None
@@ -220,7 +225,7 @@ class MultiGuidedConfig(Config):
         unused = {"crop", "rotation", "brightness", "test_distance", "backbone"}
         unused |= set(MultiGuidedConfig.model_fields) - set(Config.model_fields) - _used(self) - {"learning"}
         names = self.trunk_names()
-        if not set(names) & set(DOWNLOADS):
+        if not set(names) & set(LOADS):
             unused |= {"pretrained"}
         if "resnet50_ibn" not in names:
             unused |= {"weights"}

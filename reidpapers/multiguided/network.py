@@ -10,7 +10,6 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from reidlib import models
-from reidlib.backbones import DOWNLOADS
 from reidpapers.multiguided.config import ATTRIBUTES, MultiGuidedConfig
 from reidpapers.multiguided.segmentation import Segmenter
 
@@ -45,13 +44,9 @@ class Centers(nn.Module):
 
 
 def trunk(config: MultiGuidedConfig, name: str) -> nn.Module:
-    """A trunk by name, from ImageNet weights where the configuration asks for them and they are to be had."""
-    return models.build(
-        name,
-        pretrained=config.pretrained and name in DOWNLOADS,
-        weights=config.weights if name == "resnet50_ibn" else None,
-        image_size=config.image_size,
-    )
+    """A trunk by name, from ImageNet weights where the configuration asks for them."""
+    begins = config.imagenet()
+    return models.build(name, pretrained=name in begins, weights=begins.get(name), image_size=config.image_size)
 
 
 class Extractor(nn.Module):

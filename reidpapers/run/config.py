@@ -72,8 +72,8 @@ class Config(Strict):
     digits_test: int = Field(0, ge=0, le=10000, description="only the first so many test digits; 0: all")
     image_size: int = Field(64, ge=16, le=1024, description="side of the square input, in pixels")
     backbone: Literal[BACKBONES] = Field("small", description="trunk of the network")
-    pretrained: bool = Field(False, description="start the trunk from ImageNet weights (downloaded)")
-    weights: str | None = Field(None, description="local file of trunk weights, instead of a download")
+    pretrained: bool = Field(False, description="start the trunk from ImageNet weights: found here, or downloaded")
+    weights: str | None = Field(None, description="local file of trunk weights to start from instead")
     precision: Literal["float32", "bfloat16"] = Field("float32", description="arithmetic of training")
     crop: float = Field(1.1, ge=1, le=4, description="a random crop keeps at least 1/crop of each side")
     rotation: float = Field(2.0, ge=0, le=180, description="largest random rotation, in degrees")
@@ -120,6 +120,10 @@ class Config(Strict):
 
     def _at_default(self, names: Iterable[str]) -> Config:
         return self.model_copy(update={name: type(self).model_fields[name].default for name in names})
+
+    def imagenet(self) -> Mapping[str, str | None]:
+        """The trunks that begin with ImageNet weights, each with the file that was named; None: found or downloaded."""
+        return {self.backbone: self.weights} if self.pretrained or self.weights else {}
 
     @property
     def source(self) -> DataSource:

@@ -32,7 +32,7 @@ class Record:
     Attributes:
         schema: version of this layout.
         paper: name of the paper's module.
-        key: the record's name: a hash of schema, paper and configuration, then one of the data.
+        key: the record's name: a hash of schema, paper and configuration, then one of the data, then one of weights.
         config: every field of the canonical configuration, the seed among them.
         seed: training seed.
         data: name, digest, note, counts of each split, number of training identities.
@@ -49,6 +49,7 @@ class Record:
         probe: fingerprint of what that code does.
         exhibits: retrieval lists, and points of a 2-D map.
         tests: the scores of every test by its name, where there are several; ``scores`` are the first one's.
+        weights: content hash and origin of the ImageNet weights that each trunk began with, by its name.
         sha256: checksum of all the rest.
         freshness: what is known now of the record's code; not part of the file.
     """
@@ -71,13 +72,14 @@ class Record:
     probe: Mapping[str, Sequence[float]]
     exhibits: Mapping[str, Any]
     tests: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
+    weights: Mapping[str, Mapping[str, str]] = field(default_factory=dict)
     sha256: str = ""
     freshness: str = UNVERIFIED
 
     def body(self) -> dict[str, Any]:
         """The fields of the file, without its checksum."""
-        body = {name: value for name, value in asdict(self).items() if name not in ("sha256", "freshness")}
-        return body if self.tests else {name: value for name, value in body.items() if name != "tests"}
+        absent = {name for name in ("tests", "weights") if not getattr(self, name)} | {"sha256", "freshness"}
+        return {name: value for name, value in asdict(self).items() if name not in absent}
 
 
 def is_of(record: Record, config: Config) -> bool:
@@ -98,10 +100,10 @@ class BrokenRecord(ValueError):
     """A record file that is truncated or was altered."""
 
 
-def name(paper: str, config: Config, data_digest: str) -> str:
-    """A record's file name without suffix."""
-    text = f"{SCHEMA} {paper} {config.fingerprint()}"
-    return f"{hashlib.sha256(text.encode()).hexdigest()[:16]}-{data_digest[:8]}"
+def name(paper: str, config: Config, data_digest: str, weights_digest: str = "") -> str:
+    """A record's file name without suffix: configuration, data and, where there are some, ImageNet weights."""
+    run = hashlib.sha256(f"{SCHEMA} {paper} {config.fingerprint()}".encode()).hexdigest()
+    return "-".join([run[:16], data_digest[:8], *([weights_digest[:8]] if weights_digest else [])])
 
 
 def stores(paper: str, *, committed: bool = True) -> list[Path]:

@@ -21,7 +21,7 @@ from filelock import FileLock
 
 from reidlib.places import cache_dir, write_atomically
 from reidpapers.digest import code_digest
-from reidpapers.run import provenance, records
+from reidpapers.run import imagenet, provenance, records
 from reidpapers.run.config import Config
 from reidpapers.run.records import UNVERIFIED, Record
 
@@ -42,8 +42,9 @@ def _silent(steps: int) -> None:
 
 
 def name(config: Config, paper: Paper) -> str:
-    """The name of a configuration's record."""
-    return records.name(paper.name, config, paper.data(config)["digest"])
+    """The name of a configuration's record; without its end where the weights that it begins with are not here."""
+    weights_digest = imagenet.digest(imagenet.origins(config) or {})
+    return records.name(paper.name, config, paper.data(config)["digest"], weights_digest)
 
 
 def run(config: Config, paper: Paper, *, committed: bool = True, progress: Progress = _silent) -> Record:
@@ -60,7 +61,7 @@ def run(config: Config, paper: Paper, *, committed: bool = True, progress: Progr
     """
     record = present(config, paper, committed=committed)
     if record is None or lacks(record, config, paper):
-        path = _own_path(config, paper)
+        path = _path_to_compute(config, paper)
         with _locked(path):
             record = present(config, paper, committed=committed)  # another process may have been first
             if record is None:
@@ -75,27 +76,36 @@ def lookup(config: Config, paper: Paper, *, committed: bool = True) -> Record | 
     """The record of a configuration if there is one, with its freshness; never computes or replays anything.
 
     A record of the same configuration on data that has changed since is returned as stale. Where the record's data are
-    not on this machine and others stand in (real digits), it is returned for what it is: its data's name says so.
+    not on this machine and others stand in (real digits), it is returned for what it is: its data's name says so. So
+    is one whose ImageNet weights are not here: it names them itself.
     """
-    wanted, data = name(config, paper), paper.data(config)["name"]
-    stale = None
+    wanted, stale = name(config, paper), None
     for folder in records.stores(paper.name, committed=committed):
         others = sorted(folder.glob(f"{wanted.partition('-')[0]}-*.json"))
         for path in [folder / f"{wanted}.json", *(other for other in others if other.stem != wanted)]:
             record = records.read_or_warn(path)
-            if record and records.is_of(record, config):
-                elsewhere = record.data["name"] != data
-                status = freshness(record) if path.stem == wanted or elsewhere else STALE
-                if status != STALE:
-                    return replace(record, freshness=status)
-                stale = stale or replace(record, freshness=STALE)
+            status = status_for(record, config, paper) if record else None
+            if status and status != STALE:
+                return replace(record, freshness=status)
+            stale = stale or (replace(record, freshness=STALE) if status else None)
     return stale
+
+
+def status_for(record: Record, config: Config, paper: Paper) -> str | None:
+    """A record's freshness for a configuration: stale if made from other data; None where it is of another run."""
+    begins = imagenet.origins(config)
+    if not records.is_of(record, config) or imagenet.digest(record.weights) != imagenet.digest(
+        record.weights if begins is None else begins
+    ):
+        return None
+    elsewhere = record.data["name"] != paper.data(config)["name"]
+    return freshness(record) if elsewhere or record.key.startswith(name(config, paper)) else STALE
 
 
 def present(config: Config, paper: Paper, *, committed: bool = True) -> Record | None:
     """A record that holds today: an unverified one is replayed first (seconds), a stale one is not returned."""
     record = lookup(config, paper, committed=committed)
-    if record and record.key != name(config, paper):
+    if record and not record.key.startswith(name(config, paper)):
         return None  # the same configuration on other data
     if record and record.freshness == UNVERIFIED:
         record = replace(record, freshness=replay(record, config, paper)[0])
@@ -113,7 +123,7 @@ def weights(config: Config, paper: Paper, *, committed: bool = True, progress: P
     """File with a run's trained weights; the run is computed if its weights are not in the user's cache."""
     kept = kept_weights(config, paper)
     if kept is None:
-        path = _own_path(config, paper)
+        path = _path_to_compute(config, paper)
         with _locked(path):
             if kept_weights(config, paper) is None:
                 _compute(config, paper, path, committed, progress)
@@ -153,6 +163,13 @@ def _stamp_of(path: Path, modified: int) -> Stamp | None:
 
 def _own_path(config: Config, paper: Paper) -> Path:
     return records.stores(paper.name)[0] / f"{name(config, paper)}.json"
+
+
+def _path_to_compute(config: Config, paper: Paper) -> Path:
+    """Where a record will lie, once the weights are here that the run begins with: its name says which."""
+    if imagenet.origins(config) is None:
+        imagenet.obtain([config])
+    return _own_path(config, paper)
 
 
 def _locked(path: Path) -> FileLock:
@@ -214,6 +231,7 @@ def _assemble(config: Config, paper: Paper, parts: Mapping[str, Any], stamp: Sta
         config=config.portable(),
         seed=config.seed,
         data=paper.data(config),
+        weights=imagenet.origins(config) or {},
         versions=provenance.versions(),
         commit=provenance.commit(),
         code=stamp.code,

@@ -17,8 +17,7 @@ from typing import TYPE_CHECKING, Any
 from tqdm import tqdm
 
 from reidlib import processes
-from reidlib.backbones import check_weights
-from reidpapers.run import runs
+from reidpapers.run import imagenet, runs
 from reidpapers.run.config import Config, Plan
 from reidpapers.run.records import Record
 
@@ -42,22 +41,19 @@ def run_all(configs: Sequence[Config], paper: Paper, plan: Plan, *, progress: bo
         ValueError: ImageNet weights that a run starts from cannot be had; nothing was computed.
         KeyboardInterrupt: stopped by hand; finished runs are kept, others go on from their checkpoints next time.
     """
-    wanted = {runs.name(config, paper): config for config in configs}
-    present = {key: runs.present(config, paper, committed=plan.committed) for key, config in wanted.items()}
-    missing = {
-        key: wanted[key] for key, record in present.items() if record is None or runs.lacks(record, wanted[key], paper)
-    }
+    wanted = list(dict.fromkeys(configs))
+    present = {config: runs.present(config, paper, committed=plan.committed) for config in wanted}
+    missing = [config for config, record in present.items() if record is None or runs.lacks(record, config, paper)]
     if missing:
-        jobs = _with_starts(missing, paper)
-        for config in jobs.values():
-            check_weights(config.backbone, pretrained=config.pretrained, weights=config.weights)
+        imagenet.obtain(missing)  # those that they start from begin with the same; and names say which weights
+        jobs = _with_starts({runs.name(config, paper): config for config in missing}, paper)
         for config in {c.but(seed=0): c for c in jobs.values()}.values():
             paper.prepare(config, plan.workers, progress)
         total = sum(paper.steps(config) for config in jobs.values())
         with tqdm(total=total, desc=f"{len(jobs)} runs", unit="step", disable=not progress, mininterval=1.0) as bar:
             _carry_out(jobs, paper, plan, bar)
-        present |= {key: runs.present(wanted[key], paper, committed=plan.committed) for key in missing}
-    return [present[runs.name(config, paper)] for config in configs]
+        present |= {config: runs.present(config, paper, committed=plan.committed) for config in missing}
+    return [present[config] for config in configs]
 
 
 def _with_starts(missing: dict[str, Config], paper: Paper) -> dict[str, Config]:

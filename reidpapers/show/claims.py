@@ -10,12 +10,13 @@ import re
 from collections import defaultdict
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Literal
+from typing import Literal, TypeVar
 
 import numpy as np
 from IPython.display import HTML
 from scipy import stats
 
+from reidpapers.run import imagenet
 from reidpapers.run.records import Record
 from reidpapers.show.templates import macros
 
@@ -24,6 +25,7 @@ MARKS: Mapping[str, str] = {"reproduced": "✓", "contradicted": "✗", "inconcl
 # The darkest reading wins: a verdict is no fresher than the least fresh record behind it.
 FRESHNESS = ("fresh", "fresh by probe", "unverified", "stale")
 MIN_SEEDS = 3
+K = TypeVar("K")
 Group = tuple[str, str]  # device type, dataset digest
 
 
@@ -195,7 +197,7 @@ def judge(claim: Claim, runs: Mapping[str, Sequence[Record]]) -> Verdict:
     """The verdict on a claim from the records of each row.
 
     Differences are paired by seed, within one device type and one dataset digest: a CPU's record is never compared
-    with a GPU's. Where several such groups hold all rows, the one with the most common seeds speaks. At least
+    with a GPU's, nor one whose trunk began with other ImageNet weights than the same trunk of the other's. Where several such groups hold all rows, the one with the most common seeds speaks. At least
     :data:`MIN_SEEDS` of them are needed. A claim over several rows is reproduced if every pair is, contradicted if any
     is.
 
@@ -235,15 +237,20 @@ def _grouped(row: str, records: Iterable[Record]) -> dict[Group, dict[int, Recor
 
 def _support(claim: Claim, rows: Mapping[str, Mapping[Group, Mapping[int, Record]]], group: Group) -> tuple[int, int]:
     """How many seeds a group has in common for the claim's weakest pair, then over all pairs."""
-    mine = set(rows[claim.better][group])
-    common = [len(mine & set(rows[name].get(group, ()))) for name in claim.rivals]
-    return min(common), sum(common)
+    mine = rows[claim.better][group]
+    shared = [len(common(mine, rows[name].get(group, {}))) for name in claim.rivals]
+    return min(shared), sum(shared)
+
+
+def common(mine: Mapping[K, Record], theirs: Mapping[K, Record]) -> set[K]:
+    """Seeds, or what else two rows' records go by, where both have one, and no trunk began with other weights."""
+    return {key for key in mine.keys() & theirs.keys() if imagenet.agree(mine[key].weights, theirs[key].weights)}
 
 
 def _difference(claim: Claim, rival: str, rows: Mapping[str, Mapping[int, Record]], margin: float) -> Difference:
     """One pair of rows: mean difference, interval and word."""
     mine, theirs = rows[claim.better], rows[rival]
-    seeds = tuple(sorted(set(mine) & set(theirs) if claim.printed is None else mine))
+    seeds = tuple(sorted(common(mine, theirs) if claim.printed is None else mine))
     if len(seeds) < MIN_SEEDS:
         return Difference(claim.better, rival, np.nan, np.nan, np.nan, seeds, "not run")
     beaten = {s: score(theirs[s], claim.metric) if claim.printed is None else claim.printed for s in seeds}

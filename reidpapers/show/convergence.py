@@ -11,7 +11,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from reidpapers.show.claims import MARKS, MIN_SEEDS, Record, Word, interval
+from reidpapers.show.claims import MARKS, MIN_SEEDS, Record, Word, common, interval
 
 Measure = Callable[[Record, str], float]
 
@@ -62,7 +62,7 @@ def judge(question: Convergence, results: Mapping[str, Sequence[Record]]) -> tup
     low, high = ({record.seed: record for record in results.get(row, ())} for row in (question.lower, question.higher))
     values = [
         question.measure(high[seed], question.term) - question.measure(low[seed], question.term)
-        for seed in sorted(low.keys() & high.keys())
+        for seed in sorted(common(low, high))
     ]
     return paired([value for value in values if np.isfinite(value)])
 

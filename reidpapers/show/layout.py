@@ -19,7 +19,7 @@ from reidpapers.run.datasets import BENCHMARKS, LABELS
 from reidpapers.run.provenance import CHECKOUT
 from reidpapers.run.records import Record
 from reidpapers.run.runs import STALE, UNVERIFIED
-from reidpapers.show.claims import interval, metric_name, score
+from reidpapers.show.claims import common, interval, metric_name, score
 from reidpapers.show.templates import macros
 
 if TYPE_CHECKING:
@@ -224,8 +224,9 @@ def has(record: Record, column: str) -> bool:
 
 def _difference(rows: tuple[str, str], results: Results, column: str) -> str:
     """Mean difference of two rows over their common seeds, in points."""
-    first, second = ({record.seed: score(record, column) for record in results.get(name, [])} for name in rows)
-    return _summary([first[seed] - second[seed] for seed in sorted(first.keys() & second.keys())])
+    first, second = ({record.seed: record for record in results.get(name, [])} for name in rows)
+    seeds = sorted(common(first, second))
+    return _summary([score(first[seed], column) - score(second[seed], column) for seed in seeds])
 
 
 def _summary(values: Sequence[float]) -> str:

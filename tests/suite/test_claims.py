@@ -13,7 +13,7 @@ from scipy import stats
 from reidpapers.show.claims import Claim, Verdict, interval, judge, score, verdict_table
 
 
-def record(seed, points, device="cpu", digest="d" * 64, name="rendered", freshness="fresh"):
+def record(seed, points, device="cpu", digest="d" * 64, name="rendered", freshness="fresh", weights=None):
     fraction = points / 100
     return SimpleNamespace(
         seed=seed,
@@ -21,6 +21,7 @@ def record(seed, points, device="cpu", digest="d" * 64, name="rendered", freshne
         data={"name": name, "digest": digest},
         device={"type": device},
         freshness=freshness,
+        weights={trunk: {"sha256": sha} for trunk, sha in (weights or {}).items()},
     )
 
 
@@ -78,6 +79,13 @@ def test_devices_and_datasets_are_never_mixed(other):
     assert judge(CLAIM, runs).verdict == "not run"
     half = {"MLSL": row(50, 50, 50), "SLSL": [record(0, 40), *row(40, 40, 40, **other)[1:]]}
     assert judge(CLAIM, half).differences[0].seeds == (0,)
+
+
+def test_a_trunk_that_began_with_other_weights_is_never_mixed():
+    mine, other = row(50, 50, 50, weights={"resnet50": "a"}), row(40, 40, 40, weights={"resnet50": "b"})
+    assert judge(CLAIM, {"MLSL": mine, "SLSL": other}).verdict == "not run"
+    for weights in ({"resnet50": "a", "googlenet": "c"}, {"googlenet": "c"}, {}):
+        assert judge(CLAIM, {"MLSL": mine, "SLSL": row(40, 40, 40, weights=weights)}).verdict == "reproduced"
 
 
 def test_the_group_with_most_common_seeds_speaks():

@@ -12,7 +12,7 @@ from reidpapers.show.convergence import Convergence, half_way, remaining, roughn
 
 
 def run(values, seed=0):
-    return SimpleNamespace(history={"fine": values}, seed=seed)
+    return SimpleNamespace(history={"fine": values}, seed=seed, weights={})
 
 
 def test_measures_by_hand():

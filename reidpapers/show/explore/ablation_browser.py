@@ -10,7 +10,7 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
 from reidpapers.run.records import Record
-from reidpapers.show.claims import MIN_SEEDS, interval, score
+from reidpapers.show.claims import MIN_SEEDS, common, interval, score
 from reidpapers.show.explore.controls import ControlMaker
 from reidpapers.show.explore.panel import Panel, Picture, say
 from reidpapers.show.plots.style import BLUE, GREEN, GREY, INK, SOFT, VERMILION, WIDTH, look, styled
@@ -48,7 +48,9 @@ def metrics_of(rows: Rows) -> list[str]:
 
 
 def paired(rows: Rows, against: str, metric: str, seeds: Sequence[int]) -> dict[str, list[float]]:
-    """Differences of each other row to one, in points, one a common seed; a CPU's record is never paired with a GPU's.
+    """Differences of each other row to one, in points, one a common seed.
+
+    A CPU's record is never paired with a GPU's, nor those whose trunk began with different weights.
 
     Args:
         rows: records by row name.
@@ -56,14 +58,11 @@ def paired(rows: Rows, against: str, metric: str, seeds: Sequence[int]) -> dict[
         metric: which score.
         seeds: those that count.
     """
-    values = {
-        row: {_place(record): score(record, metric) for record in records if record.seed in seeds}
-        for row, records in rows.items()
-    }
-    base = values[against]
+    places = {row: {_place(run): run for run in records if run.seed in seeds} for row, records in rows.items()}
+    base = places[against]
     return {
-        row: [own[place] - base[place] for place in sorted(own.keys() & base.keys())]
-        for row, own in values.items() if row != against
+        row: [score(own[place], metric) - score(base[place], metric) for place in sorted(common(own, base))]
+        for row, own in places.items() if row != against
     }  # fmt: skip
 
 

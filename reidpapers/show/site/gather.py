@@ -99,10 +99,8 @@ def _record(config: Config, paper: base.Paper, files: Mapping[str, Path]) -> Rec
     same = [path for stem, path in files.items() if stem.partition("-")[0] == wanted.partition("-")[0]]
     for path in sorted(same, key=lambda path: path.stem != wanted):
         record = records.read_or_warn(path)
-        if record and records.is_of(record, config):
-            elsewhere = record.data["name"] != paper.data(config)["name"]
-            fits = path.stem == wanted or elsewhere
-            return replace(record, freshness=runs.freshness(record) if fits else runs.STALE)
+        if record and (status := runs.status_for(record, config, paper)):
+            return replace(record, freshness=status)
     return None
 
 
