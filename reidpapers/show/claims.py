@@ -197,9 +197,9 @@ def judge(claim: Claim, runs: Mapping[str, Sequence[Record]]) -> Verdict:
     """The verdict on a claim from the records of each row.
 
     Differences are paired by seed, within one device type and one dataset digest: a CPU's record is never compared
-    with a GPU's, nor one whose trunk began with other ImageNet weights than the same trunk of the other's. Where several such groups hold all rows, the one with the most common seeds speaks. At least
-    :data:`MIN_SEEDS` of them are needed. A claim over several rows is reproduced if every pair is, contradicted if any
-    is.
+    with a GPU's, nor one whose trunk began with other ImageNet weights than the same trunk of the other's. Where
+    several such groups hold all rows, the one with the most common seeds speaks. At least :data:`MIN_SEEDS` of them
+    are needed. A claim over several rows is reproduced if every pair is, contradicted if any is.
 
     Args:
         claim: the claim.
