@@ -58,6 +58,7 @@ def _parser(arguments: Sequence[str]) -> argparse.ArgumentParser:
     report = commands.add_parser("report", help="render an executed notebook as one self-contained page")
     report.add_argument("notebook", type=Path)
     report.add_argument("--out", type=Path, help="the page (default: beside the notebook)")
+    report.add_argument("--site", action="store_true", help="with the navigation of the site, in whose folder --out is")
     report.set_defaults(command=_report)
     site = commands.add_parser("site", help="write the results as a site: overview, papers, errata, ledger of claims")
     site.add_argument("--out", type=Path, default=Path("results"), help="its folder (default: %(default)s)")
@@ -195,7 +196,8 @@ def _verify(given: argparse.Namespace) -> int:
 def _report(given: argparse.Namespace) -> int:
     from reidpapers.show.page import render
 
-    page = render(given.notebook, given.out or given.notebook.with_suffix(".html"))
+    site = {paper.name: paper.short for paper in load_all()} if given.site else None
+    page = render(given.notebook, given.out or given.notebook.with_suffix(".html"), site)
     print(f"wrote {page}")
     return 0
 

@@ -42,8 +42,9 @@ def macros(template: str) -> Any:
 
 
 def prose(text: str) -> Markup:
-    """A docstring's or table's text: ``code`` and *emphasis* become markup, all else is escaped."""
+    """A docstring's or table's text: ``code``, *emphasis* and **stress** become markup, all else is escaped."""
     text = re.sub(r"``?([^`]+)``?", r"<code>\1</code>", str(escape(text)))
+    text = re.sub(r"\*\*([^*]+)\*\*", r"<strong>\1</strong>", text)
     return Markup(re.sub(r"(?<![\w*])\*([^*\s][^*]*)\*(?!\w)", r"<em>\1</em>", text))
 
 

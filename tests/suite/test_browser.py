@@ -14,7 +14,7 @@ from reidpapers.run.papers import PAPERS, RUNS
 
 RESULTS = records.COMMITTED
 CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("google-chrome")
-SITE = ["index.html", "errata.html", *(f"{name}/index.html" for name in RUNS)]
+SITE = ["index.html", "errata.html", *(f"{name}/index.html" for name in RUNS), f"{PAPERS[0]}/records.html"]
 NOTEBOOKS = [f"{name}/{name}_ablation.html" for name in PAPERS]
 
 pytestmark = [
@@ -91,7 +91,25 @@ def test_a_number_leads_to_its_records_and_a_record_opens(browser):
         assert line.count() == 1 and line.locator("a").count() >= 3
         assert line.evaluate("e => getComputedStyle(e).backgroundColor") != "rgba(0, 0, 0, 0)", "the line is shown"
         line.locator("a").first.click()
-        assert page.url.endswith(".json") and '"sha256"' in page.content() and said == []
+        assert "/records.html#" in page.url and page.locator(":target td.number").count() >= 5 and said == []
+
+
+def test_a_table_is_sorted_by_the_head_that_is_clicked_and_filtered_by_what_is_typed(browser):
+    with opened(browser, f"{PAPERS[0]}/index.html") as (page, _, said):
+        table = page.locator("table.records")
+        steps = (
+            "[...document.querySelectorAll('table.records tbody tr')].filter(r => !r.hidden)"
+            ".map(r => r.cells[1].innerText)"
+        )
+        table.locator("thead button").nth(1).click()
+        falling = [int(text.replace(",", "")) for text in page.evaluate(steps) if text.replace(",", "").isdigit()]
+        assert falling == sorted(falling, reverse=True) and len(set(falling)) > 1
+        assert table.locator("th[aria-sort=descending]").count() == 1
+        table.locator("thead button").nth(1).press("Enter")  # the keyboard does the same
+        rising = [int(text.replace(",", "")) for text in page.evaluate(steps) if text.replace(",", "").isdigit()]
+        assert rising == falling[::-1] or rising == sorted(falling)
+        page.get_by_label("filter the rows of Medians").fill("dropout")
+        assert 0 < len(page.evaluate(steps)) < len(falling) and said == []
 
 
 def test_drawn_intervals_stand_where_the_numbers_say(browser):

@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 
 from reidpapers.run import datasets, records, runs
-from reidpapers.run.papers import PAPERS, RUNS, load
+from reidpapers.run.papers import FOLDER, PAPERS, RUNS, load
 from reidpapers.show import layout
 from reidpapers.show.claims import judge, metric_name, tally
 
@@ -67,6 +67,9 @@ def test_the_readme_shows_what_the_records_say(paper):
     for name, *shown in rows:
         ours = [layout.cell(found[name], columns[head]).replace("&nbsp;", " ") for head in heads[1:]]
         assert shown == ours, name
+    held = (FOLDER / paper / "held.md").read_text(encoding="utf-8")
+    readme = " ".join(README.read_text(encoding="utf-8").split())
+    assert " ".join(held.split()) in readme, "the README says it as the site does"
     asked = tables.CLAIMS or tables.QUESTIONS  # all methods on equal terms are no paper's claim
     assert tally([judge(claim, found) for claim in asked]) in " ".join(section.split())
 

@@ -7,6 +7,7 @@ folded away but one click off, and what only a live notebook could show (widgets
 from __future__ import annotations
 
 import re
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -52,12 +53,14 @@ class PageExporter(HTMLExporter):
         return re.sub(r"MATH(\d+)HTAM", lambda match: formulas[int(match[1])], page)
 
 
-def render(notebook: Path, page: Path) -> Path:
+def render(notebook: Path, page: Path, site: Mapping[str, str] | None = None) -> Path:
     """Write an executed notebook as a page.
 
     Args:
         notebook: executed, as papermill leaves it.
         page: the file to write, all at once.
+        site: where the page will lie in a paper's folder of a site: each paper's short name by its folder, for the
+            navigation; None: the page stands alone.
 
     Returns:
         ``page``.
@@ -72,7 +75,8 @@ def render(notebook: Path, page: Path) -> Path:
     _check_executed(content, notebook)
     exporter = PageExporter(template_name="page", extra_template_basedirs=[str(PAGE.parent)])
     style = (PAGE / "style.css").read_text() + HtmlFormatter(style="default").get_style_defs(".highlight")
-    body, _ = exporter.from_notebook_node(_still(content), resources={"style": style, "title": _title(content)})
+    about = {"style": style, "title": _title(content), "site": site, "own": page.parent.name}
+    body, _ = exporter.from_notebook_node(_still(content), resources=about)
     text = _with_contents(body)
     if len(text.encode()) > LARGEST:
         raise UnfitNotebook(
@@ -115,7 +119,7 @@ def _title(content: NotebookNode) -> str:
 def _with_contents(body: str) -> str:
     """The page with a list of its sections at the top, and tables in boxes of their own that scroll on a phone."""
     page = BeautifulSoup(body, "html.parser")
-    place = page.find("nav").find("ol")
+    place = page.find("nav", attrs={"aria-label": "Sections"}).find("ol")
     for heading in page.find_all("h2"):
         for anchor in heading.find_all("a", class_="anchor-link"):
             anchor.decompose()

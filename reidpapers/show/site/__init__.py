@@ -1,7 +1,8 @@
 """The results as a small site: an overview, a page for each paper, the errata, and the ledger of claims.
 
 Everything on it comes from the records in its own folder (and the papers' tables), so the same records give the same
-bytes. Pages need no script and no network: one style sheet, relative links.
+bytes. Pages need no network: one style sheet, relative links. One short script sorts and filters tables; without it all
+else works.
 """
 
 from __future__ import annotations
@@ -15,7 +16,7 @@ from reidpapers.run import records, runs
 from reidpapers.run.base import Paper
 from reidpapers.show import layout
 from reidpapers.show.page import PAGE
-from reidpapers.show.site import errata, ledger, pages
+from reidpapers.show.site import errata, ledger, pages, vehicles
 from reidpapers.show.site.gather import PROFILE, SEEDS, every_row, gather
 
 
@@ -35,7 +36,8 @@ def build(out: Path, papers: Sequence[Paper]) -> list[Path]:
     files = texts(out, papers)
     for name, text in files.items():
         write_atomically(out / name, text)
-    return [out / name for name in files]
+    write_atomically(out / pages.VEHICLES, vehicles.picture())
+    return [out / name for name in (*files, pages.VEHICLES)]
 
 
 def texts(folder: Path, papers: Sequence[Paper]) -> dict[str, str]:
@@ -48,6 +50,7 @@ def texts(folder: Path, papers: Sequence[Paper]) -> dict[str, str]:
         "index.html": pages.overview(papers, all_errata),
         "errata.html": pages.errata_page(papers, all_errata),
         **{f"{paper.name}/index.html": pages.paper(paper, papers, all_errata) for paper in papers},
+        **{f"{paper.name}/records.html": pages.record_list(paper, papers) for paper in papers},
     }
 
 

@@ -10,6 +10,7 @@ from typing import Any
 
 from reidpapers.run import base, records, runs
 from reidpapers.run.config import Config
+from reidpapers.run.papers import FOLDER
 from reidpapers.run.records import Record
 from reidpapers.show import deviations, layout
 from reidpapers.show.claims import Verdict, judge
@@ -38,6 +39,8 @@ class Paper:
         command: the command line that runs it.
         deviations: what is not as it says, or left open, and what each profile sets, as markup; empty likewise.
         page: file name of its rendered notebook, if that is in the site's folder.
+        held: what held and what did not, in a few sentences; empty where nobody has written them.
+        usual: the profile's configuration, as JSON values.
     """
 
     name: str
@@ -55,6 +58,8 @@ class Paper:
     command: str
     deviations: str
     page: str | None
+    held: str
+    usual: Mapping[str, Any]
 
     @property
     def records(self) -> list[Record]:
@@ -84,8 +89,13 @@ def gather(paper: base.Paper, folder: Path) -> Paper:
         questions=tuple(judge(claim, found) for claim in tables.QUESTIONS),
         notes=getattr(tables, "NOTES", {}),
         command=layout.command(name, config, SEEDS), deviations=deviations.markup(paper) if paper.citation else "",
-        page=page if (folder / name / page).is_file() else None,
+        page=page if (folder / name / page).is_file() else None, held=_held(name), usual=config.portable(),
     )  # fmt: skip
+
+
+def _held(name: str) -> str:
+    path = FOLDER / name / "held.md"
+    return path.read_text(encoding="utf-8").strip() if path.is_file() else ""
 
 
 def every_row(tables: Any) -> tuple[Row, ...]:

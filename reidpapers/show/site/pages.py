@@ -6,18 +6,22 @@ from collections.abc import Sequence
 from typing import Any
 
 from reidpapers.show.claims import MARKS
-from reidpapers.show.site import scores, tables, verdicts
+from reidpapers.show.site import forest, scores, tables, verdicts
+from reidpapers.show.site import record_list as records
 from reidpapers.show.site.errata import KINDS, Erratum
 from reidpapers.show.site.gather import PROFILE, SEEDS, Paper, facts
 from reidpapers.show.templates import environment
 
+VEHICLES = "vehicles.webp"  # the picture of them, in the site's folder
 COMPARED = "compared"  # not a paper, but all their methods on equal terms
 NUMBERS = ("no", "one", "two", "three", "four", "five", "six", "seven", "eight", "nine")
 
 
 def _render(template: str, **values: Any) -> str:
-    shared = {"tables": tables, "verdicts": verdicts, "scores": scores, "marks": MARKS, "profile": PROFILE,
-              "seeds": len(SEEDS)}  # fmt: skip
+    shared = {
+        "tables": tables, "verdicts": verdicts, "scores": scores, "forest": forest, "vehicles": VEHICLES,
+        "marks": MARKS, "profile": PROFILE, "seeds": len(SEEDS),
+    }  # fmt: skip
     return environment().get_template(template).render(**shared, **values)
 
 
@@ -43,11 +47,22 @@ def paper(subject: Paper, papers: Sequence[Paper], errata: Sequence[Erratum]) ->
     )  # fmt: skip
 
 
+def record_list(subject: Paper, papers: Sequence[Paper]) -> str:
+    """The runs behind a paper's numbers, each to read and to download."""
+    return _render(
+        "records.html.j2", title=f"{subject.short}, runs", up="../", paper=subject, papers=papers,
+        cards=records.cards(subject),
+    )  # fmt: skip
+
+
 def errata_page(papers: Sequence[Paper], errata: Sequence[Erratum]) -> str:
     """The errata, paper by paper."""
     real = [paper for paper in papers if paper.name != COMPARED]
+    together = next((paper for paper in papers if paper.name == COMPARED), None)
     by_paper = [(paper, _of(paper, errata)) for paper in real]
-    return _render("errata.html.j2", title="Errata", up="", by_paper=by_paper, kinds=KINDS, total=len(errata))
+    return _render(
+        "errata.html.j2", title="Errata", up="", by_paper=by_paper, together=together, kinds=KINDS, total=len(errata),
+    )  # fmt: skip
 
 
 def _of(paper: Paper, errata: Sequence[Erratum]) -> list[Erratum]:

@@ -20,7 +20,7 @@ def anchors(paper: Paper, page: str = "") -> dict[str, str]:
     for place, (row, records) in enumerate(paper.found.items()):
         links[row] = f"{page}#row-{place}"
         if len(records) == 1:
-            links[row] = f"{page.rpartition('/')[0]}/records/{records[0].key}.json".lstrip("/")
+            links[row] = f"{page.rpartition('/')[0]}/records.html#{records[0].key}".lstrip("/")
     return links | {row.name: f"{page}#{_pair_anchor(row)}" for row in _pairs(paper)}
 
 

@@ -31,10 +31,10 @@ def verdict_list(paper: Paper, verdicts: Sequence[Verdict], caption: str) -> Mar
     """Verdicts by statement, a line for each measure and pair of rows, its interval drawn beside the numbers."""
     groups = groupby(verdicts, key=lambda verdict: (verdict.claim.statement, verdict.claim.source))
     statements = [(statement, source, list(group)) for (statement, source), group in groups]
-    return macros("verdicts.j2").list(statements, anchors(paper), _scale(verdicts), caption)
+    return macros("verdicts.j2").list(statements, anchors(paper), scale(verdicts), caption)
 
 
-def _scale(verdicts: Sequence[Verdict]) -> float:
+def scale(verdicts: Sequence[Verdict]) -> float:
     """Half of the drawn range, in points: wide enough for every interval, within reason."""
     pairs = [pair for verdict in verdicts for pair in verdict.differences if pair.measured]
     ends = [abs(end) for pair in pairs for end in (pair.low, pair.high)]
