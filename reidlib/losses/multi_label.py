@@ -43,9 +43,9 @@ def reduce_distance(vector: Tensor, distance: str) -> Tensor:
         distance: ``absolute`` gives ``Σ|a − b|``, ``euclidean`` ‖a − b‖₂, ``multiplication`` a · b.
 
     Returns:
-        ``[..., 1]``.
+        ``[..., 1]``; float32 for half precisions, whose sums overflow and whose slope at 0 is NaN.
     """
-    total = vector.sum(-1, keepdim=True)
+    total = (vector.float() if vector.dtype.itemsize < 4 else vector).sum(-1, keepdim=True)
     # The root's slope is infinite at 0, where the two images' features agree: stop just short of it.
     return total.clamp_min(1e-12).sqrt() if distance == "euclidean" else total
 

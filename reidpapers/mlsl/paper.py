@@ -13,10 +13,12 @@ from torch import Tensor
 from reidlib import losses, sampler
 from reidlib.data.manifest import Dataset, Test, codes
 from reidlib.train import Schedule
+from reidpapers.mlsl import sharing
 from reidpapers.mlsl.config import MLSLConfig
 from reidpapers.mlsl.loss import classification, margin, pairwise, term_weights
 from reidpapers.mlsl.network import MLSL
 from reidpapers.run.base import Paper
+from reidpapers.run.evaluate_run import Trained
 from reidpapers.run.probe import TOY_IMAGES
 from reidpapers.run.training import Batch
 
@@ -115,6 +117,10 @@ class MLSLPaper(Paper):
     def protocols(self, config: MLSLConfig) -> tuple[str, ...]:
         """Their protocols."""
         return (config.digits_protocol,) if config.dataset == "digits" else super().protocols(config)
+
+    def exhibits(self, config: MLSLConfig) -> dict[str, Callable[[Trained], Any]]:
+        """How far apart test images lie by what they share (Fig. 1); digits have neither colour nor type."""
+        return {} if config.dataset == "digits" else {"sharing": lambda trained: sharing.measure(trained, self.labels)}
 
     def extra_probe(self, config: MLSLConfig) -> dict[str, list[float]]:
         """Both branches of the contrastive loss, which a probe's eight images may not reach."""

@@ -66,6 +66,20 @@ def test_identical_images_have_no_distance_and_a_finite_slope(distance):
     assert same.grad.isfinite().all()
 
 
+@pytest.mark.parametrize("precision", [torch.float16, torch.bfloat16])
+@pytest.mark.parametrize("distance", losses.DISTANCES)
+def test_scalar_distances_of_half_precision_are_single_and_have_finite_slopes(distance, precision):
+    """In float16 alone the least distance, 1e-12, is 0, and a sum of 2,048 squares of 8 is infinite."""
+    for first, second in ((torch.ones(3, 8), torch.ones(3, 8)), (torch.full((3, 2048), 9.0), torch.ones(3, 2048))):
+        first = first.to(precision).requires_grad_()
+        found = losses.reduce_distance(losses.pair_distance(first, second.to(precision), distance), distance)
+        assert found.dtype == torch.float32 and found.isfinite().all()
+        losses.contrastive(found, torch.tensor([[0.0], [1.0], [1.0]]), margin=1.0).sum().backward()
+        assert first.grad.dtype == precision and first.grad.isfinite().all()
+        wanted = SCALARS[distance](*([float(row[0, 0])] * row.shape[1] for row in (first, second)))
+        assert found.tolist() == [[pytest.approx(wanted, abs=1e-5)]] * 3
+
+
 def test_distances_refuse_what_they_do_not_know():
     with pytest.raises(ValueError, match="'manhatan' is refused: allowed are absolute, euclidean, multiplication"):
         losses.pair_distance(torch.zeros(2, 3), torch.zeros(2, 3), "manhatan")

@@ -80,6 +80,7 @@ def test_a_margin_above_one_never_comes_to_rest(margin, surely):
 def test_printed_counts_that_do_not_add_up():
     vehicle_id = {"MLSL": (113_346, 108_221), "DRDL": (110_178, 111_585)}
     assert sum(vehicle_id["MLSL"]) == 221_567 != 221_763 == sum(vehicle_id["DRDL"])
+    assert 13_164 + 13_164 == 26_328 > 26_267  # MLSL's training vehicles and those of its largest test set
     whole, training = 416_314, 277_797
     assert whole - training == 138_517 != 128_517  # VERI-Wild
     labelled, every = 47_558, 110_178
