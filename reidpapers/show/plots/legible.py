@@ -32,9 +32,9 @@ def _texts(figure: Figure) -> list[tuple[str, Bbox]]:
 
     def record(gc, x, y, text, properties, angle, ismath=False, mtext=None):  # noqa: ANN001, ANN202
         width, height, descent = renderer.get_text_width_height_descent(text, properties, ismath)
-        box = Bbox([[0, -descent], [width, height - descent]])
-        turned = box.transformed(Affine2D().rotate_deg(angle))
-        drawn.append((text, turned.translated(x, renderer.height - y)))
+        corners = Bbox([[0, -descent], [width, height - descent]]).corners()
+        turned = Affine2D().rotate_deg(angle).translate(x, renderer.height - y).transform(corners)
+        drawn.append((text, Bbox([turned.min(axis=0), turned.max(axis=0)])))
         draw_text(gc, x, y, text, properties, angle, ismath, mtext)
 
     renderer.draw_text = record
