@@ -1,4 +1,4 @@
-"""The command line: ``python -m reidlib run | data | weights | evaluate | verify | report | site``."""
+"""The command line: ``python -m reidlib run | data | weights | evaluate | verify | report | tables | site``."""
 
 from __future__ import annotations
 
@@ -37,7 +37,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
 def _parser(arguments: Sequence[str]) -> argparse.ArgumentParser:
     """All commands; a paper's own options only where they are asked for, since reading them takes seconds."""
     parser = argparse.ArgumentParser("python -m reidlib", description="Vehicle re-identification papers, reproduced.")
-    commands = parser.add_subparsers(required=True, metavar="run | data | weights | evaluate | verify | report | site")
+    commands = parser.add_subparsers(
+        required=True, metavar="run | data | weights | evaluate | verify | report | tables | site"
+    )
     run = commands.add_parser("run", help="compute the records of a configuration, or of all tables")
     papers = run.add_subparsers(required=True, metavar="paper", dest="paper")
     for paper in RUNS:
@@ -65,6 +67,12 @@ def _parser(arguments: Sequence[str]) -> argparse.ArgumentParser:
     report.add_argument("--out", type=Path, help="the page (default: beside the notebook)")
     report.add_argument("--site", action="store_true", help="with the navigation of the site, in whose folder --out is")
     report.set_defaults(command=_report)
+    tables = commands.add_parser("tables", help="write a paper's tables, ours beside the printed, as CSV or LaTeX")
+    tables.add_argument("paper", choices=RUNS)
+    tables.add_argument("--format", choices=("csv", "latex"), default="csv", help="(default: %(default)s)")
+    tables.add_argument("--table", metavar="NUMBER", help='only this one, such as "Table 2"')
+    tables.add_argument("--profile", default="quick", help="whose records (default: %(default)s)")
+    tables.set_defaults(command=_tables)
     site = commands.add_parser("site", help="write the results as a site: overview, papers, errata, ledger of claims")
     site.add_argument("--out", type=Path, default=Path("results"), help="its folder (default: %(default)s)")
     site.set_defaults(command=_site)
@@ -204,6 +212,19 @@ def _report(given: argparse.Namespace) -> int:
     site = {paper.name: paper.short for paper in load_all()} if given.site else None
     page = render(given.notebook, given.out or given.notebook.with_suffix(".html"), site)
     print(f"wrote {page}")
+    return 0
+
+
+def _tables(given: argparse.Namespace) -> int:
+    """Print a paper's tables in a format that other programs read."""
+    from reidpapers.show import files
+
+    paper = load(given.paper)
+    config, _ = configure(paper.Config, {"profile": given.profile})
+    tables = {table.number: table for table in paper.tables.tables(config.profile)}
+    _refuse_unless(given.table in (None, *tables), "--table", given.table, tables)
+    chosen = [table for number, table in tables.items() if given.table in (None, number)]
+    print(files.written(chosen, config, paper, given.format), end="")
     return 0
 
 
