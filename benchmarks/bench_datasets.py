@@ -39,7 +39,7 @@ def write_lines(path: Path, lines: Iterable[str]) -> None:
     """A list, shuffled, as the releases' are."""
     path.parent.mkdir(parents=True, exist_ok=True)
     shuffled = np.random.default_rng(0).permutation(np.array(list(lines), dtype=object))
-    path.write_text("".join(f"{line}\n" for line in shuffled))
+    path.write_text("".join(f"{line}\n" for line in shuffled), encoding="utf-8")
 
 
 def touch(folder: Path, names: Iterable[str]) -> None:

@@ -151,7 +151,7 @@ def resident(field: str) -> float:
     """This process's memory in MB: now (``VmRSS``) or at its highest (``VmHWM``)."""
     status = Path("/proc/self/status")
     if status.exists():
-        line = next(line for line in status.read_text().splitlines() if line.startswith(field))
+        line = next(line for line in status.read_text(encoding="utf-8").splitlines() if line.startswith(field))
         return int(line.split()[1]) * 1024 / 1e6
     return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1e6  # macOS: bytes, and only the highest
 

@@ -2,13 +2,18 @@
 
 from __future__ import annotations
 
+import errno
 import os
-import tempfile
+import secrets
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
 import platformdirs
+from filelock import FileLock
+
+FULL = (errno.ENOSPC, errno.EDQUOT)
+UNSUPPORTED = (errno.EOPNOTSUPP, errno.EINVAL)  # by a file system that cannot do what is asked
 
 
 def cache_dir() -> Path:
@@ -21,6 +26,12 @@ def data_dir() -> Path:
     return Path(os.environ.get("REIDLIB_DATA") or cache_dir() / "data").expanduser()
 
 
+def lock_of(path: Path) -> FileLock:
+    """The lock under which a file is made: beside it, in a folder that is made, for whoever may write there."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    return FileLock(f"{path}.lock", mode=0o666)
+
+
 @contextmanager
 def draft_of(path: Path, *, sync: bool = True) -> Iterator[Path]:
     """A file beside ``path`` to write into: it takes its place when the block ends, and is gone if the block fails.
@@ -30,7 +41,11 @@ def draft_of(path: Path, *, sync: bool = True) -> Iterator[Path]:
         sync: bring content and name to the disk before the old file is given up, so that a power cut leaves one of
             the two; for files that are easily made again it takes longer than it is worth.
 
-    >>> with tempfile.TemporaryDirectory() as folder:
+    Raises:
+        OSError: as the system has it, such as a full disk; with the name of the file.
+
+    >>> from tempfile import TemporaryDirectory
+    >>> with TemporaryDirectory() as folder:
     ...     target = Path(folder, "new", "file.txt")
     ...     with draft_of(target) as draft:
     ...         _ = draft.write_text("whole", encoding="utf-8")
@@ -38,44 +53,37 @@ def draft_of(path: Path, *, sync: bool = True) -> Iterator[Path]:
     ('whole', 1)
     """
     path.parent.mkdir(parents=True, exist_ok=True)
-    handle, name = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.", suffix=path.suffix)
-    os.close(handle)
-    draft = Path(name)
+    draft = path.with_name(f".{path.name}.{secrets.token_hex(8)}{path.suffix}")
     try:
-        draft.chmod(0o666 & ~_umask())  # mkstemp keeps a file to its owner
         yield draft
         if sync:
             _sync(draft)
         os.replace(draft, path)
         if sync:
             _sync(path.parent)
-    except BaseException:
+    except BaseException as error:
         draft.unlink(missing_ok=True)
+        if isinstance(error, OSError) and error.filename in (None, str(draft)):
+            error.filename, error.filename2 = str(path), None
         raise
 
 
-def write_atomically(path: Path, content: str | bytes) -> None:
+def write_atomically(path: Path, content: str | bytes | memoryview) -> None:
     """Write a file that is either complete or not there; text as UTF-8, as it is."""
     with draft_of(path) as draft:
         draft.write_bytes(content.encode("utf-8") if isinstance(content, str) else content)
 
 
-def _umask() -> int:
-    """The permissions that new files do without; reading them is setting them."""
-    mask = os.umask(0)
-    os.umask(mask)
-    return mask
-
-
 def _sync(path: Path) -> None:
-    """Have the system put a file, or a folder's names, on the disk; not every system can open a folder."""
+    """Have the system put a file, or a folder's names, on the disk, where it can; a full disk may show only here."""
     try:
         handle = os.open(path, os.O_RDONLY)
-    except OSError:
+    except PermissionError:  # of a folder, on some systems
         return
     try:
         os.fsync(handle)
-    except OSError:
-        pass
+    except OSError as error:
+        if error.errno not in UNSUPPORTED:
+            raise
     finally:
         os.close(handle)

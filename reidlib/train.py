@@ -7,6 +7,7 @@ number of steps done; a resumed run ends with the same weights as an undisturbed
 from __future__ import annotations
 
 import ctypes
+import io
 import math
 import os
 import warnings
@@ -19,7 +20,7 @@ import torch
 from torch import Tensor, nn
 
 from reidlib import parallel
-from reidlib.places import draft_of
+from reidlib.places import write_atomically
 
 Objective = Callable[[nn.Module, Any], dict[str, Tensor]]
 CHECKPOINTS = 20  # a run, so that a kill costs at most a twentieth of it
@@ -217,8 +218,9 @@ def _save(
 
 def save_atomically(state: Any, path: Path) -> None:
     """``torch.save`` to a file that is either complete or not there."""
-    with draft_of(path) as draft:
-        torch.save(state, draft)
+    content = io.BytesIO()  # torch hides the reason why a file cannot be written
+    torch.save(state, content)
+    write_atomically(path, content.getbuffer())
 
 
 def load_saved(path: Path, device: torch.device | str = "cpu") -> dict[str, Any] | None:
@@ -228,7 +230,9 @@ def load_saved(path: Path, device: torch.device | str = "cpu") -> dict[str, Any]
     try:
         return torch.load(path, map_location=device, weights_only=True)
     except Exception as error:  # what a cut file raises depends on where it was cut
-        warnings.warn(f"{path} cannot be read ({error!r}): it counts as absent, and is made again", stacklevel=2)
+        warnings.warn(
+            f"{path} cannot be read ({type(error).__name__}): it counts as absent, and is made again", stacklevel=2
+        )
         return None
 
 

@@ -11,8 +11,10 @@ from typing import TYPE_CHECKING, Any, Literal, get_args, get_origin
 
 from pydantic.fields import FieldInfo
 
+from reidpapers.run import console
 from reidpapers.run.config import Config, ConfigError, Plan, allowed, configure, options
 from reidpapers.run.papers import RUNS, load, load_all
+from reidpapers.run.refusals import told
 
 if TYPE_CHECKING:
     from reidpapers.run.base import Paper
@@ -20,11 +22,27 @@ if TYPE_CHECKING:
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run a command; the exit code is 0 when all went well, 1 when something was stale or failed, 2 on bad input."""
-    arguments = sys.argv[1:] if arguments is None else arguments
+    console.forgiving()
+    try:
+        try:
+            return _carried_out(sys.argv[1:] if arguments is None else arguments)
+        finally:
+            sys.stdout.flush()
+    except BrokenPipeError:  # who reads the output has seen enough
+        return console.closed()
+
+
+def _carried_out(arguments: Sequence[str]) -> int:
+    """The exit code of a command; what goes wrong is one message."""
     given = _parser(arguments).parse_args(arguments)
     try:
         return given.command(given)
-    except (ConfigError, OSError, ValueError) as error:  # bad input: a parameter, a folder, a file in it
+    except BrokenPipeError:
+        raise
+    except OSError as error:  # a folder, a file in it
+        print(f"reidlib: {told(error)}", file=sys.stderr)
+        return 2
+    except ValueError as error:  # bad input: a parameter, a file's content
         print(f"reidlib: {error}", file=sys.stderr)
         return 2
     except RuntimeError as error:
@@ -207,10 +225,13 @@ def _verify(given: argparse.Namespace) -> int:
 
 
 def _report(given: argparse.Namespace) -> int:
+    page = given.out or given.notebook.with_suffix(".html")
+    if page.resolve() == given.notebook.resolve():
+        raise ConfigError(f"--out = {str(page)!r} is refused: it is the notebook that is read; name another file")
     from reidpapers.show.page import render
 
     site = {paper.name: paper.short for paper in load_all()} if given.site else None
-    page = render(given.notebook, given.out or given.notebook.with_suffix(".html"), site)
+    page = render(given.notebook, page, site)
     print(f"wrote {page}")
     return 0
 

@@ -8,7 +8,6 @@ appears under its name all at once.
 
 from __future__ import annotations
 
-import errno
 import hashlib
 import math
 import os
@@ -19,18 +18,15 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 import torch
-from filelock import FileLock
 from PIL import Image
 from torch import Tensor
 from tqdm import tqdm
 
 from reidlib import processes
 from reidlib.data.manifest import Dataset, MissingLabels, Reader
-from reidlib.places import cache_dir
+from reidlib.places import FULL, UNSUPPORTED, cache_dir, lock_of
 
 CHUNK = 128  # images that are decoded, written and marked together
-FULL = (errno.ENOSPC, errno.EDQUOT)
-UNSUPPORTED = (errno.EOPNOTSUPP, errno.EINVAL)  # by a file system that cannot reserve space
 RESIDENT_SHARE = 0.5  # of a GPU's free memory, at most; the rest belongs to training
 
 
@@ -146,8 +142,7 @@ def _open(
     if not path.exists():
         if workers > 1:
             processes.refuse_in_worker()  # which would wait here for the process that waits for it
-        path.parent.mkdir(parents=True, exist_ok=True)
-        with FileLock(f"{path}.lock"):
+        with lock_of(path):
             if not path.exists():
                 _build(path, read, names, shape, workers, progress)
     # Copy-on-write: torch wants a writable array, and no one can harm the file.

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import io
+
 import numpy as np
 import pandas as pd
 import torch
@@ -9,7 +11,7 @@ from torch import Tensor
 
 from reidlib.data.images import ImageStore, cache_key, open_masks
 from reidlib.data.manifest import Dataset
-from reidlib.places import cache_dir, draft_of
+from reidlib.places import cache_dir, write_atomically
 
 
 def original_sizes(dataset: Dataset, rows: pd.DataFrame) -> Tensor:
@@ -27,8 +29,9 @@ def original_sizes(dataset: Dataset, rows: pd.DataFrame) -> Tensor:
     if not path.exists():
         read = dataset.read_size or (lambda image: dataset.read(image).shape[1::-1])
         sizes = np.array([read(image) for image in images], np.int64).reshape(-1, 2)
-        with draft_of(path) as draft:
-            np.save(draft, sizes)
+        content = io.BytesIO()
+        np.save(content, sizes)
+        write_atomically(path, content.getbuffer())
     return torch.from_numpy(np.load(path))
 
 

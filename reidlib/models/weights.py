@@ -14,7 +14,7 @@ from torch import Tensor, nn
 
 from reidlib.backbones import PUBLISHED, check_weights, find
 from reidlib.models.tfjs import manifest, read_tfjs
-from reidlib.places import cache_dir, draft_of, write_atomically
+from reidlib.places import cache_dir, write_atomically
 
 WRAPPERS = ("module.", "model.", "features.")  # what names begin with where a file holds the trunk as a part
 HEADS = ("fc.", "classifier.", "aux1.", "aux2.", "fc7.", "fc8.")  # classifiers, which trunks do without
@@ -174,11 +174,10 @@ def _listed(what: str, names: list[str]) -> str:
 
 def save(weights: Weights, path: Path) -> Path:
     """Write weights and what is said of them as ``.safetensors``, whole or not at all."""
-    from safetensors.torch import save_file
+    from safetensors.torch import save as packed
 
     tensors = {name: value.contiguous() for name, value in weights.tensors.items()}
-    with draft_of(path) as draft:
-        save_file(tensors, draft, {**weights.notes, "format": "pt", "source": weights.source})
+    write_atomically(path, packed(tensors, {**weights.notes, "format": "pt", "source": weights.source}))
     return path
 
 

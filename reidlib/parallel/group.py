@@ -125,7 +125,7 @@ def _keep(folder: Path, work: bytes, device: str, counter: Any) -> None:
         if process.exitcode < 0:
             name = signal.Signals(-process.exitcode).name
             text = f"process {os.environ['RANK']} was ended by {name}: by hand, or for want of memory"
-            (folder / f"killed-{os.environ['RANK']}").write_text(text)
+            (folder / f"killed-{os.environ['RANK']}").write_text(text, encoding="utf-8")
         raise RuntimeError(f"process {os.environ['RANK']} failed")
 
 
@@ -145,7 +145,7 @@ def _enter(folder: Path, work: bytes, device: str, counter: Any) -> None:
     try:
         carry_out(partial(pickle.loads(work), count), device)
     except BaseException as error:
-        (folder / f"failed-{os.environ['RANK']}").write_text(f"{error!r}")
+        (folder / f"failed-{os.environ['RANK']}").write_text(f"{type(error).__name__}: {error}", encoding="utf-8")
         raise
 
 
@@ -153,7 +153,7 @@ def _reason(folder: Path) -> str:
     """Why a group failed: what was killed comes first, since the others then fail for want of it."""
     for kind in ("killed", "failed"):
         if notes := sorted(folder.glob(f"{kind}-*"), key=lambda path: path.stat().st_mtime_ns):
-            return notes[0].read_text()
+            return notes[0].read_text(encoding="utf-8")
     return "a process ended without a word: by hand, or for want of memory"
 
 

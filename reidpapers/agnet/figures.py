@@ -12,7 +12,20 @@ from matplotlib.figure import Figure
 from reidlib import losses
 from reidpapers.show.plots.curves import palette
 from reidpapers.show.plots.pictures import draw_image
-from reidpapers.show.plots.style import BLUE, COLORS, DASHES, GREEN, INK, SOFT, VERMILION, WIDTH, figure, panels, styled
+from reidpapers.show.plots.style import (
+    BLUE,
+    COLORS,
+    DASHES,
+    GREEN,
+    INK,
+    SOFT,
+    VERMILION,
+    WIDTH,
+    figure,
+    panels,
+    plain,
+    styled,
+)
 
 KINDS = ("one vehicle", "two, same colour and type", "two others")
 PAINTS = {
@@ -76,7 +89,9 @@ def _labelled(axis: Axes, x: np.ndarray, y: np.ndarray, labels: Sequence[str | N
     colors = {label: PAINTS.get(label, hues[label]) for label in values}
     for label in values:
         chosen = np.array([value == label for value in labels])
-        axis.scatter(x[chosen], y[chosen], s=7, color=colors[label], alpha=0.8, lw=0, label=label if names else None)
+        axis.scatter(
+            x[chosen], y[chosen], s=7, color=colors[label], alpha=0.8, lw=0, label=plain(label) if names else None
+        )
     axis.set(xticks=[], yticks=[])
     axis.set_box_aspect(1)
     if names and len(values) <= 12:

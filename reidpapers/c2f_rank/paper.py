@@ -76,6 +76,8 @@ class C2FPaper(Paper):
             super().check(data)
             if stage.learning == "ranking":
                 _check_batches(data.source)
+            else:
+                self.check_batches(stage)
 
     def starts_from(self, config: C2FConfig) -> tuple[C2FConfig, ...]:
         """The initial model of the same seed, which every variant shares."""
@@ -117,7 +119,7 @@ class C2FPaper(Paper):
     def draw(self, config: C2FConfig, labels: Tensor) -> Callable[[int, torch.Generator], Tensor]:
         """Every image once an epoch at first, then some images of some vehicles of some models."""
         if config.learning == "initial":
-            return sampler.ShuffledSampler(len(labels), min(config.batch, len(labels)), seed=config.seed)
+            return sampler.ShuffledSampler(len(labels), config.batch, seed=config.seed)
         vehicles, models = labels.T.numpy()
         return sampler.ModelSampler(vehicles, models, count=(config.models, config.vehicles, config.images))
 

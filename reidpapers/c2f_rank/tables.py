@@ -9,6 +9,7 @@ from __future__ import annotations
 import html
 from collections.abc import Mapping, Sequence
 from statistics import fmean
+from typing import Any
 
 import pandas as pd
 from IPython.display import HTML
@@ -16,7 +17,7 @@ from IPython.display import HTML
 from reidpapers.c2f_rank.config import NEEDED, TERMS
 from reidpapers.run.datasets import LABELS
 from reidpapers.show import layout
-from reidpapers.show.claims import MARKS, Claim, Record, metric_name, score
+from reidpapers.show.claims import MARKS, Claim, Record, by_place, common, metric_name, score
 from reidpapers.show.convergence import Convergence, half_way, paired
 from reidpapers.show.layout import Row, Table
 
@@ -174,17 +175,16 @@ def largest_gain(results: Mapping[str, Sequence[Record]]) -> dict[str, str]:
     for later, before in ((C_FGR_P, C_FGR), (C2F, C_FGR_P)):
         for column in COLUMNS:
             coarse, other = _gains(results, C_FGR, FGR, column), _gains(results, later, before, column)
-            word, difference = paired([coarse[seed] - other[seed] for seed in sorted(coarse.keys() & other.keys())])
+            word, difference = paired([coarse[place] - other[place] for place in sorted(coarse.keys() & other.keys())])
             gains = f"{C_FGR.name} over {FGR.name}, less {later.name} over {before.name}"
             texts[f"{metric_name(column)}, gain of {gains}"] = f"{MARKS[word]} {word} ({difference} points)"
     return texts
 
 
-def _gains(results: Mapping[str, Sequence[Record]], after: Row, before: Row, column: str) -> dict[int, float]:
-    """What a term adds, in points, by seed."""
-    first, second = ({record.seed: score(record, column) for record in results.get(row.name, ())}
-                     for row in (after, before))  # fmt: skip
-    return {seed: first[seed] - second[seed] for seed in first.keys() & second.keys()}
+def _gains(results: Mapping[str, Sequence[Record]], after: Row, before: Row, column: str) -> dict[Any, float]:
+    """What a term adds, in points, by seed and origin."""
+    first, second = (by_place(results.get(row.name, ())) for row in (after, before))
+    return {place: score(first[place], column) - score(second[place], column) for place in common(first, second)}
 
 
 def ratios(records: Sequence[Record]) -> dict[str, str]:

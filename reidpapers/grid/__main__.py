@@ -9,15 +9,18 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from reidlib.places import write_atomically
-from reidpapers.run.config import ConfigError
+from reidpapers.run import console
+from reidpapers.run.config import from_json
+from reidpapers.run.refusals import told
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Carry out a command; 2 where a setting is refused."""
+    console.forgiving()
     parser = argparse.ArgumentParser("python -m reidpapers.grid", description=__doc__)
     commands = parser.add_subparsers(required=True)
     plan = commands.add_parser("plan", help="write the jobs of a grid as JSON, and stamp what is there already")
-    plan.add_argument("settings", type=json.loads, help="as JSON")
+    plan.add_argument("settings", type=from_json, help="as JSON")
     plan.add_argument("file", type=Path)
     plan.set_defaults(command=_plan)
     made = commands.add_parser("made", help="stamp a page that was just written")
@@ -29,8 +32,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
     given = parser.parse_args(arguments)
     try:
         given.command(given)
-    except (ConfigError, OSError, ValueError) as error:
-        print(f"reidlib: {error}", file=sys.stderr)
+    except (OSError, ValueError) as error:
+        print(f"reidlib: {told(error) if isinstance(error, OSError) else error}", file=sys.stderr)
         return 2
     return 0
 

@@ -6,7 +6,6 @@ is not; then what several runs start from (stage 1 of a seed) is a job of its ow
 
 from __future__ import annotations
 
-import json
 import re
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
@@ -16,7 +15,7 @@ from typing import Any, get_origin
 
 from reidpapers.run import runs
 from reidpapers.run.base import Paper
-from reidpapers.run.config import Config, ConfigError, Plan, configure
+from reidpapers.run.config import Config, ConfigError, Plan, configure, from_json
 from reidpapers.run.papers import RUNS, load
 from reidpapers.run.records import Record
 from reidpapers.show import layout
@@ -24,6 +23,8 @@ from reidpapers.show.layout import Row
 
 PER = {"smoke": "seed", "quick": "seed", "paper": "configuration"}  # what a job is, by profile
 TABLES = {"scope": "all", "seeds": [0, 1, 2, 3, 4]}  # what is run where nothing else is said
+# Where all is computed, on which data, at which scale: one value of these leaves the tables' rows what they are.
+WHERE = ("profile", "dataset", "data_root", "preset", "data_seed", "digits_train", "digits_test", "device")
 OWN = ("paper", "title", "only", "changes", "weights", "stamp")  # a job's own, no fields of a configuration
 
 
@@ -59,7 +60,7 @@ class Order:
         papers: names, of which those without a notebook only leave records.
         per: ``seed`` or ``configuration``; None: by profile.
         given: parameters of configuration and plan, the same for all papers.
-        axes: parameters with the values to combine; none: the rows of the papers' tables.
+        axes: parameters with the values to combine, one or more; none: the rows of the papers' tables.
     """
 
     papers: Sequence[str]
@@ -75,7 +76,10 @@ def record_name(paper: str, config: Config) -> str:
 
 
 def order(settings: Mapping[str, Any]) -> Order:
-    """Read a caller's settings; a list of values for a field that takes one makes an axis of the grid.
+    """Read a caller's settings; values for a field of a method make a grid, be it one value or a list.
+
+    A single value beside lists is the same for all points. Where ``scope`` is asked for, it is the same for all rows of
+    the tables.
 
     Args:
         settings: ``papers`` (a list, or names with commas), ``per``, and parameters of configuration and plan.
@@ -92,6 +96,14 @@ def order(settings: Mapping[str, Any]) -> Order:
     if str(given.get("seeds")).isdigit():
         given["seeds"] = [given["seeds"]]
     axes = {name: value for name, value in given.items() if _several(name, value, papers)}
+    given |= {name: value for name, (value, *more) in axes.items() if not more}  # a list of one value is that value
+    axes = {name: values for name, values in axes.items() if len(values) > 1}
+    if not axes and "scope" not in given:
+        axes = {name: [value] for name, value in given.items() if name not in {*WHERE, *Plan.model_fields}}
+    if axes and per == "seed":
+        raise ConfigError("per = 'seed' is refused: each point of a grid of values is a job; allowed is configuration")
+    if axes and "scope" in given:
+        raise ConfigError(f"scope = {given['scope']!r} is refused: {', '.join(axes)} make a grid of their own")
     rest = {name: value for name, value in given.items() if name not in axes}
     return Order(papers, per, rest if axes else {**TABLES, **rest}, axes)
 
@@ -204,10 +216,15 @@ def _named(found: Mapping[str, Job]) -> dict[str, Job]:
 
 
 def changed(config: Config) -> dict[str, Any]:
-    """The fields in which a configuration differs from its profile, as JSON values, without seed and profile."""
-    usual = type(config)(profile=config.profile).model_dump(mode="json")
-    fields = config.model_dump(mode="json", exclude={"seed", "profile"})
-    return {name: value for name, value in fields.items() if value != usual[name]}
+    """The fields that make a configuration from its profile, as JSON values, without seed and profile."""
+    defaults = {name: field.default for name, field in type(config).model_fields.items()}
+    usual = [defaults | config.scale(given) for given in ({"profile": config.profile}, config.given())]
+    special = {name for name in config.model_fields_set if any(getattr(config, name) != one[name] for one in usual)}
+    for steps, epochs in config.EPOCHS.items():  # which of the two says the length
+        special = (
+            (special | {epochs}) - {steps} if getattr(config, epochs) else special | {steps} & config.model_fields_set
+        )
+    return config.model_dump(mode="json", include=special - {"seed", "profile"})
 
 
 def read(parameters: Mapping[str, Any]) -> tuple[Job, Paper, Plan]:
@@ -236,7 +253,7 @@ def read(parameters: Mapping[str, Any]) -> tuple[Job, Paper, Plan]:
 
 def _json(value: Any) -> Any:
     """Papermill hands lists and mappings over as text."""
-    return json.loads(value) if isinstance(value, str) else value
+    return from_json(value) if isinstance(value, str) else value
 
 
 def found(job: Job, *, committed: bool) -> dict[str, list[Record | None]]:

@@ -10,7 +10,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from reidpapers.grid import jobs, stamps
+from reidpapers.grid import jobs, stamps, summary
 from reidpapers.grid.jobs import Job
 from reidpapers.run import runs
 from reidpapers.run.config import ConfigError
@@ -42,6 +42,8 @@ def make(settings: Mapping[str, Any]) -> dict[str, Any]:
         "pages": {} if wanted.axes else _pages(wanted, found, out, pages),
         "site": None if wanted.axes else str(pages / "index.html"),
     }
+    for name, entry in (plan["jobs"] | plan["pages"]).items():
+        entry["logs"] = summary.logs(plan, name)
     committed = next(iter(found.values())).parameters["committed"]
     _settle(plan, found, committed)
     return plan
@@ -115,7 +117,7 @@ def site_inputs(plan: Mapping[str, Any]) -> list[Path]:
 
 def _keep_if(path: Path, wanted: str | None) -> None:
     """Remove the stamp of a page that was made from something else; a page is never taken as made unseen."""
-    if path.is_file() and path.read_text() != wanted:
+    if path.is_file() and path.read_text(encoding="utf-8") != wanted:
         path.unlink()
 
 

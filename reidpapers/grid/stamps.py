@@ -41,7 +41,7 @@ def settle(path: Path, wanted: str | None) -> None:
     """Make a stamp say what holds: ``wanted``, or, where that is None, nothing, since its job has to be carried out."""
     if wanted is None:
         path.unlink(missing_ok=True)
-    elif not path.is_file() or path.read_text() != wanted:
+    elif not path.is_file() or path.read_text(encoding="utf-8") != wanted:
         write_atomically(path, wanted)
 
 

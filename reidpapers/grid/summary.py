@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-import json
 import shlex
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
+
+from reidpapers.run.config import from_json
 
 SHOWN = 20  # failures told in full
 DEAD = "it ended without a word: stopped, out of memory, or out of time"
@@ -30,16 +31,16 @@ def command(plan: Mapping[str, Any], name: str, notebook: str) -> str:
     return f"papermill {shlex.quote(notebook)} {shlex.quote(str(log(plan, name)))} {words(entry['parameters'])}{stamp}"
 
 
-def failures(plan: Mapping[str, Any], notebook: str, since: float) -> str:
+def failures(plan: Mapping[str, Any], notebook: str) -> str:
     """The end of a workflow in which something failed, or that was stopped.
 
     Args:
-        plan: of the workflow.
+        plan: of the workflow; a log that is as it was when the plan was made tells of an earlier attempt.
         notebook: of a single job.
-        since: when the workflow started, as a time stamp; a log that is older tells of an earlier attempt.
     """
-    missing = {name for kind in ("jobs", "pages") for name, one in plan[kind].items() if not _there(one["stamp"])}
-    tried = [name for name in sorted(missing) if _there(log(plan, name), since) or _there(_text_log(plan, name), since)]
+    entries = {**plan["jobs"], **plan["pages"]}
+    missing = {name for name, one in entries.items() if not Path(one["stamp"]).is_file()}
+    tried = [name for name in sorted(missing) if logs(plan, name) != entries[name]["logs"]]
     lines = [f"{len(tried)} failed, {len(missing) - len(tried)} were not begun, the others are done and kept."]
     for name in tried[:SHOWN]:
         source = plan["pages"][name]["notebook"] if name in plan["pages"] else notebook
@@ -52,8 +53,17 @@ def failures(plan: Mapping[str, Any], notebook: str, since: float) -> str:
     return "\n".join([*lines, "\nThe same command as before goes on with all that is missing."])
 
 
-def _there(path: str | Path, since: float = 0.0) -> bool:
-    return Path(path).is_file() and Path(path).stat().st_mtime >= since
+def logs(plan: Mapping[str, Any], name: str) -> list[list[int] | None]:
+    """What tells a job's logs from those of another attempt: never a comparison with this machine's clock."""
+    return [_state(log(plan, name)), _state(_text_log(plan, name))]
+
+
+def _state(path: Path) -> list[int] | None:
+    try:
+        status = path.stat()
+    except OSError:
+        return None
+    return [status.st_ino, status.st_size, status.st_mtime_ns]
 
 
 def _text_log(plan: Mapping[str, Any], name: str) -> Path:
@@ -63,15 +73,15 @@ def _text_log(plan: Mapping[str, Any], name: str) -> Path:
 def reason(plan: Mapping[str, Any], name: str) -> str:
     """The error that a notebook ended with, or the last thing that was said before there was one."""
     try:
-        cells = json.loads(log(plan, name).read_text())["cells"]
-    except (OSError, ValueError, KeyError):
+        cells = from_json(log(plan, name).read_text(encoding="utf-8"))["cells"]
+    except (OSError, ValueError, KeyError, TypeError):
         cells = []
     outputs = [one for cell in cells for one in cell.get("outputs", [])]
     errors = [f"{one['ename']}: {one['evalue']}" for one in outputs if one["output_type"] == "error"]
     if errors:
         return errors[-1]
     text = _text_log(plan, name)
-    said = text.read_text(errors="replace").strip().splitlines() if text.is_file() else []
+    said = text.read_text(encoding="utf-8", errors="replace").strip().splitlines() if text.is_file() else []
     return f"{DEAD}{f' ({said[-1]})' if said else ''}"
 
 
@@ -86,7 +96,8 @@ def results(plan: Mapping[str, Any]) -> str:
 
 def _table(plan: Mapping[str, Any]) -> Iterator[str]:
     """Scores in percent, one line a run."""
-    lines = [line for job in plan["jobs"].values() for line in json.loads(Path(job["stamp"]).read_text())]
+    stamps = [Path(job["stamp"]).read_text(encoding="utf-8") for job in plan["jobs"].values()]
+    lines = [line for stamp in stamps for line in from_json(stamp)]
     columns = list(dict.fromkeys(column for line in lines for column in line["scores"]))
     width = max((len(line["row"]) for line in lines), default=0)
     yield f"{'':{width}}  seed  " + "  ".join(f"{column:>8}" for column in columns) + "   (percent)"

@@ -43,6 +43,11 @@ class MLSLPaper(Paper):
         kind = rows["type"] if rows["type"].notna().any() else rows["model"]
         return torch.as_tensor(np.stack([codes(rows["vehicle_id"]), codes(rows["color"]), codes(kind)], 1))
 
+    def check(self, config: MLSLConfig) -> None:
+        """Refuse data of which no batch can be drawn."""
+        super().check(config)
+        self.check_batches(config)
+
     def starts_from(self, config: MLSLConfig) -> tuple[MLSLConfig, ...]:
         """Stage 1 of the same seed, which every variant of stage 2 shares."""
         if config.learning == "feature" or config.init == "scratch":
@@ -83,7 +88,7 @@ class MLSLPaper(Paper):
     def draw(self, config: MLSLConfig, labels: Tensor) -> Callable[[int, torch.Generator], Tensor]:
         """Every image once an epoch in stage 1, pairs in stage 2 (section IV-C)."""
         if config.learning == "feature":
-            return sampler.ShuffledSampler(len(labels), min(config.batch, len(labels)), seed=config.seed)
+            return sampler.ShuffledSampler(len(labels), config.batch, seed=config.seed)
         return sampler.PairSampler(labels[:, 0].numpy(), config.pairs)
 
     def objective(self, config: MLSLConfig, network: MLSL, batch: Batch) -> dict[str, Tensor]:

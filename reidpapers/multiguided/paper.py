@@ -80,6 +80,8 @@ class MultiGuidedPaper(Paper):
         dataset = datasets.load(config.source)
         if unmet := [need for need in self.needs(config) if need.unmet(dataset)]:
             raise ConfigError(refusal(dataset.manifest.name, unmet))
+        if self.steps(config):
+            self.check_batches(config)
 
     def classes(self, config: MultiGuidedConfig) -> dict[str, Any]:
         """Vehicles, colours and types to tell apart; without simulated ones where they are not learnt from."""
@@ -139,7 +141,7 @@ class MultiGuidedPaper(Paper):
         """Some images of each of some identities or, where none are told apart, any."""
         if config.learning == "extractor":
             return sampler.IdentitySampler(labels[:, 0].numpy(), identities=_identities(config), images=config.images)
-        return sampler.ShuffledSampler(len(labels), min(self.batch_size(config), len(labels)), seed=config.seed)
+        return sampler.ShuffledSampler(len(labels), self.batch_size(config), seed=config.seed)
 
     def augment(self, config: MultiGuidedConfig) -> Augmentation:
         """Padded crops for all; extractors also see shrunk and erased images and, one of them, other backgrounds."""

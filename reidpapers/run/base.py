@@ -142,6 +142,19 @@ class Paper:
                     f"{'for some of' if need.everywhere else 'in'} its {rows} images; {need.instead}"
                 )
 
+    def check_batches(self, config: Any) -> None:
+        """Refuse a batch that cannot be drawn from the training images, such as one larger than their number.
+
+        Raises:
+            ConfigError: which run, and what its sampler says of what is allowed.
+        """
+        manifest = datasets.load(self.learns_from(config).source).manifest
+        rows = self.usable(config, manifest.rows("train"))
+        try:
+            self.draw(config, self.labels(rows))
+        except ValueError as error:
+            raise ConfigError(f"{self.stage(config)} on {manifest.name} is refused: {error}") from error
+
     # --- what is run
 
     def starts_from(self, config: Any) -> tuple[Any, ...]:

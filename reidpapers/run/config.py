@@ -12,10 +12,18 @@ import json
 import os
 from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
-from typing import Annotated, Any, ClassVar, Literal, TypeVar, get_args
+from typing import Annotated, Any, ClassVar, Literal, Self, TypeVar, get_args
 
 import annotated_types
-from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationError, model_validator
+from pydantic import (
+    BaseModel,
+    BeforeValidator,
+    ConfigDict,
+    Field,
+    ModelWrapValidatorHandler,
+    ValidationError,
+    model_validator,
+)
 from pydantic.fields import FieldInfo
 
 from reidlib.backbones import BACKBONES, check_trunk
@@ -30,9 +38,21 @@ class ConfigError(ValueError):
     """A parameter was refused: the message has its name, the value given and what is allowed."""
 
 
+def from_json(text: str) -> Any:
+    """A JSON value from text that anyone may have written.
+
+    Raises:
+        ValueError: it is no JSON, or nested so deeply that it cannot be read.
+    """
+    try:
+        return json.loads(text)
+    except RecursionError:
+        raise ValueError("it is nested too deeply") from None
+
+
 def _json_list(value: Any) -> Any:
     """Lists arrive as JSON text from papermill's ``-p`` and from shells."""
-    return json.loads(value) if isinstance(value, str) and value.strip().startswith("[") else value
+    return from_json(value) if isinstance(value, str) and value.strip().startswith("[") else value
 
 
 ListOrJson = BeforeValidator(_json_list)
@@ -83,14 +103,17 @@ class Config(Strict):
     device: Literal["auto", "cpu", "cuda"] = Field("auto", description="where to compute")
     seed: int = Field(0, ge=0, lt=2**31, description="seed of initial weights, batches and augmentation")
 
-    @model_validator(mode="before")
+    @model_validator(mode="wrap")
     @classmethod
-    def _fill_scale(cls, values: Any) -> Any:
-        """Fill what the caller left open from the profile."""
+    def _fill_scale(cls, values: Any, build: ModelWrapValidatorHandler[Self]) -> Self:
+        """Fill what the caller left open from the profile, and keep in mind what was given."""
         if not isinstance(values, dict):
-            return values
+            return build(values)
         given = {name: value for name, value in values.items() if value is not None}
-        return {**cls.scale(given), **cls.in_steps(given), **given}
+        text = all(isinstance(given.get(name, ""), str) for name in ("profile", "dataset"))  # else refused below
+        config = build({**(cls.scale(given) if text else {}), **cls.in_steps(given), **given})
+        config.__pydantic_fields_set__ = set(given)
+        return config
 
     @model_validator(mode="after")
     def _trunk_allows(self) -> Config:
@@ -110,8 +133,10 @@ class Config(Strict):
     def canonical(self) -> Config:
         """The same run with ``auto`` resolved and every field that cannot touch its result at its default."""
         unused = {name for dataset, names in self.OF_DATASET.items() if dataset != self.dataset for name in names}
-        kept = self.without(unused).model_copy(update={"device": self.device_present()})
-        return kept._at_default(steps for steps, epochs in self.EPOCHS.items() if getattr(self, epochs))
+        given = self.model_copy(update={**dict(self), "device": self.device_present()})  # of which nothing is left open
+        return given.without(unused)._at_default(
+            steps for steps, epochs in self.EPOCHS.items() if getattr(self, epochs)
+        )
 
     def without(self, unused: Iterable[str]) -> Config:
         """A copy with the named fields at their defaults, a length whether it is in steps or in epochs."""
@@ -136,7 +161,7 @@ class Config(Strict):
 
     def device_present(self) -> str:
         """The device to compute on, with ``auto`` resolved."""
-        return _present_device() if self.device == "auto" else self.device
+        return present_device() if self.device == "auto" else self.device
 
     def portable(self) -> dict[str, Any]:
         """The canonical configuration as JSON values, without anything of this machine: a weight file by its hash."""
@@ -160,10 +185,17 @@ class Config(Strict):
         default = cls.model_fields[name].default
         return list(default) if isinstance(default, tuple) else default
 
+    def given(self) -> dict[str, Any]:
+        """The fields that a caller set, without those that the profile filled in."""
+        return self.model_dump(include=self.model_fields_set)
+
     def but(self, **changes: Any) -> Config:
-        """A copy with some fields changed, validated anew; another dataset does not lie in this one's folder."""
+        """A copy with some fields changed, validated anew: what was left open follows from the fields as changed.
+
+        Another dataset does not lie in this one's folder.
+        """
         moved = {"data_root": None} if changes.get("dataset", self.dataset) != self.dataset else {}
-        return type(self)(**{**self.model_dump(), **moved, **self.in_steps(changes), **changes})
+        return type(self)(**{**self.given(), **moved, **self.in_steps(changes), **changes})
 
 
 class Plan(Strict):
@@ -276,7 +308,8 @@ def _limits(metadata: list[Any], kind: type) -> Iterator[Any]:
     return (item for item in _flat(metadata) if isinstance(item, kind))
 
 
-def _present_device() -> str:
+def present_device() -> str:
+    """``cuda`` where PyTorch finds a GPU, else ``cpu``."""
     import torch
 
     return "cuda" if torch.cuda.is_available() else "cpu"

@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import Any
 
 from reidlib.places import cache_dir, write_atomically
-from reidpapers.run.config import Config
+from reidpapers.run.config import Config, from_json
 from reidpapers.run.provenance import CHECKOUT
 
 SCHEMA = 1
@@ -170,7 +170,7 @@ def read(path: Path) -> Record:
         BrokenRecord: it is no JSON, lacks a field, or its checksum does not fit; the message names the file.
     """
     try:
-        body = unpacked(json.loads(path.read_text(encoding="utf-8")))
+        body = unpacked(from_json(path.read_text(encoding="utf-8")))
         record = Record(**body)
         stated = body.pop("sha256")
     except (ValueError, TypeError, KeyError, AttributeError) as error:

@@ -10,19 +10,18 @@ from __future__ import annotations
 import hashlib
 import json
 import warnings
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import asdict, replace
 from datetime import UTC, datetime
 from functools import cache, partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from filelock import FileLock
-
-from reidlib.places import cache_dir, write_atomically
+from reidlib.places import cache_dir, lock_of, write_atomically
 from reidpapers.digest import code_digest
 from reidpapers.run import imagenet, provenance, records
-from reidpapers.run.config import Config
+from reidpapers.run.config import Config, from_json
 from reidpapers.run.records import UNVERIFIED, Record
 
 if TYPE_CHECKING:
@@ -62,7 +61,7 @@ def run(config: Config, paper: Paper, *, committed: bool = True, progress: Progr
     record = present(config, paper, committed=committed)
     if record is None or lacks(record, config, paper):
         path = _path_to_compute(config, paper)
-        with _locked(path):
+        with lock_of(path):
             record = present(config, paper, committed=committed)  # another process may have been first
             if record is None:
                 return _compute(config, paper, path, committed, progress)
@@ -79,16 +78,30 @@ def lookup(config: Config, paper: Paper, *, committed: bool = True) -> Record | 
     not on this machine and others stand in (real digits), it is returned for what it is: its data's name says so. So
     is one whose ImageNet weights are not here: it names them itself.
     """
-    wanted, stale = name(config, paper), None
+    stale = None
+    for record in _records_of(config, paper, committed):
+        if record.freshness != STALE:
+            return record
+        stale = stale or record
+    return stale
+
+
+def candidates(config: Config, paper: Paper, *, committed: bool = True) -> list[Record]:
+    """Every record of a configuration, the user's own first; stale ones only where there are no others."""
+    found = list(_records_of(config, paper, committed))
+    return [record for record in found if record.freshness != STALE] or found
+
+
+def _records_of(config: Config, paper: Paper, committed: bool) -> Iterator[Record]:
+    """The records of a configuration as the stores have them, with their freshness."""
+    wanted = name(config, paper)
     for folder in records.stores(paper.name, committed=committed):
         others = sorted(folder.glob(f"{wanted.partition('-')[0]}-*.json"))
         for path in [folder / f"{wanted}.json", *(other for other in others if other.stem != wanted)]:
             record = records.read_or_warn(path)
             status = status_for(record, config, paper) if record else None
-            if status and status != STALE:
-                return replace(record, freshness=status)
-            stale = stale or (replace(record, freshness=STALE) if status else None)
-    return stale
+            if status:
+                yield replace(record, freshness=status)
 
 
 def status_for(record: Record, config: Config, paper: Paper) -> str | None:
@@ -109,7 +122,7 @@ def present(config: Config, paper: Paper, *, committed: bool = True) -> Record |
         return None  # the same configuration on other data
     if record and record.freshness == UNVERIFIED:
         record = replace(record, freshness=replay(record, config, paper)[0])
-        remember({finding_key(record): record.freshness}, cache_dir() / "verified.json")
+        _keep({finding_key(record): record.freshness})
     return None if record is None or record.freshness == STALE else record
 
 
@@ -124,7 +137,7 @@ def weights(config: Config, paper: Paper, *, committed: bool = True, progress: P
     kept = kept_weights(config, paper)
     if kept is None:
         path = _path_to_compute(config, paper)
-        with _locked(path):
+        with lock_of(path):
             if kept_weights(config, paper) is None:
                 _compute(config, paper, path, committed, progress)
         kept = weights_path(config, paper)
@@ -170,12 +183,6 @@ def _path_to_compute(config: Config, paper: Paper) -> Path:
     if imagenet.origins(config) is None:
         imagenet.obtain([config])
     return _own_path(config, paper)
-
-
-def _locked(path: Path) -> FileLock:
-    """The lock under which a record is computed."""
-    path.parent.mkdir(parents=True, exist_ok=True)
-    return FileLock(path.with_suffix(".lock"))
 
 
 def _beside(record: Path, kind: str) -> Path:
@@ -279,10 +286,18 @@ def _holds(config: Config, paper: Paper, stamp: Stamp) -> bool:
         return True
     digest = hashlib.sha256(json.dumps(asdict(stamp), sort_keys=True).encode()).hexdigest()
     key, path = f"{digest[:16]}:{code(paper.name)[:16]}", cache_dir() / "verified.json"
-    if key not in ledger(path):
+    word = ledger(path).get(key)
+    if word is None:
         part = difference(stamp, provenance.arithmetic(), partial(paper.probe, config, paper.data(config)))
-        remember({key: STALE if part else BY_PROBE}, path)
-    return ledger(path)[key] != STALE
+        word = STALE if part else BY_PROBE
+        _keep({key: word})
+    return word != STALE
+
+
+def _keep(findings: Mapping[str, str]) -> None:
+    """Remember findings in the user's ledger; where nothing can be written, they are found out anew each time."""
+    with suppress(OSError):
+        remember(findings, cache_dir() / "verified.json")
 
 
 def finding_key(record: Record) -> str:
@@ -292,15 +307,18 @@ def finding_key(record: Record) -> str:
 
 def remember(findings: Mapping[str, str], path: Path, *, anew: bool = False) -> None:
     """Add findings of replays to a ledger, whoever else is writing there; ``anew`` drops what stood there before."""
-    path.parent.mkdir(parents=True, exist_ok=True)
-    with FileLock(f"{path}.lock"):
+    with lock_of(path):
         text = json.dumps({**({} if anew else ledger(path)), **findings}, indent=1, sort_keys=True)
         write_atomically(path, f"{text}\n")
 
 
 def ledger(path: Path) -> dict[str, str]:
-    """Findings by :func:`finding_key`; empty where there are none."""
+    """Findings by :func:`finding_key`; empty where there are none, or nothing that can be read, which is named."""
+    if not path.is_file():
+        return {}
     try:
-        return json.loads(path.read_text(encoding="utf-8"))
-    except (OSError, ValueError):
+        findings = from_json(path.read_text(encoding="utf-8"))
+        return {key: word for key, word in findings.items() if word in (FRESH, BY_PROBE, STALE)}
+    except (OSError, ValueError, AttributeError, TypeError) as error:
+        warnings.warn(f"{path} cannot be read ({type(error).__name__}): its findings are made again", stacklevel=2)
         return {}

@@ -25,8 +25,15 @@ def verify(papers: Sequence[Paper], *, own: bool = False, force: bool = False, w
 
     Returns:
         0 when every record is fresh, 1 when any is stale or broken.
+
+    Raises:
+        FileNotFoundError: there are none.
     """
     files = [(path, paper) for paper in papers for path in sorted(_store(paper, own).glob("*.json"))]
+    if not files:
+        folders = ", ".join(sorted({str(_store(paper, own)) for paper in papers}))
+        where = "run `verify` in a checkout of the suite, or with --own" if not own else "REIDLIB_CACHE names another"
+        raise FileNotFoundError(f"there are no records in {folders}: {where}")
     jobs = [(path, paper, force) for path, paper in files if records.read_or_warn(path)]
     with processes.pool(workers, kept="nothing was written; the same command starts anew") as pool:
         findings = list(tqdm(pool.map(_check, jobs), total=len(jobs), unit="record"))

@@ -7,7 +7,7 @@ so they do where several processes share the batches of one run.
 from __future__ import annotations
 
 import sys
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import FIRST_COMPLETED, Future, wait
 from concurrent.futures.process import BrokenProcessPool
 from contextlib import contextmanager
@@ -20,6 +20,7 @@ from reidlib import processes
 from reidpapers.run import imagenet, runs
 from reidpapers.run.config import Config, Plan
 from reidpapers.run.records import Record
+from reidpapers.run.refusals import check_device, told
 
 if TYPE_CHECKING:
     from reidpapers.run.base import Paper
@@ -38,13 +39,15 @@ def run_all(configs: Sequence[Config], paper: Paper, plan: Plan, *, progress: bo
 
     Raises:
         RuntimeError: some runs failed, after all others were carried out; the message names them.
-        ValueError: ImageNet weights that a run starts from cannot be had; nothing was computed.
+        ValueError: a GPU or ImageNet weights that a run needs cannot be had; nothing was computed.
         KeyboardInterrupt: stopped by hand; finished runs are kept, others go on from their checkpoints next time.
     """
     wanted = list(dict.fromkeys(configs))
     present = {config: runs.present(config, paper, committed=plan.committed) for config in wanted}
     missing = [config for config, record in present.items() if record is None or runs.lacks(record, config, paper)]
     if missing:
+        for config in missing:
+            check_device(config)
         imagenet.obtain(missing)  # those that they start from begin with the same; and names say which weights
         jobs = _with_starts({runs.name(config, paper): config for config in missing}, paper)
         for config in {c.but(seed=0): c for c in jobs.values()}.values():
@@ -82,10 +85,24 @@ def _carry_out(jobs: dict[str, Config], paper: Paper, plan: Plan, bar: tqdm) -> 
     else:
         failed = _in_processes(jobs, paper, plan, bar)
     if failed:
-        lines = [f"  {jobs[key].model_dump(exclude_defaults=True)}: {error!r}" for key, error in failed.items()]
+        lines = [f"  {why}: {_listed(jobs[key] for key in keys)}" for why, keys in _by_reason(failed).items()]
         raise RuntimeError(f"{len(failed)} of {len(jobs)} runs failed:\n" + "\n".join(lines)) from next(
             iter(failed.values())
         )
+
+
+def _by_reason(failed: dict[str, Exception]) -> dict[str, list[str]]:
+    """The failed runs of each reason."""
+    reasons: dict[str, list[str]] = {}
+    for key, error in failed.items():
+        reasons.setdefault(told(error), []).append(key)
+    return reasons
+
+
+def _listed(configs: Iterable[Config]) -> str:
+    """The first of some runs by what is given of it, and how many more there are."""
+    first, *more = (config.given() for config in configs)
+    return f"{first}{f' and {len(more)} more' if more else ''}"
 
 
 def _one_by_one(jobs: dict[str, Config], paper: Paper, plan: Plan, bar: tqdm, threads: int) -> dict[str, Exception]:

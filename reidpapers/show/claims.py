@@ -26,7 +26,7 @@ MARKS: Mapping[str, str] = {"reproduced": "✓", "contradicted": "✗", "inconcl
 FRESHNESS = ("fresh", "fresh by probe", "unverified", "stale")
 MIN_SEEDS = 3
 K = TypeVar("K")
-Group = tuple[str, str]  # device type, dataset digest
+Origin = tuple[str, str, str]  # device type, how it rounds, dataset digest
 
 
 @dataclass(frozen=True)
@@ -125,6 +125,7 @@ class Verdict:
         device: type of the device the records come from; None where nothing could be paired.
         dataset: name of the records' dataset; None where nothing could be paired.
         freshness: the least fresh word among the records used; "fresh" where there are none.
+        left_out: records of its rows that are of another origin than those that were paired.
     """
 
     claim: Claim
@@ -134,6 +135,7 @@ class Verdict:
     device: str | None
     dataset: str | None
     freshness: str
+    left_out: int = 0
 
     @property
     def stale(self) -> bool:
@@ -193,20 +195,36 @@ def interval(values: Sequence[float]) -> tuple[float, float | None]:
     return float(values.mean()), float(stats.t.ppf(0.975, len(values) - 1) * error)
 
 
+def origin(record: Record) -> Origin:
+    """What two records must share for their difference to be the method's: where and on which data they were computed.
+
+    Processors of one name may round differently, so a record tells by a digest how its own does; one from before that
+    was noted is only paired with others of that name that lack it too.
+    """
+    rounds = record.device.get("arithmetic") or f"unknown of {record.device.get('name')}"
+    return record.device["type"], rounds, record.data["digest"]
+
+
+def by_place(records: Iterable[Record]) -> dict[tuple[int, Origin], Record]:
+    """Records by seed and origin, in which two rows may be paired."""
+    return {(record.seed, origin(record)): record for record in records}
+
+
 def judge(claim: Claim, runs: Mapping[str, Sequence[Record]]) -> Verdict:
     """The verdict on a claim from the records of each row.
 
-    Differences are paired by seed, within one device type and one dataset digest: a CPU's record is never compared
-    with a GPU's, nor one whose trunk began with other ImageNet weights than the same trunk of the other's. Where
-    several such groups hold all rows, the one with the most common seeds speaks. At least :data:`MIN_SEEDS` of them
-    are needed. A claim over several rows is reproduced if every pair is, contradicted if any is.
+    Differences are paired by seed, within one :func:`origin`: a record is never compared with one of another processor,
+    device or dataset, nor one whose trunk began with other ImageNet weights than the same trunk of the other's. Where
+    several origins hold all rows, the one with the most common seeds speaks, and what it leaves out is counted. At
+    least :data:`MIN_SEEDS` seeds are needed. A claim over several rows is reproduced if every pair is, contradicted if
+    any is.
 
     Args:
         claim: the claim.
         runs: records by row name; a missing row is a row without runs.
 
     Raises:
-        ValueError: two records of one row share seed, device type and dataset, so that pairing would be a choice.
+        ValueError: two records of one row share seed and origin, so that pairing would be a choice.
     """
     groups = {
         name: _grouped(name, [run for run in runs.get(name, ()) if claim.dataset in (None, run.data["name"])])
@@ -220,22 +238,24 @@ def judge(claim: Claim, runs: Mapping[str, Sequence[Record]]) -> Verdict:
     used = [rows[name][s] for pair in pairs for name in (pair.better, pair.worse) for s in pair.seeds if rows[name]]
     worst = max((record.freshness for record in used), key=FRESHNESS.index, default="fresh")
     where = (group[0], dataset) if used else (None, None)
-    return Verdict(claim, _together(pairs), pairs, margin, *where, worst)
+    count = sum(len(by_seed) for by_group in groups.values() for by_seed in by_group.values())
+    left_out = count - sum(map(len, rows.values()))
+    return Verdict(claim, _together(pairs), pairs, margin, *where, worst, left_out)
 
 
-def _grouped(row: str, records: Iterable[Record]) -> dict[Group, dict[int, Record]]:
-    """One row's records by device type and dataset digest, then by seed."""
-    groups: dict[Group, dict[int, Record]] = defaultdict(dict)
+def _grouped(row: str, records: Iterable[Record]) -> dict[Origin, dict[int, Record]]:
+    """One row's records by origin, then by seed."""
+    groups: dict[Origin, dict[int, Record]] = defaultdict(dict)
     for record in records:
-        group = (record.device["type"], record.data["digest"])
+        group = origin(record)
         if record.seed in groups[group]:
-            where = f"seed {record.seed} on {group[0]}, data {group[1][:12]}"
+            where = f"seed {record.seed} on {group[0]} {group[1]}, data {group[2][:12]}"
             raise ValueError(f"row {row!r} has two records of {where}: pass one of them")
         groups[group][record.seed] = record
     return dict(groups)
 
 
-def _support(claim: Claim, rows: Mapping[str, Mapping[Group, Mapping[int, Record]]], group: Group) -> tuple[int, int]:
+def _support(claim: Claim, rows: Mapping[str, Mapping[Origin, Mapping[int, Record]]], group: Origin) -> tuple[int, int]:
     """How many seeds a group has in common for the claim's weakest pair, then over all pairs."""
     mine = rows[claim.better][group]
     shared = [len(common(mine, rows[name].get(group, {}))) for name in claim.rivals]

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from reidpapers.show.claims import MARKS, MIN_SEEDS, Record, Word, common, interval
+from reidpapers.show.claims import MARKS, MIN_SEEDS, Record, Word, by_place, common, interval
 
 Measure = Callable[[Record, str], float]
 
@@ -59,10 +59,10 @@ def remaining(record: Record, term: str) -> float:
 
 def judge(question: Convergence, results: Mapping[str, Sequence[Record]]) -> tuple[Word, str]:
     """The word, and the mean difference over common seeds (higher row minus lower one) with its 95% interval."""
-    low, high = ({record.seed: record for record in results.get(row, ())} for row in (question.lower, question.higher))
+    low, high = (by_place(results.get(row, ())) for row in (question.lower, question.higher))
     values = [
-        question.measure(high[seed], question.term) - question.measure(low[seed], question.term)
-        for seed in sorted(common(low, high))
+        question.measure(high[place], question.term) - question.measure(low[place], question.term)
+        for place in sorted(common(low, high))
     ]
     return paired([value for value in values if np.isfinite(value)])
 

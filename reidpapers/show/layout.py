@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import csv
 import re
+from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cache
@@ -19,7 +20,7 @@ from reidpapers.run.datasets import BENCHMARKS, LABELS
 from reidpapers.run.provenance import CHECKOUT
 from reidpapers.run.records import Record
 from reidpapers.run.runs import STALE, UNVERIFIED
-from reidpapers.show.claims import common, interval, metric_name, score
+from reidpapers.show.claims import by_place, common, interval, metric_name, origin, score
 from reidpapers.show.templates import macros
 
 if TYPE_CHECKING:
@@ -114,13 +115,22 @@ def able(wanted: Mapping[str, Sequence[Config]], paper: Paper) -> tuple[dict[str
 def collect(
     rows: Iterable[Row], base: Config, seeds: Sequence[int], paper: Paper, *, committed: bool = True
 ) -> dict[str, list[Record]]:
-    """The records that are there for rows, by the row's name; computes nothing."""
+    """The records that are there for rows, by the row's name, one a seed; computes nothing.
+
+    Where there are several of one run, such as a committed one and the user's own, they are taken from the origin of
+    which there are most, so that a run of one's own does not stand alone among others that it cannot be paired with.
+    """
     wanted = configurations(rows, base, seeds)
     looked_up = {
-        name: [runs.lookup(config, paper, committed=committed) for config in configs]
+        name: [runs.candidates(config, paper, committed=committed) for config in configs]
         for name, configs in wanted.items()
     }
-    return {name: [record for record in records if record] for name, records in looked_up.items()}
+    every = [record for found in looked_up.values() for several in found for record in several]
+    counts = Counter(origin(record) for record in every)
+    return {
+        name: [max(several, key=lambda record: counts[origin(record)]) for several in found if several]
+        for name, found in looked_up.items()
+    }
 
 
 @cache
@@ -224,9 +234,9 @@ def has(record: Record, column: str) -> bool:
 
 def _difference(rows: tuple[str, str], results: Results, column: str) -> str:
     """Mean difference of two rows over their common seeds, in points."""
-    first, second = ({record.seed: record for record in results.get(name, [])} for name in rows)
-    seeds = sorted(common(first, second))
-    return _summary([score(first[seed], column) - score(second[seed], column) for seed in seeds])
+    first, second = (by_place(results.get(name, [])) for name in rows)
+    places = sorted(common(first, second))
+    return _summary([score(first[place], column) - score(second[place], column) for place in places])
 
 
 def _summary(values: Sequence[float]) -> str:

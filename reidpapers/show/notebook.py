@@ -42,13 +42,19 @@ def environment() -> HTML:
     return facts("This notebook's environment", own)
 
 
+def machine(record: Record) -> str:
+    """Where a record was computed, and the digest of how that rounds, within which records are compared."""
+    rounds = record.device.get("arithmetic")
+    return f"{record.device['name']}, {record.device['threads']} thread a run" + (f"; {rounds}" if rounds else "")
+
+
 def origins(records: Iterable[Record]) -> HTML:
     """Where the records on a page come from: devices, commits, versions, freshness, each with its count."""
     records = list({record.key: record for record in records}.values())
     lines = {
         "records": [f"{len(records)} runs"],
         "freshness": [record.freshness for record in records],
-        "processor": [f"{record.device['name']}, {record.device['threads']} thread a run" for record in records],
+        "processor": [machine(record) for record in records],
         "commit": [record.commit for record in records],
         "data": [f"{record.data['name']} {record.data['digest'][:12]}" for record in records],
         "PyTorch": [record.versions.get("torch", "?") for record in records],

@@ -37,7 +37,7 @@ def picture(name):
 
 def read(name, *, log=None, bad=(), damaged=()):
     if log:
-        with Path(log).open("a") as file:
+        with Path(log).open("a", encoding="utf-8") as file:
             file.write(f"{name}\n")
     if name in bad:
         raise OSError("image file is truncated")
@@ -65,7 +65,7 @@ def expected(name, size=16):
 
 
 def read_names(log):
-    return Path(log).read_text().split() if Path(log).exists() else []
+    return Path(log).read_text(encoding="utf-8").split() if Path(log).exists() else []
 
 
 def test_every_image_is_stored_under_its_name():
@@ -173,7 +173,7 @@ def until(found, seconds=120):
 def children(process):
     """Started processes of a process, where the system lists them."""
     listed = Path(f"/proc/{process}/task/{process}/children")
-    return listed.read_text().split() if listed.exists() else []
+    return listed.read_text(encoding="utf-8").split() if listed.exists() else []
 
 
 @pytest.mark.parametrize("torn", ["an empty array", "no marks", "too few marks", "marks of old"])

@@ -114,7 +114,9 @@ def test_the_largest_gain_is_judged_seed_by_seed():
     def run(seed, value):
         scores = {"top1": value, "top5": value}
         tests = {"large": scores, "large retrieval": {"mAP": value}}
-        return SimpleNamespace(seed=seed, scores=scores, tests=tests)
+        return SimpleNamespace(
+            seed=seed, scores=scores, tests=tests, device={"type": "cpu"}, data={"digest": "d"}, weights={}
+        )
 
     def runs(*values):
         return [run(seed, value) for seed, value in enumerate(values)]

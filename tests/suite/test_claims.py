@@ -13,13 +13,13 @@ from scipy import stats
 from reidpapers.show.claims import Claim, Verdict, interval, judge, score, verdict_table
 
 
-def record(seed, points, device="cpu", digest="d" * 64, name="rendered", freshness="fresh", weights=None):
+def record(seed, points, device="cpu", digest="d" * 64, name="rendered", freshness="fresh", weights=None, **machine):
     fraction = points / 100
     return SimpleNamespace(
         seed=seed,
         scores={"mAP": fraction, "top1": fraction, "top5": fraction, "cmc": [fraction] * 50},
         data={"name": name, "digest": digest},
-        device={"type": device},
+        device={"type": device, **machine},
         freshness=freshness,
         weights={trunk: {"sha256": sha} for trunk, sha in (weights or {}).items()},
     )
@@ -73,7 +73,7 @@ def test_seeds_pair_by_number_not_by_position():
     assert pair.seeds == (1, 2, 3)
 
 
-@pytest.mark.parametrize("other", [{"device": "cuda"}, {"digest": "e" * 64}])
+@pytest.mark.parametrize("other", [{"device": "cuda"}, {"digest": "e" * 64}, {"arithmetic": "7645"}], ids=str)
 def test_devices_and_datasets_are_never_mixed(other):
     runs = {"MLSL": row(50, 50, 50), "SLSL": row(40, 40, 40, **other)}
     assert judge(CLAIM, runs).verdict == "not run"
@@ -86,6 +86,23 @@ def test_a_trunk_that_began_with_other_weights_is_never_mixed():
     assert judge(CLAIM, {"MLSL": mine, "SLSL": other}).verdict == "not run"
     for weights in ({"resnet50": "a", "googlenet": "c"}, {"googlenet": "c"}, {}):
         assert judge(CLAIM, {"MLSL": mine, "SLSL": row(40, 40, 40, weights=weights)}).verdict == "reproduced"
+
+
+def test_records_that_tell_how_they_round_are_paired_by_that_and_not_by_the_processors_name():
+    """Two processors are both called "AMD EPYC, 2 cores"; the records of one of them do not say how it rounds."""
+    named = {"processor": "AMD EPYC, 2 cores"}
+    runs = {"MLSL": row(50, 50, 50, **named), "SLSL": row(40, 40, 40, arithmetic="3368", **named)}
+    assert judge(CLAIM, runs).verdict == "not run"
+    assert judge(CLAIM, {name: row(*v, arithmetic="3368", **named) for name, v in
+                         {"MLSL": (50, 50, 50), "SLSL": (40, 40, 40)}.items()}).verdict == "reproduced"  # fmt: skip
+
+
+def test_what_is_of_another_origin_is_left_out_and_counted():
+    own = [record(3, 90, arithmetic="7645")]
+    verdict = judge(CLAIM, {"MLSL": row(50, 50.1, 50) + own, "SLSL": row(40, 40, 40, 40)})
+    assert verdict.differences[0].seeds == (0, 1, 2) and verdict.left_out == 1
+    assert "1 of other origin left out" in verdict_table([verdict]).data
+    assert "left out" not in verdict_table([judge(CLAIM, {"MLSL": row(1, 2, 3), "SLSL": row(1, 2, 3)})]).data
 
 
 def test_the_group_with_most_common_seeds_speaks():

@@ -12,7 +12,9 @@ from reidpapers.show.convergence import Convergence, half_way, remaining, roughn
 
 
 def run(values, seed=0):
-    return SimpleNamespace(history={"fine": values}, seed=seed, weights={})
+    return SimpleNamespace(
+        history={"fine": values}, seed=seed, device={"type": "cpu"}, data={"digest": "d"}, weights={}
+    )
 
 
 def test_measures_by_hand():

@@ -1,6 +1,7 @@
 """Grids as jobs: nothing is left out or made twice, a job reads back as it was planned, stamps follow the store."""
 
 import json
+import os
 import shlex
 from collections import Counter
 from pathlib import Path
@@ -64,7 +65,7 @@ def test_a_job_reads_its_parameters_back_as_planned(paper, profile):
         assert plan.committed is True
 
 
-def test_lists_of_values_make_a_grid_and_single_values_do_not():
+def test_lists_of_values_make_a_grid_and_single_values_beside_them_go_to_all_points():
     settings = {"papers": "mlsl", "profile": "smoke", "dropout": [0.1, 0.5, 0.9], "margin": [0.5, 1], "alpha": 0.2}
     order = jobs.order(settings)
     assert dict(order.axes) == {"dropout": [0.1, 0.5, 0.9], "margin": [0.5, 1]} and "scope" not in order.given
@@ -77,6 +78,75 @@ def test_lists_of_values_make_a_grid_and_single_values_do_not():
     assert all(job.configs[0].alpha == 0.2 for job in leaves)
 
 
+def test_one_value_of_a_methods_field_is_a_grid_of_one_point_and_not_a_report():
+    one, several = (jobs.order({"papers": "mlsl", "profile": "smoke", "dropout": value}) for value in (0.1, [0.1]))
+    assert one == several and one.given.get("seeds") is None
+    found = jobs.jobs(one)
+    assert [job.configs[0].dropout for job in found.values() if job.after] == [0.1] and len(found) == 2
+    both = jobs.order({"papers": "mlsl", "profile": "smoke", "dropout": 0.1, "margin": 0.5})
+    assert dict(both.axes) == {"dropout": [0.1], "margin": [0.5]}
+
+
+@pytest.mark.parametrize(
+    "where",
+    [{"profile": "smoke"}, {"profile": ["smoke"]}, {"dataset": "rendered"}, {"preset": "smoke"}, {"device": "cpu"}],
+)
+def test_what_says_where_and_how_large_leaves_the_report_a_report(where):
+    order = jobs.order({"papers": "mlsl", **where})
+    assert not order.axes and order.given == {"scope": "all", "seeds": [0, 1, 2, 3, 4], **{
+        name: value[0] if isinstance(value, list) else value for name, value in where.items()}}  # fmt: skip
+
+
+def test_one_value_goes_into_every_row_of_the_tables_where_they_are_asked_for():
+    order = jobs.order({"papers": "mlsl", "profile": "smoke", "scope": "all", "seeds": [0], "alpha": 0.3})
+    assert not order.axes
+    (job,) = jobs.jobs(order).values()
+    assert len(job.rows) > 5 and {config.alpha for config in job.configs} == {0.3}
+
+
+def point(paper, **values):
+    return load(paper).Config(**values).fingerprint()
+
+
+def test_each_point_of_a_grid_is_what_it_is_alone():
+    axes = {"profile": ["smoke", "quick", "paper"], "dropout": [0.1, 0.9]}
+    found = jobs.jobs(jobs.order({"papers": "mlsl", "device": "cpu", **axes}))
+    leaves = {job.configs[0].fingerprint() for job in found.values() if job.after}
+    assert leaves == {point("mlsl", profile=profile, dropout=dropout, device="cpu")
+                      for profile in axes["profile"] for dropout in axes["dropout"]}  # fmt: skip
+
+
+@pytest.mark.parametrize(
+    "paper, first, second",
+    [
+        ("mlsl", "rendered", "digits"),
+        ("mlsl", "digits", "veri776"),
+        ("drdl", "vehicleid", "compcars"),
+        ("drdl", "compcars", "veri776"),
+    ],
+)
+def test_another_dataset_brings_its_own_sizes_and_what_was_given_stays(paper, first, second):
+    config = load(paper).Config
+    base = config(profile="paper", dataset=first, device="cpu")
+    assert base.but(dataset=second) == config(profile="paper", dataset=second, device="cpu") != base
+    assert base.but(image_size=96).but(dataset=second).image_size == 96
+    assert base.but(profile="smoke") == config(profile="smoke", dataset=first, device="cpu")
+
+
+@pytest.mark.parametrize("given", [
+    {}, {"image_size": 224}, {"image_size": 28}, {"iterations1": 20_000}, {"iterations1": 78_000}, {"epochs1": 3},
+    {"iterations1": 400, "epochs1": 0}, {"epochs2": 0, "iterations2": 5},
+], ids=str)  # fmt: skip
+@pytest.mark.parametrize("dataset", ["rendered", "digits"])
+@pytest.mark.parametrize("profile", ["smoke", "paper"])
+def test_a_job_hands_on_what_makes_its_configuration(profile, dataset, given):
+    mlsl = load("mlsl")
+    config = mlsl.Config(profile=profile, dataset=dataset, device="cpu", **given)
+    for one in (config, config.canonical(), *mlsl.starts_from(config)):
+        again = type(one)(profile=profile, seed=one.seed, **json.loads(json.dumps(jobs.changed(one))))
+        assert again.fingerprint() == one.fingerprint()
+
+
 def test_settings_may_come_as_text_as_a_command_line_gives_them():
     text = {"papers": "mlsl,drdl", "profile": "smoke", "seeds": "0", "committed": "false", "device": "cpu"}
     found = jobs.jobs(jobs.order(text))
@@ -87,9 +157,9 @@ def test_settings_may_come_as_text_as_a_command_line_gives_them():
     assert [names(job) for job in texts.values()] == [names(job) for job in values.values()]
 
 
-def test_a_field_that_takes_a_list_is_an_axis_only_as_a_list_of_lists():
+def test_several_values_of_a_field_that_takes_a_list_are_a_list_of_lists():
     one = jobs.order({"papers": "mlsl", "labels": ["id", "color"]})
-    assert not one.axes and one.given["labels"] == ["id", "color"]
+    assert one.axes["labels"] == [["id", "color"]]
     two = jobs.order({"papers": "mlsl", "labels": [["id"], ["id", "color"]]})
     assert two.axes["labels"] == [["id"], ["id", "color"]]
 
@@ -102,6 +172,8 @@ def test_a_field_that_takes_a_list_is_an_axis_only_as_a_list_of_lists():
         ({"papers": "mlsl", "dropuot": 0.5}, "did you mean dropout"),
         ({"papers": "mlsl", "dropout": [0.5, 1.5]}, "dropout = 1.5"),
         ({"papers": "mlsl", "seeds": [0, 0]}, "distinct"),
+        ({"papers": "mlsl", "dropout": [0.1, 0.5], "per": "seed"}, "per = 'seed'"),
+        ({"papers": "mlsl", "dropout": [0.1, 0.5], "scope": "all"}, "scope = 'all'"),
     ],
 )
 def test_a_wrong_setting_is_refused_before_anything_is_planned(settings, words):
@@ -130,7 +202,7 @@ def test_stamps_follow_the_store(small):
     assert stamped(plans.make(small)) == set(found)
 
     first, second = [job for job in found.values() if job.after]
-    lines = json.loads(Path(plan["jobs"][first.name]["stamp"]).read_text())
+    lines = json.loads(Path(plan["jobs"][first.name]["stamp"]).read_text(encoding="utf-8"))
     record = runs.lookup(first.configs[0], mlsl, committed=False)
     assert [line["record"] for line in lines] == [f"mlsl/{record.key}.json"] and lines[0]["sha256"] == record.sha256
     assert lines[0]["scores"]["mAP"] == pytest.approx(100 * record.scores["mAP"], abs=1e-6)
@@ -161,14 +233,27 @@ def test_what_failed_is_named_with_its_error_and_the_command_that_repeats_it(sma
     log = summary.log(plan, first)
     log.parent.mkdir(parents=True)
     log.write_text(json.dumps({"cells": [{"outputs": [error]}, {"source": "a heading"}]}))
-    told = summary.failures(plan, "job.ipynb", since=0)
+    told = summary.failures(plan, "job.ipynb")
     assert told.startswith("1 failed, 1 were not begun") and f"{first}: ValueError: too hot" in told
     command = next(line for line in told.splitlines() if line.startswith("  repeat")).split(maxsplit=1)[1]
     words = shlex.split(command)
     assert words[:3] == ["papermill", "job.ipynb", str(log)]
     given = dict(zip(words[4::3], words[5::3], strict=True))
     assert given == {**plan["jobs"][first]["parameters"], "stamp": plan["jobs"][first]["stamp"]}
-    assert summary.failures(plan, "job.ipynb", since=log.stat().st_mtime + 1).startswith("0 failed, 2 were not begun")
+    again = {**plan, "jobs": {name: {**job, "logs": summary.logs(plan, name)} for name, job in plan["jobs"].items()}}
+    assert summary.failures(again, "job.ipynb").startswith("0 failed, 2 were not begun"), "logs of an earlier attempt"
+
+
+@pytest.mark.parametrize("behind", [0, 60, 86_400])
+def test_a_failed_job_is_told_whatever_the_file_servers_clock_says(small, behind):
+    plan = plans.make(small)
+    name = next(name for name, job in plan["jobs"].items() if job["after"])
+    log = summary.log(plan, name)
+    log.parent.mkdir(parents=True)
+    log.write_text("{}", encoding="utf-8")
+    written = log.stat().st_mtime_ns - behind * 10**9
+    os.utime(log, ns=(written, written))
+    assert summary.failures(plan, "job.ipynb").startswith("1 failed, 2 were not begun")
 
 
 def test_a_job_that_was_killed_is_told_apart_from_one_that_raised(small):
@@ -200,6 +285,6 @@ def test_a_site_that_was_not_written_is_named(tmp_path):
     plan = {"out": str(tmp_path), "jobs": {}, "pages": {}, "site": str(tmp_path / "pages" / "index.html")}
     (tmp_path / "jobs").mkdir()
     (tmp_path / "jobs" / "site.log").write_text("Traceback\nOSError: no space left\n")
-    told = summary.failures(plan, "job.ipynb", since=0)
+    told = summary.failures(plan, "job.ipynb")
     assert told.startswith("The site was not written") and "OSError: no space left" in told
     assert f"repeat  python -m reidlib site --out {tmp_path / 'pages'}" in told

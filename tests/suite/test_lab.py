@@ -110,9 +110,9 @@ def _wait_for(address: str, server: subprocess.Popen, log: Path) -> None:
             urllib.request.urlopen(f"{address}/api", timeout=5).read()
             return
         except OSError:
-            assert server.poll() is None, f"JupyterLab ended: {log.read_text()[-2000:]}"
+            assert server.poll() is None, f"JupyterLab ended: {log.read_text(encoding='utf-8')[-2000:]}"
             time.sleep(0.2)
-    raise AssertionError(f"JupyterLab does not answer: {log.read_text()[-2000:]}")
+    raise AssertionError(f"JupyterLab does not answer: {log.read_text(encoding='utf-8')[-2000:]}")
 
 
 @pytest.fixture(scope="module")

@@ -74,7 +74,7 @@ class Watched:
 
         def batch(step, generator):
             who = f"steps of {self.name}'s main" if parallel.is_main() else "steps of another"
-            with Path(os.environ["REIDLIB_CACHE"], who).open("a") as file:
+            with Path(os.environ["REIDLIB_CACHE"], who).open("a", encoding="utf-8") as file:
                 file.write(f"{step}\n")
             if step == STEPS // 2 and not parallel.is_main() and not mark.exists() and self.name == "mlsl":
                 mark.touch()

@@ -131,3 +131,27 @@ def test_no_two_lines_of_a_picture_look_alike():
 def test_every_class_has_a_colour_of_its_own(count):
     colours = curves.palette(count)
     assert len(colours) == count == len({to_hex(colour) for colour in colours})
+
+
+@pytest.mark.parametrize("label", ["$a^$ sedan", "$x$", "a $ b", r"\$5 or $7", "$$", r"$\frac{1}$ $"])
+def test_a_label_of_the_data_is_never_mathematics(label):
+    """It is drawn as it is, and neither stops a picture nor changes its look."""
+    from matplotlib import cbook
+    from matplotlib.text import Text
+
+    from reidpapers.agnet.figures import embedding_map
+    from reidpapers.show.explore import embedding_map as explorer
+    from reidpapers.show.plots import pictures
+
+    points = {"x": [0.0, 1.0], "y": [0.0, 1.0], "label": [label, "van"], "vehicle": ["1", "2"]}
+    drawn = [
+        pictures.contact_sheet([np.zeros((8, 8, 3), np.uint8)], [label], columns=2),
+        plots.scatter({"map": points}),
+        embedding_map({**points, "color": [label, "red"], "type": [label, "van"]}),
+        explorer.scatter(np.array([[0.0, 0.0], [1.0, 1.0]]), [label, "van"], None, []),
+    ]
+    for picture in drawn:
+        plots.pixels(picture, 60)
+        texts = [text for text in picture.findobj(Text) if "$" in text.get_text()]
+        assert texts and not any(cbook.is_math_text(text.get_text()) for text in texts)
+        assert {text.get_text().replace(r"\$", "$") for text in texts} == {label}

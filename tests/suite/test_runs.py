@@ -36,7 +36,7 @@ def toy(**fields):
 def log():
     """Who computed what, in order, over all processes."""
     path = Path(os.environ["REIDLIB_CACHE"], "computed.txt")
-    return path.read_text().split() if path.exists() else []
+    return path.read_text(encoding="utf-8").split() if path.exists() else []
 
 
 class ToyPaper(Paper):
@@ -54,7 +54,7 @@ class ToyPaper(Paper):
         start = sum(torch.load(start)["state"]["value"] for start in space.starts)
         for _ in range(3):
             space.progress(1)
-        with Path(os.environ["REIDLIB_CACHE"], "computed.txt").open("a") as file:
+        with Path(os.environ["REIDLIB_CACHE"], "computed.txt").open("a", encoding="utf-8") as file:
             file.write(f"{config.stage}:{config.value}:{config.seed}\n")
         parts = {"scores": {"mAP": start + config.value}, "queries": {"ap": [], "first": []}, "history": {},
                  "cost": {"seconds": 1.0}, "device": {"type": "cpu", "arithmetic": provenance.arithmetic()},
@@ -340,3 +340,26 @@ def test_variants_share_stage_one_and_differ_in_stage_two(undisturbed, monkeypat
     other = run_digits(dropout=0.0, progress=steps.append)
     assert sum(steps) == 80 and other.scores != record.scores
     assert len(list((undisturbed / "weights" / "mlsl").glob("*.pt"))) == 3
+
+
+def test_a_run_of_ones_own_does_not_stand_in_a_table_among_others_that_it_cannot_be_paired_with(cache):
+    """Five committed runs of one processor, one of them trained here again, on another."""
+    from reidpapers.show import layout
+
+    rows = (layout.Row("one", {"value": 1.0}), layout.Row("two", {"value": 2.0}))
+    for row in rows:
+        for seed in range(5):
+            record = runs.run(toy(seed=seed, **row.changes), TOY, committed=False)
+            elsewhere = runs.replace(record, device={**record.device, "arithmetic": "elsewhere"})
+            records.write(elsewhere, records.COMMITTED / TOY.name / "records" / f"{record.key}.json")
+    own = {path for path in (cache / "records" / TOY.name).glob("*.json")}
+    kept = runs.name(toy(seed=2, value=1.0), TOY)
+    for path in own:
+        if path.stem != kept:
+            path.unlink()
+    assert runs.lookup(toy(seed=2, value=1.0), TOY).device["arithmetic"] != "elsewhere", "the user's own comes first"
+    found = layout.collect(rows, toy(), range(5), TOY)
+    assert {record.device["arithmetic"] for several in found.values() for record in several} == {"elsewhere"}
+    assert [len(several) for several in found.values()] == [5, 5]
+    alone = layout.collect(rows, toy(), range(5), TOY, committed=False)
+    assert [len(several) for several in alone.values()] == [1, 0]

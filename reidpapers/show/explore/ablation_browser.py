@@ -10,7 +10,7 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
 from reidpapers.run.records import Record
-from reidpapers.show.claims import MIN_SEEDS, common, interval, score
+from reidpapers.show.claims import MIN_SEEDS, by_place, common, interval, score
 from reidpapers.show.explore.controls import ControlMaker
 from reidpapers.show.explore.panel import Panel, Picture, say
 from reidpapers.show.plots.style import BLUE, GREEN, GREY, INK, SOFT, VERMILION, WIDTH, look, styled
@@ -50,7 +50,7 @@ def metrics_of(rows: Rows) -> list[str]:
 def paired(rows: Rows, against: str, metric: str, seeds: Sequence[int]) -> dict[str, list[float]]:
     """Differences of each other row to one, in points, one a common seed.
 
-    A CPU's record is never paired with a GPU's, nor those whose trunk began with different weights.
+    Records are paired within one origin, and never where a trunk began with different weights.
 
     Args:
         rows: records by row name.
@@ -58,7 +58,7 @@ def paired(rows: Rows, against: str, metric: str, seeds: Sequence[int]) -> dict[
         metric: which score.
         seeds: those that count.
     """
-    places = {row: {_place(run): run for run in records if run.seed in seeds} for row, records in rows.items()}
+    places = {row: by_place(run for run in records if run.seed in seeds) for row, records in rows.items()}
     base = places[against]
     return {
         row: [score(own[place], metric) - score(base[place], metric) for place in sorted(common(own, base))]
@@ -190,11 +190,6 @@ def _interval(values: Sequence[float]) -> tuple[float, float | None]:
 
 def _is_score(name: str, value: Any) -> bool:
     return isinstance(value, int | float) and name not in NO_METRICS
-
-
-def _place(record: Record) -> tuple[int, str, str]:
-    """What two records must share to be paired."""
-    return record.seed, record.device["type"], record.data["digest"]
 
 
 def _short(name: str, length: int = 24) -> str:

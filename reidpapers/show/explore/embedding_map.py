@@ -18,7 +18,7 @@ from reidpapers.show.explore.controls import ControlMaker
 from reidpapers.show.explore.panel import Panel, Picture, say
 from reidpapers.show.explore.run import Run, described, known
 from reidpapers.show.plots.mosaic import Cell, Line, mosaic
-from reidpapers.show.plots.style import COLORS, FAINT, INK, MARKERS, SOFT, WIDTH, styled
+from reidpapers.show.plots.style import COLORS, FAINT, INK, MARKERS, SOFT, WIDTH, plain, styled
 
 COUNTS = (400, 800, 1600)  # points; the first in about a second
 NEAREST, HEIGHT = 8, 4.6
@@ -156,7 +156,7 @@ def scatter(
     for place, name in enumerate(names):
         own = label == name
         look = {"color": COLORS[place % len(COLORS)], "marker": MARKERS[(place + place // 8) % len(MARKERS)], "ls": ""}
-        axis.plot(*points[own].T, ms=4.2, alpha=0.75, mew=0, label=name if named else None, **look)
+        axis.plot(*points[own].T, ms=4.2, alpha=0.75, mew=0, label=plain(name) if named else None, **look)
     for place in near:
         axis.plot(*points[place], marker="o", ms=11, mfc="none", mec=INK, mew=1.1, ls="")
     if chosen is not None:
@@ -202,7 +202,7 @@ def _ladder(exhibits: Mapping[str, Any], color: str) -> Picture:
             same = item[color] == strip["query"][color]
             look = {"color": COLORS[2], "marker": "o"} if same else {"color": COLORS[1], "marker": "X", "mfc": "white"}
             axis.plot(item["distance"], line, ls="", ms=7, **look)
-    axis.set_yticks(range(len(lists)), [f"vehicle {strip['query']['vehicle']}" for strip in lists])
+    axis.set_yticks(range(len(lists)), [plain(f"vehicle {strip['query']['vehicle']}") for strip in lists])
     axis.set(xlabel="distance of the query's ten nearest images", ylim=(len(lists) - 0.5, -0.5), xlim=(0, None))
     text = (
         f"The {len(lists)} queries that the record keeps, from the worst to the best, and the distances of their ten "

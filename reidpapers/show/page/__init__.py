@@ -74,7 +74,8 @@ def render(notebook: Path, page: Path, site: Mapping[str, str] | None = None) ->
     content = nbformat.read(notebook, 4)
     _check_executed(content, notebook)
     exporter = PageExporter(template_name="page", extra_template_basedirs=[str(PAGE.parent)])
-    style = (PAGE / "style.css").read_text() + HtmlFormatter(style="default").get_style_defs(".highlight")
+    own = (PAGE / "style.css").read_text(encoding="utf-8")
+    style = own + HtmlFormatter(style="default").get_style_defs(".highlight")
     about = {"style": style, "title": _title(content), "site": site, "own": page.parent.name}
     body, _ = exporter.from_notebook_node(_still(content), resources=about)
     text = _with_contents(body)

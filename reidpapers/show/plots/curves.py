@@ -26,6 +26,7 @@ from reidpapers.show.plots.style import (
     figure,
     look,
     panels,
+    plain,
     styled,
 )
 
@@ -229,7 +230,7 @@ def palette(count: int) -> list:
 
 def _name_class(axis: Axes, name: str, x: float, y: float, color: object) -> None:
     outline = [withStroke(linewidth=3.5, foreground="white")]
-    axis.text(x, y, name, color=color, size=13, weight="bold", ha="center", va="center", path_effects=outline)
+    axis.text(x, y, plain(name), color=color, size=13, weight="bold", ha="center", va="center", path_effects=outline)
 
 
 @styled

@@ -10,7 +10,7 @@ import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
-from reidpapers.show.plots.style import GREEN, GREY, INK, SOFT, VERMILION, WIDTH, figure, styled
+from reidpapers.show.plots.style import GREEN, GREY, INK, SOFT, VERMILION, WIDTH, figure, plain, styled
 
 Pair = tuple[np.ndarray, np.ndarray, Mapping[str, float | None]]
 
@@ -37,7 +37,7 @@ def contact_sheet(images: Sequence[np.ndarray], labels: Sequence[str], columns: 
     axes = picture.subplots(rows, columns, squeeze=False).ravel()
     for axis, image, label in zip(axes, images, labels, strict=False):
         draw_image(axis, image)
-        axis.set_xlabel(label, fontsize=7.5, color=SOFT, labelpad=2, linespacing=1.15)
+        axis.set_xlabel(plain(label), fontsize=7.5, color=SOFT, labelpad=2, linespacing=1.15)
     for axis in axes[len(images) :]:
         axis.set_axis_off()
     return picture

@@ -93,6 +93,15 @@ def styled(draw: Callable[P, R]) -> Callable[P, R]:
     return wrapper
 
 
+def plain(label: str) -> str:
+    r"""A label of the data as it is, whatever its dollar signs: between two of them matplotlib sets mathematics.
+
+    >>> print(plain("$a^$ sedan"))
+    \$a^\$ sedan
+    """
+    return str(label).replace("$", r"\$")
+
+
 def figure(height: float, width: float = WIDTH) -> Figure:
     """An empty figure in constrained layout, sizes in inches."""
     return Figure(figsize=(width, height), layout="constrained")

@@ -7,12 +7,11 @@ else works.
 
 from __future__ import annotations
 
-import shutil
 from collections.abc import Sequence
 from pathlib import Path
 
 from reidlib.places import write_atomically
-from reidpapers.run import records, runs
+from reidpapers.run import records
 from reidpapers.run.base import Paper
 from reidpapers.show import layout
 from reidpapers.show.page import PAGE
@@ -57,11 +56,6 @@ def texts(folder: Path, papers: Sequence[Paper]) -> dict[str, str]:
 def _copy_records(out: Path, papers: Sequence[Paper]) -> None:
     """Put the records of every table's rows into a folder of their own, from where they are on this machine."""
     for paper in papers:
-        name, wanted = paper.name, layout.configurations(every_row(paper.tables), paper.Config(profile=PROFILE), SEEDS)
-        for config in (config for configs in wanted.values() for config in configs):
-            record = runs.lookup(config, paper)
-            for store in records.stores(name) if record else ():
-                if (file := store / f"{record.key}.json").is_file():
-                    (out / name / "records").mkdir(parents=True, exist_ok=True)
-                    shutil.copyfile(file, out / name / "records" / file.name)
-                    break
+        found = layout.collect(every_row(paper.tables), paper.Config(profile=PROFILE), SEEDS, paper)
+        for record in (record for several in found.values() for record in several):
+            records.write(record, out / paper.name / "records" / f"{record.key}.json")

@@ -15,6 +15,7 @@ from reidpapers.run.records import Record
 from reidpapers.show import deviations, layout
 from reidpapers.show.claims import Verdict, judge
 from reidpapers.show.layout import Row, Table
+from reidpapers.show.notebook import machine
 
 PROFILE, SEEDS = "quick", range(5)
 
@@ -147,7 +148,7 @@ def facts(found: Iterable[Record]) -> dict[str, list[str]]:
         return {}
     return {
         "Data": _once(_data(record) for record in found),
-        "Machine": _once(f"{r.device['name']}; {r.device['threads']} thread a run" for r in found),
+        "Machine": _once(machine(record) for record in found),
         "Versions": _once(", ".join(f"{name} {number}" for name, number in r.versions.items()) for r in found),
         "Commit": _once(record.commit for record in found),
         "Computed": _once(record.created[:10] for record in found),
