@@ -6,6 +6,7 @@ import argparse
 import sys
 from collections.abc import Iterable, Sequence
 from functools import partial
+from importlib import metadata
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal, get_args, get_origin
 
@@ -54,7 +55,8 @@ def _carried_out(arguments: Sequence[str]) -> int:
 
 def _parser(arguments: Sequence[str]) -> argparse.ArgumentParser:
     """All commands; a paper's own options only where they are asked for, since reading them takes seconds."""
-    parser = argparse.ArgumentParser("python -m reidlib", description="Vehicle re-identification papers, reproduced.")
+    parser = argparse.ArgumentParser("reidlib", description="Vehicle re-identification papers, reproduced.")
+    parser.add_argument("--version", action="version", version=f"reidlib {metadata.version('reidpapers')}")
     commands = parser.add_subparsers(
         required=True, metavar="run | data | weights | evaluate | verify | report | tables | site"
     )

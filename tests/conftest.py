@@ -12,6 +12,7 @@ os.environ["OMP_NUM_THREADS"] = "1"
 os.environ["MPLBACKEND"] = "Agg"
 os.environ["JUPYTER_PREFER_ENV_PATH"] = "1"
 
+collect_ignore = ["campaigns"]  # programs that are run on request
 LONG = ("test_slurm", "test_workflow", "test_parallel", "test_lab")
 
 settings.register_profile("repeatable", derandomize=True, deadline=None)
