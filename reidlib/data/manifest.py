@@ -22,7 +22,7 @@ COLUMNS = (
     "image", "split", "vehicle_id", "camera_id", "color", "type", "model", "track_id", "time", "bbox", "mask",
 )  # fmt: skip
 
-Reader = Callable[[str], np.ndarray]
+Reader = Callable[..., np.ndarray]
 
 
 class MissingLabels(ValueError):
@@ -162,7 +162,8 @@ class Dataset:
         camera_distances: metres between cameras, a square frame by camera name; None where the dataset has none.
         read_size: ``read_size(image)`` returns (width, height) in pixels without decoding the image; None where only
             its pixels tell.
-        root: the folder that image names start from, where images are files; None where they are made.
+        root: the folder that image names start from, where images are files; None where they are made. Of files both
+            readers also take the bytes, where they were read already: ``read(image, content)``.
     """
 
     manifest: Manifest
@@ -218,7 +219,7 @@ def labels(values: pd.Series, column: str) -> pd.Series:
         first = values.dropna().tolist()[0]
         kinds = sorted({type(value).__name__ for value in values.dropna()})
         raise ValueError(
-            f"column {column} holds values of type {', '.join(kinds)}, the first of them {first!r}: allowed are text, "
+            f"column {column} holds values of type {', '.join(kinds)}, the first of them {first}: allowed are text, "
             "or whole numbers, and not both; read the column as text"
         )
     bounds = np.iinfo(np.int64)

@@ -13,7 +13,6 @@ from torch import Tensor, nn
 
 from reidlib import sampler
 from reidlib.data.manifest import Dataset, Test
-from reidlib.data.side_inputs import masks, original_sizes
 from reidlib.evaluate.protocols import Distance
 from reidlib.train import Schedule
 from reidpapers.multiguided import data, evaluation, postprocessing
@@ -23,6 +22,7 @@ from reidpapers.multiguided.loss import classification, extraction, segmentation
 from reidpapers.multiguided.needs import PartNeed, needs, refusal
 from reidpapers.multiguided.network import Classifier, Ensemble, extractor, segmenter
 from reidpapers.multiguided.segmentation import predict
+from reidpapers.multiguided.side_inputs import masks, original_sizes
 from reidpapers.run import datasets
 from reidpapers.run.base import Paper
 from reidpapers.run.config import ConfigError
@@ -210,6 +210,11 @@ class MultiGuidedPaper(Paper):
     def tests(self, config: MultiGuidedConfig, dataset: Dataset) -> tuple[Test, ...]:
         """The challenge's mAP and the one over all results; of one extractor also of small and of large objects."""
         return evaluation.tests(config, dataset)
+
+    def tests_by_labels(self, config: MultiGuidedConfig, dataset: Dataset) -> tuple[Test, ...]:
+        """Without those of small and large objects, which pixels tell apart."""
+        del dataset
+        return evaluation.whole_tests(config)
 
     def protocols(self, config: MultiGuidedConfig) -> tuple[str, ...]:
         """Their protocols, whatever the dataset."""

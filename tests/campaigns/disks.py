@@ -38,10 +38,10 @@ def writers() -> dict[str, Writer]:
     import torch
 
     from reidlib.data.images import open_store
-    from reidlib.data.side_inputs import original_sizes
     from reidlib.models import weights
     from reidlib.train import save_atomically
     from reidpapers.grid.__main__ import main as grid
+    from reidpapers.multiguided.side_inputs import original_sizes
     from reidpapers.run import records, runs
     from reidpapers.run.papers import load_all
     from reidpapers.run.provenance import CHECKOUT

@@ -12,6 +12,7 @@ from test_export import plain_source
 
 from reidlib.data import aicity2020
 from reidlib.data.files import DatasetError
+from reidpapers.check.official import remarks
 from reidpapers.vehicles import rendered
 from reidpapers.vehicles.export import LAYOUTS
 
@@ -121,6 +122,31 @@ def test_track_numbers_go_before_track_names(tree):
     assert rows.loc[known, "track_id"].tolist() == real(before).loc[known, "track_id"].tolist()
     (folder / "train_track.txt").unlink()
     assert real(aicity2020.load(tree))["track_id"].isna().all()
+
+
+def test_a_list_of_tracks_without_each_lines_last_image_is_explained(tree):
+    folder = tree / REAL
+
+    def told():
+        return remarks("aicity2020", tree, aicity2020.load(tree))
+
+    assert told() == []
+    put(folder / "train_track.txt", [line.rsplit(" ", 1)[0] for line in lines(folder / "train_track.txt")])
+    (folder / "train_track_id.txt").unlink()
+    (remark,) = told()
+    assert "of 144 real images have no track: known copies of train_track.txt lack the last image" in remark
+    (folder / "train_track.txt").unlink()
+    assert told() == ["no image has a track: train_track_id.txt or train_track.txt is needed for that"]
+    assert aicity2020.BENCHMARK.find(folder) == folder
+
+
+def test_the_names_of_2021_are_known(tree):
+    before = aicity2020.load(tree).manifest
+    (tree / REAL).rename(tree / "AIC21_Track2_ReID")
+    (tree / SIMULATED).rename(tree / "AIC21_Track2_ReID_Simulation")
+    manifest = aicity2020.load(aicity2020.BENCHMARK.find(tree)).manifest
+    assert manifest.counts() == before.counts()
+    assert manifest.table["image"].str.startswith("AIC21_Track2_ReID").all()
 
 
 def edit(name, work):
