@@ -1,4 +1,4 @@
-"""The command line: ``python -m reidlib run | data | weights | verify | report | site``."""
+"""The command line: ``python -m reidlib run | data | weights | evaluate | verify | report | site``."""
 
 from __future__ import annotations
 
@@ -37,7 +37,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
 def _parser(arguments: Sequence[str]) -> argparse.ArgumentParser:
     """All commands; a paper's own options only where they are asked for, since reading them takes seconds."""
     parser = argparse.ArgumentParser("python -m reidlib", description="Vehicle re-identification papers, reproduced.")
-    commands = parser.add_subparsers(required=True, metavar="run | data | weights | verify | report | site")
+    commands = parser.add_subparsers(required=True, metavar="run | data | weights | evaluate | verify | report | site")
     run = commands.add_parser("run", help="compute the records of a configuration, or of all tables")
     papers = run.add_subparsers(required=True, metavar="paper", dest="paper")
     for paper in RUNS:
@@ -50,6 +50,11 @@ def _parser(arguments: Sequence[str]) -> argparse.ArgumentParser:
         from reidpapers.weights import add_commands
 
         add_commands(weights)
+    evaluate = commands.add_parser("evaluate", help="score anyone's features: CMC, mAP, mINP, mAP@100")
+    if "evaluate" in arguments:
+        from reidpapers import features
+
+        features.add_options(evaluate)
     verify = commands.add_parser("verify", help="replay the probes of records made by other code")
     verify.add_argument("--own", action="store_true", help="the user's own records instead of the committed ones")
     verify.add_argument("--replay", action="store_true", help="replay also those whose code is unchanged")
