@@ -87,12 +87,16 @@ def squares(folder: Path, names: Sequence[str], size: int) -> tuple[np.ndarray, 
     return images, problems
 
 
-def add_network_options(parser: argparse.ArgumentParser) -> None:
-    """What names a trained network on the command line."""
+def add_options(parser: argparse.ArgumentParser) -> None:
+    """The options of ``embed``; ``command`` is set, which takes what was parsed."""
     parser.add_argument("network", metavar="RECORD|WEIGHTS", help="a record's name, whose weights are in the cache; a "
-                        "folder that `export` wrote; with --backbone a file of a trunk's weights, or `imagenet`")  # fmt: skip
+                        "folder that `export` wrote; with --backbone a file of weights, or `imagenet`")  # fmt: skip
     parser.add_argument("--backbone", choices=BACKBONES, metavar="TRUNK", help="the trunk whose weights they are")
     parser.add_argument("--image_size", type=int, metavar="PIXELS", help="of a trunk's images (default: 224)")
+    parser.add_argument("folder", type=Path, help="pictures, also in folders within")
+    parser.add_argument("--out", type=Path, required=True, metavar="NPZ", help="features and the pictures' names")
+    parser.add_argument("--device", choices=("cpu", "cuda"), default="cuda" if torch.cuda.is_available() else "cpu")
+    parser.set_defaults(command=_embed)
 
 
 def named(given: argparse.Namespace) -> Network:
@@ -108,16 +112,7 @@ def named(given: argparse.Namespace) -> Network:
         return trained.of_trunk(given.network, given.backbone, given.image_size or 224)
     if given.image_size:
         raise ConfigError("--image_size goes with --backbone alone: a record's network has the size it was trained at")
-    return (trained.of_export if Path(given.network).is_dir() else trained.of_record)(given.network)
-
-
-def add_options(parser: argparse.ArgumentParser) -> None:
-    """The options of ``embed``; ``command`` is set, which takes what was parsed."""
-    add_network_options(parser)
-    parser.add_argument("folder", type=Path, help="pictures, also in folders within")
-    parser.add_argument("--out", type=Path, required=True, metavar="NPZ", help="features and the pictures' names")
-    parser.add_argument("--device", choices=("cpu", "cuda"), default="cuda" if torch.cuda.is_available() else "cpu")
-    parser.set_defaults(command=_embed)
+    return trained.of_name(given.network)
 
 
 def _embed(given: argparse.Namespace) -> int:

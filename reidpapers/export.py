@@ -22,11 +22,10 @@ from torch import Tensor, nn
 from reidlib.augment.values import normalisation
 from reidlib.models.weights import Weights, fill, read_weights, save
 from reidlib.places import write_atomically
-from reidpapers.embedding import add_network_options, named
 from reidpapers.run.config import ConfigError
 from reidpapers.run.papers import load
 from reidpapers.run.probe import toy_images
-from reidpapers.trained import Network
+from reidpapers.trained import Network, of_name
 
 NEEDED = ("onnx", "onnxscript", "onnxruntime")  # the extra `export`; nothing else here needs them
 TOLERANCE = 1e-4  # of the largest number of the features
@@ -52,7 +51,7 @@ def export(network: Network, kind: str, folder: Path) -> Path:
     """Write a network's folder, once what was written gives the same features.
 
     Args:
-        network: what to export.
+        network: of a record.
         kind: ``safetensors``, the weights by their names; or ``onnx``, a graph that takes pixels.
         folder: an absent or empty folder.
 
@@ -69,12 +68,16 @@ def export(network: Network, kind: str, folder: Path) -> Path:
     with torch.inference_mode():
         expected = FromPixels(network.module)(pictures)
     if runtime:
-        check_same(expected, _through_onnx(network, pictures, path, runtime), path)
+        features = _through_onnx(network, pictures, path, runtime)
     else:
-        check_same(expected, _through_safetensors(network, pictures, path), path)
-    if network.record:
-        text = json.dumps({**network.record.body(), "sha256": network.record.sha256})
-        write_atomically(folder / "record.json", text)
+        features = _through_safetensors(network, pictures, path)
+    try:
+        check_same(expected, features, path)
+    except ConfigError:
+        path.unlink()  # so that no one takes it for a good one
+        raise
+    record = {**network.record.body(), "sha256": network.record.sha256}
+    write_atomically(folder / "record.json", json.dumps(record))
     write_atomically(folder / "README.md", card(network, kind))
     return path
 
@@ -88,9 +91,7 @@ def check_same(expected: Tensor, features: Tensor, path: Path) -> None:
     scale, apart = float(expected.abs().max()), float((expected[0] - expected[1]).abs().max())
     error = float((features - expected).abs().max())
     if not error <= TOLERANCE * scale:
-        raise ConfigError(
-            f"{path}: its features are up to {error:.2g} away from the network's, which reach {scale:.2g}"
-        )
+        raise ConfigError(f"{path}: its features are up to {error:.2g} off the network's, which reach {scale:.2g}")
     if apart <= 2 * TOLERANCE * scale:
         raise ConfigError(f"{path}: two pictures that differ get the same features, by the network itself too: it has "
                           "collapsed, and no export of it can be told from a broken one")  # fmt: skip
@@ -109,7 +110,7 @@ def _through_safetensors(network: Network, pictures: Tensor, path: Path) -> Tens
 
 
 def _through_onnx(network: Network, pictures: Tensor, path: Path, runtime: ModuleType) -> Tensor:
-    """Write the graph; the pictures' features by onnxruntime, one picture at a time, as a batch of any size may come."""
+    """Write the graph; the pictures' features by onnxruntime, one at a time, since batches of any size may come."""
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")  # of torch's own parts, about each other
         program = torch.onnx.export(
@@ -135,9 +136,9 @@ USE = {
     "onnx": """import onnxruntime
 session = onnxruntime.InferenceSession("network.onnx")
 features = session.run(None, {{"images": pixels}})[0]  # pixels: uint8 [N, {size}, {size}, 3], RGB""",
-    "safetensors": """# in a checkout of the suite, where the class of the network is
+    "safetensors": """from reidlib.augment import normalise
 from reidpapers.trained import of_export
-network = of_export(".").module  # float32 [N, 3, {size}, {size}], normalised by reidlib.augment.normalise → [N, {width}]""",
+features = of_export(".").module(normalise(pixels))  # pixels: uint8 [N, {size}, {size}, 3], RGB; [N, {width}]""",
 }
 
 
@@ -145,11 +146,11 @@ def card(network: Network, kind: str) -> str:
     """What the network is, in Markdown."""
     parts = [
         f"# {network.title}",
-        "A network that turns a picture of a vehicle into a feature; pictures of one vehicle should lie near each other.",
+        "A network that turns a picture of a vehicle into a feature, by which pictures of one vehicle are found.",
         *_of_record(network),
         f"## Weights\n\n{network.origin}.",
-        f"## Use\n\nPictures are cut to the vehicle and resized to {network.size} × {network.size} pixels (bilinear, RGB). "
-        f"A feature has {network.width:,} numbers; compare by {network.distance} distance.\n\n```python\n"
+        f"## Use\n\nPictures are cut to the vehicle and resized to {network.size} × {network.size} pixels (bilinear, "
+        f"RGB). A feature has {network.width:,} numbers; compare by {network.distance} distance.\n\n```python\n"
         f"{USE[kind].format(size=network.size, width=network.width)}\n```",
         "Checked when it was written: two different pictures give two different features, each as torch gives them, to "
         f"{TOLERANCE:g} of their size.",
@@ -159,36 +160,32 @@ def card(network: Network, kind: str) -> str:
 
 def _of_record(network: Network) -> list[str]:
     """Paper, configuration, data and scores of a record's network."""
-    if network.record is None or network.config is None:
-        return []
     record, paper = network.record, load(network.record.paper)
     values = {name: value for name, value in record.config.items() if value != network.config.usual(name)}
     options = "\n".join(f"| {name} | {value} |" for name, value in sorted(values.items()))
-    counts = "; ".join(
-        f"{split} {n['images']:,} images of {n['vehicles']:,}" for split, n in record.data["counts"].items()
-    )
+    splits = record.data["counts"].items()
+    counts = "; ".join(f"{split} {n['images']:,} images of {n['vehicles']:,} vehicles" for split, n in splits)
     percents = {name: record.scores[name] for name in ("mAP", "top1", "top5", "accuracy") if name in record.scores}
     scores = ", ".join(f"{name} {100 * value:.1f}" for name, value in percents.items())
     return [
         f"## Paper\n\n{paper.title}. {paper.citation}.\n\n{paper.summary}",
         f"## Configuration\n\nWhat differs from the defaults:\n\n| option | value |\n|---|---|\n{options}",
         f"## Data\n\n{record.data['note']} {counts}.",
-        f"## Scores\n\nOn that data, one training: {scores or 'none'} (percent). They are no benchmark's unless the data "
-        f"are.\n\nRecord {record.key}, commit {record.commit}, {record.created}; the whole of it is in record.json.",
+        f"## Scores\n\nOn that data, one training, in percent: {scores or 'none'}. They are no benchmark's unless the "
+        f"data are.\n\nRecord {record.key}, commit {record.commit}, {record.created}; the whole of it is in record.json.",
     ]
 
 
 def add_options(parser: argparse.ArgumentParser) -> None:
     """The options of ``export``; ``command`` is set, which takes what was parsed."""
-    add_network_options(parser)
+    parser.add_argument("record", help="a record's name, whose weights are in the cache, or a folder written before")
     parser.add_argument("--format", choices=tuple(FILES), default="safetensors", help="(default: %(default)s)")
     parser.add_argument("--out", type=Path, metavar="DIR", help="an absent or empty folder (default: exported/NAME)")
     parser.set_defaults(command=_export)
 
 
 def _export(given: argparse.Namespace) -> int:
-    network = named(given)
-    name = network.record.key if network.record else given.backbone
-    path = export(network, given.format, given.out or Path("exported") / name)
+    network = of_name(given.record)
+    path = export(network, given.format, given.out or Path("exported") / network.record.key)
     print(f"wrote {path}, checked on two pictures; README.md beside it says what it is")
     return 0

@@ -55,6 +55,15 @@ class Network:
             return self.module(torch.zeros(1, 3, self.size, self.size)).shape[1]
 
 
+def of_name(name: str) -> Network:
+    """The network of a record by its name, or one in a folder that ``export`` wrote.
+
+    Raises:
+        ConfigError: see :func:`of_record` and :func:`of_export`.
+    """
+    return of_export(name) if Path(name).is_dir() else of_record(name)
+
+
 def of_record(name: str) -> Network:
     """The trained network of a run whose weights are kept in the user's cache.
 
