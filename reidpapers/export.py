@@ -172,7 +172,7 @@ def _of_record(network: Network) -> list[str]:
         f"## Configuration\n\nWhat differs from the defaults:\n\n| option | value |\n|---|---|\n{options}",
         f"## Data\n\n{record.data['note']} {counts}.",
         f"## Scores\n\nOn that data, one training, in percent: {scores or 'none'}. They are no benchmark's unless the "
-        f"data are.\n\nRecord {record.key}, commit {record.commit}, {record.created}; the whole of it is in record.json.",
+        f"data are.\n\nRecord {record.key}, commit {record.commit}, {record.created}; all of it is in record.json.",
     ]
 
 

@@ -23,12 +23,10 @@ SIZE = 32
 
 
 @pytest.fixture(scope="module")
-def record(tmp_path_factory):
-    """A run of two steps, whose weights are kept, in a cache of its own."""
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setenv("REIDLIB_CACHE", str(tmp_path_factory.mktemp("cache")))
-        config = MLSLConfig(profile="smoke", learning="feature", iterations1=2, device="cpu")
-        yield runs.run(config, PAPER, committed=False)
+def record():
+    """A run of two steps, whose weights are kept."""
+    config = MLSLConfig(profile="smoke", learning="feature", iterations1=2, device="cpu")
+    return runs.run(config, PAPER, committed=False)
 
 
 @pytest.fixture(scope="module")
@@ -45,10 +43,10 @@ def folder(tmp_path_factory):
 
 @pytest.fixture(scope="module")
 def trunk(tmp_path_factory):
-    """Weights of a small trunk that starts from none: of MobileNet v2."""
+    """A file of weights of SqueezeNet."""
     torch.manual_seed(0)
     path = tmp_path_factory.mktemp("weights") / "trunk.safetensors"
-    return save(Weights(path, models.build("squeezenet1_1").state_dict(), {"source": "drawn at random"}), path)
+    return save(Weights(path, models.build("squeezenet1_1").layers.state_dict(), {"source": "drawn at random"}), path)
 
 
 def refused(capsys, *arguments):
@@ -66,9 +64,11 @@ def test_a_records_network_embeds_a_folder_as_it_embeds_stored_images(record, fo
     saved = np.load(out)
     assert saved["image"].tolist() == ["a.jpg", "b/x.PNG", "c.webp"]
     network = trained.of_record(record.key)
-    squares = [np.asarray(Image.open(folder / name).convert("RGB").resize((network.size,) * 2, Image.Resampling.BILINEAR))
-               for name in saved["image"]]  # fmt: skip
-    store = ImageStore(np.stack(squares), {name: place for place, name in enumerate(saved["image"])})
+    opened = [Image.open(folder / name).convert("RGB") for name in saved["image"]]
+    squares = [picture.resize((network.size,) * 2, Image.Resampling.BILINEAR) for picture in opened]
+    store = ImageStore(
+        np.stack([np.asarray(square) for square in squares]), {name: place for place, name in enumerate(saved["image"])}
+    )
     own = embed(network.module, store, pd.DataFrame({"image": saved["image"]})).features
     torch.testing.assert_close(torch.from_numpy(saved["features"]), own)
     assert network.module.training is False and network.record.key == record.key
@@ -125,7 +125,7 @@ def test_an_exported_record_embeds_without_data_and_cache(record, folder, tmp_pa
     monkeypatch.setenv("REIDLIB_CACHE", str(tmp_path / "empty"))
     torch.testing.assert_close(embedding.features(trained.of_export(out), folder, names), expected, rtol=0, atol=0)
     card = (out / "README.md").read_text(encoding="utf-8")
-    for part in (PAPER.title, "| profile | smoke |", record.key, record.data["note"], "mAP", "seed 0", "uint8 [N, "):
+    for part in (PAPER.title, "| preset | smoke |", record.key, record.data["note"], "mAP", "seed 0", "uint8 [N, "):
         assert part in card
     assert json.loads((out / "record.json").read_text())["key"] == record.key
     assert "allowed is an absent or empty folder" in refused(capsys, "export", record.key, "--out", out)
@@ -139,17 +139,14 @@ def test_an_export_that_changes_or_collapses_is_refused(record, tmp_path, monkey
             export.check_same(features, other, tmp_path)
     with pytest.raises(ConfigError, match="it has collapsed"):
         export.check_same(features[[0, 0]], features[[0, 0]], tmp_path)
-    monkeypatch.setattr(
-        export, "_through_safetensors", lambda network, pictures, path: path.touch() or torch.zeros(2, 128)
-    )
+    wrong = torch.zeros(2, 128)
+    monkeypatch.setattr(export, "_through_safetensors", lambda network, pictures, path: path.touch() or wrong)
     with pytest.raises(ConfigError, match="off the network's"):
         export.export(trained.of_record(record.key), "safetensors", tmp_path / "out")
     assert not list((tmp_path / "out").iterdir())
 
 
-@pytest.mark.skipif(
-    any(find_spec(name) is None for name in export.NEEDED), reason="the extra `export` is not installed"
-)
+@pytest.mark.skipif(any(find_spec(name) is None for name in export.NEEDED), reason="ONNX is not installed")
 def test_onnx_gives_the_same_features_for_batches_of_any_size(record, tmp_path):
     import onnxruntime
 
