@@ -19,6 +19,7 @@ from reidlib.data.images import ImageStore
 from reidlib.data.pictures import read_image
 from reidlib.evaluate.embed import embed
 from reidlib.evaluate.protocols import DISTANCES
+from reidpapers import trained
 from reidpapers.features import write_features
 from reidpapers.run.config import ConfigError
 from reidpapers.trained import Network
@@ -106,8 +107,6 @@ def named(given: argparse.Namespace) -> Network:
         ConfigError: see :func:`reidpapers.trained.of_record`; a size for a record, which has its own.
         ValueError, FileNotFoundError, OSError: see :func:`reidpapers.trained.of_trunk`.
     """
-    from reidpapers import trained
-
     if given.backbone:
         return trained.of_trunk(given.network, given.backbone, given.image_size or 224)
     if given.image_size:

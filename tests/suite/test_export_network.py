@@ -66,9 +66,8 @@ def test_a_records_network_embeds_a_folder_as_it_embeds_stored_images(record, fo
     network = trained.of_record(record.key)
     opened = [Image.open(folder / name).convert("RGB") for name in saved["image"]]
     squares = [picture.resize((network.size,) * 2, Image.Resampling.BILINEAR) for picture in opened]
-    store = ImageStore(
-        np.stack([np.asarray(square) for square in squares]), {name: place for place, name in enumerate(saved["image"])}
-    )
+    pixels = np.stack([np.asarray(square) for square in squares])
+    store = ImageStore(pixels, {name: place for place, name in enumerate(saved["image"])})
     own = embed(network.module, store, pd.DataFrame({"image": saved["image"]})).features
     torch.testing.assert_close(torch.from_numpy(saved["features"]), own)
     assert network.module.training is False and network.record.key == record.key
