@@ -1,4 +1,4 @@
-"""The command line: ``python -m reidlib run | data | weights | evaluate | verify | report | tables | site``."""
+"""The command line: ``python -m reidlib run | data | weights | embed | evaluate | export | tables | …``."""
 
 from __future__ import annotations
 
@@ -58,7 +58,7 @@ def _parser(arguments: Sequence[str]) -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser("reidlib", description="Vehicle re-identification papers, reproduced.")
     parser.add_argument("--version", action="version", version=f"reidlib {metadata.version('reidpapers')}")
     commands = parser.add_subparsers(
-        required=True, metavar="run | data | weights | evaluate | verify | report | tables | site"
+        required=True, metavar="run | data | weights | embed | evaluate | export | verify | report | tables | site"
     )
     run = commands.add_parser("run", help="compute the records of a configuration, or of all tables")
     papers = run.add_subparsers(required=True, metavar="paper", dest="paper")
@@ -72,11 +72,21 @@ def _parser(arguments: Sequence[str]) -> argparse.ArgumentParser:
         from reidpapers.weights import add_commands
 
         add_commands(weights)
+    embed = commands.add_parser("embed", help="features of a folder of pictures, by a trained network")
+    if "embed" in arguments:
+        from reidpapers import embedding
+
+        embedding.add_options(embed)
     evaluate = commands.add_parser("evaluate", help="score anyone's features: CMC, mAP, mINP, mAP@100")
     if "evaluate" in arguments:
         from reidpapers import features
 
         features.add_options(evaluate)
+    export = commands.add_parser("export", help="write a trained network for use elsewhere: safetensors or ONNX")
+    if "export" in arguments and "data" not in arguments:
+        from reidpapers.export import add_options
+
+        add_options(export)
     verify = commands.add_parser("verify", help="replay the probes of records made by other code")
     verify.add_argument("--own", action="store_true", help="the user's own records instead of the committed ones")
     verify.add_argument("--replay", action="store_true", help="replay also those whose code is unchanged")
