@@ -19,6 +19,7 @@ from scipy import stats
 from reidpapers.run import imagenet
 from reidpapers.run.records import Record
 from reidpapers.run.release import not_the_release
+from reidpapers.show.sides import rows_of, value_of
 from reidpapers.show.templates import macros
 
 Word = Literal["reproduced", "contradicted", "inconclusive", "not run"]
@@ -28,6 +29,7 @@ FRESHNESS = ("fresh", "fresh by probe", "unverified", "stale")
 MIN_SEEDS = 3
 K = TypeVar("K")
 Origin = tuple[str, str, str]  # device type, how it rounds, dataset digest
+Rows = Mapping[str, Mapping[int, Record]]  # one origin's records by row and seed
 
 
 @dataclass(frozen=True)
@@ -37,17 +39,19 @@ class Claim:
     Attributes:
         source: where the paper says it: "Table 3", "§V-A3".
         statement: what it says, in a sentence.
-        better: the row that should score higher.
+        better: the row that should score higher; or what several rows amount to, see :mod:`reidpapers.show.sides`.
         worse: the row it should beat, or several of them for "best of …".
         metric: ``mAP`` or ``top<k>``, or one of a certain test, ``800 top1``; ``accuracy`` of a verification.
         dataset: name of the only dataset that the claim is about; None: whichever is at hand.
         printed: the rival's score as the paper prints it, in points, where the rival has no runs of its own.
         margin: by more than how many points; tested on ``margin_dataset`` alone, 0 on any other data.
         margin_dataset: the name of the dataset that the margin was printed for.
+        within: for what should differ little instead: by less than so many points, as the best and the worst of a
+            sweep. Seeds' own noise widens such a range, so that it is never 0.
 
     Raises:
-        ValueError: no row to beat, a row compared with itself, an unknown metric, a negative margin, or a margin
-            without its dataset.
+        ValueError: no row to beat, a row compared with itself, an unknown metric, a negative margin, a margin
+            without its dataset, or both a margin and ``within``.
     """
 
     source: str
@@ -59,6 +63,7 @@ class Claim:
     margin_dataset: str | None = None
     dataset: str | None = None
     printed: float | None = None
+    within: float | None = None
 
     def __post_init__(self) -> None:
         where = f"claim {self.statement!r} ({self.source})"
@@ -73,6 +78,8 @@ class Claim:
             raise ValueError(f"{where}: printed = {self.printed} needs its dataset and a single rival")
         if self.margin < 0 or (self.margin > 0 and self.margin_dataset is None):
             raise ValueError(f"{where}: margin = {self.margin} must be 0, or above 0 with a margin_dataset")
+        if self.within is not None and (self.within <= 0 or self.margin or self.printed is not None):
+            raise ValueError(f"{where}: within = {self.within} must be above 0, without margin and printed rival")
 
     @property
     def rivals(self) -> tuple[str, ...]:
@@ -122,7 +129,8 @@ class Verdict:
         claim: the claim.
         verdict: the word.
         differences: one for each row to beat, in the claim's order.
-        margin: the margin that was tested, in points: the printed one on the printed dataset, else 0.
+        margin: the margin that was tested, in points: the printed one on the printed dataset, else 0; or by less than
+            how much a score should change.
         device: type of the device the records come from; None where nothing could be paired.
         dataset: name of the records' dataset; None where nothing could be paired.
         freshness: the least fresh word among the records used; "fresh" where there are none.
@@ -231,15 +239,17 @@ def judge(claim: Claim, runs: Mapping[str, Sequence[Record]]) -> Verdict:
     """
     groups = {
         name: _grouped(name, [run for run in runs.get(name, ()) if _is_about(claim, run)])
-        for name in (claim.better, *claim.rivals)
-    }
-    group = max(sorted(groups[claim.better]), key=lambda group: _support(claim, groups, group), default=None)
-    rows = {name: by_group.get(group, {}) for name, by_group in groups.items()}
-    dataset = next((record.data["name"] for record in rows[claim.better].values()), None)
-    foreign = next(filter(None, map(not_the_release, rows[claim.better].values())), "")
-    margin = claim.margin if dataset == claim.margin_dataset and not foreign else 0.0
+        for side in (claim.better, *claim.rivals) for name in rows_of(side)
+    }  # fmt: skip
+    first = rows_of(claim.better)[0]
+    group = max(sorted(groups[first]), key=lambda group: _support(claim, _of_group(groups, group)), default=None)
+    rows = _of_group(groups, group)
+    dataset = next((record.data["name"] for record in rows[first].values()), None)
+    foreign = next(filter(None, map(not_the_release, rows[first].values())), "")
+    margin = claim.within or (claim.margin if dataset == claim.margin_dataset and not foreign else 0.0)
     pairs = tuple(_difference(claim, rival, rows, margin) for rival in claim.rivals)
-    used = [rows[name][s] for pair in pairs for name in (pair.better, pair.worse) for s in pair.seeds if rows[name]]
+    sides = {(side, s) for pair in pairs for side in (pair.better, pair.worse) for s in pair.seeds}
+    used = [rows[name][s] for side, s in sides for name in rows_of(side) if rows[name]]
     worst = max((record.freshness for record in used), key=FRESHNESS.index, default="fresh")
     where = (group[0], dataset) if used else (None, None)
     count = sum(len(by_seed) for by_group in groups.values() for by_seed in by_group.values())
@@ -264,11 +274,20 @@ def _grouped(row: str, records: Iterable[Record]) -> dict[Origin, dict[int, Reco
     return dict(groups)
 
 
-def _support(claim: Claim, rows: Mapping[str, Mapping[Origin, Mapping[int, Record]]], group: Origin) -> tuple[int, int]:
-    """How many seeds a group has in common for the claim's weakest pair, then over all pairs."""
-    mine = rows[claim.better][group]
-    shared = [len(common(mine, rows[name].get(group, {}))) for name in claim.rivals]
+def _of_group(groups: Mapping[str, Mapping[Origin, Mapping[int, Record]]], group: Origin | None) -> Rows:
+    return {name: by_group.get(group, {}) for name, by_group in groups.items()}  # type: ignore[call-overload]
+
+
+def _support(claim: Claim, rows: Rows) -> tuple[int, int]:
+    """How many seeds a group's rows have in common for the claim's weakest pair, then over all pairs."""
+    shared = [len(_seeds((claim.better, rival), rows)) for rival in claim.rivals]
     return min(shared), sum(shared)
+
+
+def _seeds(sides: Iterable[str], rows: Rows) -> set[int]:
+    """Seeds that all rows behind some sides have in common."""
+    first, *others = [rows[name] for side in sides for name in rows_of(side)]
+    return set(first).intersection(*(common(first, other) for other in others))
 
 
 def common(mine: Mapping[K, Record], theirs: Mapping[K, Record]) -> set[K]:
@@ -276,16 +295,21 @@ def common(mine: Mapping[K, Record], theirs: Mapping[K, Record]) -> set[K]:
     return {key for key in mine.keys() & theirs.keys() if imagenet.agree(mine[key].weights, theirs[key].weights)}
 
 
-def _difference(claim: Claim, rival: str, rows: Mapping[str, Mapping[int, Record]], margin: float) -> Difference:
-    """One pair of rows: mean difference, interval and word."""
-    mine, theirs = rows[claim.better], rows[rival]
-    seeds = tuple(sorted(common(mine, theirs) if claim.printed is None else mine))
+def _difference(claim: Claim, rival: str, rows: Rows, margin: float) -> Difference:
+    """One pair of sides: mean difference, interval and word."""
+    seeds = tuple(sorted(_seeds((claim.better,) if claim.printed is not None else (claim.better, rival), rows)))
     if len(seeds) < MIN_SEEDS:
         return Difference(claim.better, rival, np.nan, np.nan, np.nan, seeds, "not run")
-    beaten = {s: score(theirs[s], claim.metric) if claim.printed is None else claim.printed for s in seeds}
-    mean, half = interval([score(mine[s], claim.metric) - beaten[s] for s in seeds])
+
+    def points(side: str, seed: int) -> float:
+        return value_of(side, [score(rows[name][seed], claim.metric) for name in rows_of(side)])
+
+    beaten = {s: points(rival, s) if claim.printed is None else claim.printed for s in seeds}
+    mean, half = interval([points(claim.better, s) - beaten[s] for s in seeds])
     low, high = mean - half, mean + half
     word: Word = "reproduced" if low > margin else "contradicted" if high < 0 else "inconclusive"
+    if claim.within:
+        word = "reproduced" if high < margin else "contradicted" if low > margin else "inconclusive"
     return Difference(claim.better, rival, mean, low, high, seeds, word)
 
 

@@ -11,6 +11,7 @@ from hypothesis import strategies as st
 from scipy import stats
 
 from reidpapers.show.claims import Claim, Verdict, interval, judge, score, verdict_table
+from reidpapers.show.sides import best, gain, worst
 
 
 def record(
@@ -255,3 +256,37 @@ def test_a_score_of_one_test_among_several():
     assert score(several, "large retrieval mAP") == 25 and score(several, "large retrieval top1") == 12.5
     with pytest.raises(KeyError, match="small mAP.*large retrieval"):
         score(several, "small mAP")
+
+
+def test_gains_are_compared_seed_by_seed():
+    """Gains of b over a are 10, 11, 9 points; of c over b 1 each; of d over c 19, 18, 20."""
+    runs = {"a": row(30, 40, 50), "b": row(40, 51, 59), "c": row(41, 52, 60), "d": row(60, 70, 80)}
+    claim = Claim("Table 4", "b makes the largest gain", gain("b", "a"), (gain("c", "b"), gain("d", "c")), "mAP")
+    verdict = judge(claim, runs)
+    assert [(pair.mean, pair.word) for pair in verdict.differences] == [
+        (pytest.approx(9), "reproduced"), (pytest.approx(-9), "contradicted")
+    ]  # fmt: skip
+    assert verdict.verdict == "contradicted" and "b minus a" in verdict_table([verdict]).data
+    assert judge(claim, {**runs, "a": runs["a"][:2]}).verdict == "not run"
+    assert judge(claim, {**runs, "a": row(30, 40, 50, freshness="stale")}).stale
+
+
+@pytest.mark.parametrize(
+    ("middle", "word"),
+    [((40.5, 50.6, 60.4), "reproduced"), ((43.0, 53.1, 62.9), "contradicted"), ((40.2, 52.0, 60.9), "inconclusive")],
+)
+def test_what_changes_slightly_stays_within_its_bound(middle, word):
+    """The range of three rows: of a, b and c the first is always lowest, and the second highest."""
+    runs = {"a": row(40, 50, 60), "b": row(*middle), "c": row(40.1, 50.1, 60.1)}
+    rows = ["a", "b", "c"]
+    verdict = judge(Claim("§4", "hardly any change", best(rows), worst(rows), "mAP", within=1.0), runs)
+    (pair,) = verdict.differences
+    assert verdict.verdict == word and verdict.margin == 1.0 and pair.seeds == (0, 1, 2)
+    assert pair.mean == pytest.approx(np.mean(middle) - 50)
+    assert pair.low >= 0 or word == "inconclusive"
+
+
+def test_a_bound_on_a_change_stands_alone():
+    for fields in ({"within": 0.0}, {"within": 1.0, "margin": 2.0, "margin_dataset": "VehicleID"}):
+        with pytest.raises(ValueError, match="must be above 0, without margin"):
+            Claim("§4", "hardly any change", "a", "b", "mAP", **fields)

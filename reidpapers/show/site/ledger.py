@@ -9,6 +9,7 @@ from collections.abc import Iterator, Sequence
 import numpy as np
 
 from reidpapers.show.claims import Difference, Verdict
+from reidpapers.show.sides import rows_of
 from reidpapers.show.site.gather import PROFILE, Paper
 
 COLUMNS = (
@@ -54,6 +55,8 @@ def _freshness(verdict: Verdict) -> str:
 
 def _commits(paper: Paper, pair: Difference, dataset: str | None) -> str:
     """The commits of the records behind a pair."""
-    both = (*paper.found.get(pair.better, ()), *paper.found.get(pair.worse, ()))
+    both = [
+        record for side in (pair.better, pair.worse) for row in rows_of(side) for record in paper.found.get(row, ())
+    ]
     used = {record.commit for record in both if record.seed in pair.seeds and record.data["name"] == dataset}
     return " ".join(sorted(used))

@@ -13,7 +13,8 @@ from reidpapers.show.site.tables import anchors
 from reidpapers.show.templates import macros
 
 MEANINGS: Mapping[str, str] = {
-    "reproduced": "the whole interval lies above zero, or above the margin that the paper prints for its own data",
+    "reproduced": "the whole interval lies above zero, or above the margin that the paper prints for its own data; of "
+    "what should change little, below its bound",
     "contradicted": "the whole interval lies below zero: here it is the other way round",
     "inconclusive": "the interval holds zero: these seeds cannot tell",
     "not run": f"fewer than {MIN_SEEDS} seeds of both, mostly because the data are licensed and not here",
