@@ -28,8 +28,14 @@ PIXEL_DIGESTS = Path(__file__).resolve().parents[2] / "results" / "rendered_pixe
 PRESETS = {
     "smoke": Preset("smoke", Share(24, 144, 60, 4, even=True), Share(12, 72, 30, 4, even=True), sizes=(32, 40)),
     "small": Preset("small", Share(200, 2400, 800, 8, even=True), Share(100, 1200, 400, 8, even=True), sizes=(48, 64)),
+    "study": Preset("study", Share(600, 14400, 4800, 12, even=True), Share(200, 3200, 1600, 12, even=True), sizes=(48, 96),
+                    twins=1.3, models=300, style="street"),
+    "study_twins": Preset("study_twins", Share(600, 14400, 4800, 12, even=True), Share(200, 3200, 1600, 12, even=True),
+                          sizes=(48, 96), twins=2.5, models=150, style="street"),
+    "study_smoke": Preset("study_smoke", Share(24, 144, 60, 4, even=True), Share(12, 72, 30, 4, even=True), sizes=(32, 40),
+                          twins=1.3, models=18, style="street"),
     "veri": Preset("veri", Share(576, 37778, 4900, 20), Share(200, 11579, 1678, 19), sizes=(80, 128)),
-}
+}  # fmt: skip
 RENDERED = "Rendered vehicles, preset {name}, seed {seed}: procedural pictures, no photographs."
 
 

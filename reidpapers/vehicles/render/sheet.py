@@ -10,7 +10,8 @@ import numpy as np
 
 from reidpapers.vehicles.render.cameras import Camera
 from reidpapers.vehicles.render.image import Scene, draw, mesh_of, project
-from reidpapers.vehicles.render.plan import Preset, Share, plan
+from reidpapers.vehicles.render.plan import plan
+from reidpapers.vehicles.render.preset import Preset, Share
 from reidpapers.vehicles.render.vehicles import Marks, Vehicle
 
 # Where the portrait camera stands, in vehicle's lengths along and across and metres up; the vehicle heads along x.
