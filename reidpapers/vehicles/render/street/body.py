@@ -19,26 +19,18 @@ LEFT, RIGHT, TOP, FRONT, REAR = range(5)
 
 @dataclass(frozen=True)
 class Skin(Mesh):
-    """A mesh whose normals are smoothed by groups of corners at one place: some hundred faces in a millisecond."""
+    """A mesh whose normals are smoothed corner by corner, some hundred faces in a millisecond."""
 
     @cached_property
     def normals(self) -> np.ndarray:
-        """Normals at the corners, ``[T, 3, 3]``: the mean over faces of one part that meet gently there."""
-        keys = np.rint(self.corners.reshape(-1, 3) * 1000).astype(np.int64)
-        order = np.lexsort((np.repeat(self.part, 3), *keys.T))
-        code = np.column_stack([keys, np.repeat(self.part, 3)])[order]
-        first = np.concatenate([[True], (code[1:] != code[:-1]).any(1)])
-        group = np.cumsum(first) - 1
-        within = np.arange(len(order)) - np.flatnonzero(first)[group]
-        table = np.zeros((group[-1] + 1, within.max() + 1, 3))
-        flat = np.repeat(self.flat, 3, axis=0)[order]
-        table[group, within] = flat
-        x, y, z = np.moveaxis(table, -1, 0)
-        cosine = x[:, :, None] * x[:, None] + y[:, :, None] * y[:, None] + z[:, :, None] * z[:, None]
-        joined = (cosine > CREASE)[..., None] * table[:, None]
-        smooth = np.empty_like(flat)
-        smooth[order] = unit(joined.sum(2))[group, within]
-        return smooth.reshape(-1, 3, 3)
+        """Normals at the corners, ``[T, 3, 3]``: the mean over faces of one part there, or the face's own where it is far off."""
+        keys = np.rint(self.corners.reshape(-1, 3) * 1000).astype(np.int64) + 2**20
+        code = ((keys[:, 0] << 42) + (keys[:, 1] << 21) + keys[:, 2]) * len(Part) + np.repeat(self.part, 3)
+        group = np.unique(code, return_inverse=True)[1]
+        flat = np.repeat(self.flat, 3, axis=0)
+        mean = unit(np.stack([np.bincount(group, flat[:, axis]) for axis in range(3)], axis=1))[group]
+        x, y, z = (mean * flat).T
+        return np.where((x + y + z > CREASE)[:, None], mean, flat).reshape(-1, 3, 3)
 
     @cached_property
     def chart(self) -> np.ndarray:

@@ -76,7 +76,7 @@ class Atlas:
     """All texels of a vehicle in a row, and where each chart lies among them.
 
     Attributes:
-        rgb: float32 ``[T, 3]`` linear light; ``kind`` and ``mark``: uint8 ``[T]``.
+        rgb: float32 ``[3, T]`` linear light; ``kind`` and ``mark``: uint8 ``[T]``.
         place: float32 ``[C, 8]``: for each chart the factors of x, y, z and the offset of its column, its columns, rows,
             first texel, and the pitch of its rows; charts beyond the five are single texels.
     """
@@ -107,5 +107,5 @@ def pack(charts: list[Chart], single: list[tuple]) -> Atlas:
         rows.append((*along, -a0 * p, *up, -b0 * p, wide, tall, first))
         first += tall * wide
     rows += [(0.0, 0.0, 0.0, 0.0, 0.0, 0.0, 1, 1, first + k) for k in range(len(single))]
-    rgb = np.clip(rgb, 0, 1)
+    rgb = np.ascontiguousarray(np.clip(rgb, 0, 1).T)
     return Atlas(rgb * rgb, kind, mark, np.array(rows, np.float32))

@@ -18,7 +18,7 @@ from reidpapers.vehicles.render.mesh import Part
 from reidpapers.vehicles.render.raster import rasterise
 from reidpapers.vehicles.render.street.body import Skin, build
 from reidpapers.vehicles.render.street.chart import LAMP, LIGHT
-from reidpapers.vehicles.render.street.scenery import around, backdrop, shade
+from reidpapers.vehicles.render.street.scenery import around, backdrop, column, shade
 from reidpapers.vehicles.render.street.skin import SINGLE, atlas
 from reidpapers.vehicles.render.street.vehicles import StreetVehicle
 from reidpapers.vehicles.render.street.weather import StreetCamera
@@ -87,17 +87,17 @@ def _draw(scene: StreetScene, develop: bool = True) -> tuple[np.ndarray, np.ndar
     rays = _rays(scene, *grid, zoom)
     owner, seen = _trace(scene, *grid, zoom, rays)
     marks = np.bincount(atlas(scene.vehicle).mark[seen[0].texel] if seen[0].where.size else [], minlength=32)
-    color = np.empty((grid[0] * grid[1], 3), np.float32)
+    color = np.empty((3, grid[0] * grid[1]), np.float32)
     if develop:
         free = np.flatnonzero(owner < 0)
         cast = [(scene.vehicle, scene.place), *scene.neighbours]
-        color[free] = backdrop(scene.camera, np.array(scene.camera.position), rays[:, free], cast)
+        color[:, free] = backdrop(scene.camera, np.array(scene.camera.position), rays[:, free], cast)
         for part in seen:
-            color[part.where] = _lit(scene.camera, part)
+            color[:, part.where] = _lit(scene.camera, part)
     shown = (owner == 0).reshape(grid)
-    color = color.reshape(*grid, 3)
+    color = color.reshape(3, *grid)
     if rng is not None and rng.random() < scene.camera.occlusion:
-        covered = occlude(rng, color, scene.camera)
+        covered = occlude(rng, np.moveaxis(color, 0, 2), scene.camera)
         marks = np.bincount(atlas(scene.vehicle).mark[seen[0].texel[~covered.reshape(-1)[seen[0].where]]], minlength=32)
         shown &= ~covered
     mask = _mask(shown)
@@ -170,9 +170,9 @@ def _charts(mesh: Skin) -> np.ndarray:
 
 
 def _lit(camera: StreetCamera, seen: _Seen) -> np.ndarray:
-    """Linear colours of what is seen of a vehicle: sun, sky, mirrored surroundings, glints, its own lamps."""
+    """Linear colours ``[3, N]`` of what is seen of a vehicle: sun, sky, mirrored surroundings, glints, its own lamps."""
     page = atlas(seen.vehicle)
-    albedo, kind = page.rgb[seen.texel], page.kind[seen.texel]
+    albedo, kind = page.rgb.take(seen.texel, 1), page.kind[seen.texel]
     (dx, dy, dz), (nx, ny, nz), (x, y, z) = seen.ray, seen.normal, seen.points
     px, py, c, s = (np.float32(v) for v in seen.place)
     sun = [np.float32(v) for v in camera.sun]
@@ -182,46 +182,48 @@ def _lit(camera: StreetCamera, seen: _Seen) -> np.ndarray:
     if camera.leafy:
         direct = direct * shade(camera, px + c * x - s * y, py + s * x + c * y, z)
     open_ = np.clip(np.float32(0.42) + z * np.float32(0.6), 0.3, 1) * (np.float32(0.55) + np.float32(0.40) * nz)
-    sunlight, skylight = np.array(camera.sunlight, np.float32), np.array(camera.skylight, np.float32)
-    color = albedo * (open_[:, None] * skylight + direct[:, None] * sunlight)
+    sunlight, skylight = column(camera.sunlight), column(camera.skylight)
+    color = albedo * (open_ * skylight + direct * sunlight)
     rx, ry, rz = dx - 2 * facing * nx, dy - 2 * facing * ny, dz - 2 * facing * nz
     graze = 1 + facing
     graze2 = graze * graze
     mirror = MIRRORED[kind] + GRAZING[kind] * graze2 * graze2 * graze
     mirrored = around(camera, c * rx - s * ry, s * rx + c * ry, rz)
-    color += mirror[:, None] * mirrored
+    color += mirror * mirrored
     if camera.sunlight[1] > 0.3:
         glint = np.clip(rx * sx + ry * sy + rz * sz, 0, 1)
         for _ in range(6):
             glint = glint * glint
-        color += (glint * GLINT[kind] * (direct > 0))[:, None] * sunlight
+        color += (glint * GLINT[kind] * (direct > 0)) * sunlight
     if camera.lit:
         shine = ((kind == LAMP) * np.float32(1.0) + (kind == LIGHT) * np.float32(0.8)) * np.float32(camera.lit)
-        color += shine[:, None] * (albedo + np.float32(0.08))
+        color += shine * (albedo + np.float32(0.08))
     return color
 
 
 def _develop(color: np.ndarray, scene: StreetScene, rng: np.random.Generator | None) -> np.ndarray:
     """Linear samples to a uint8 picture: smear, exposure, tone, colour, blur, noise, scaling, compression."""
     camera = scene.camera
-    for axis, steps in ((1, camera.smear[0]), (0, camera.smear[1])):
+    for axis, steps in ((2, camera.smear[0]), (1, camera.smear[1])):
         if steps and rng is not None:
             color = _smeared(color, steps, axis)
     gain = camera.gain * (1.0 if rng is None else 0.9 + 0.2 * float(rng.random()))
-    mean = (color[0::2, 0::2] + color[1::2, 0::2] + color[0::2, 1::2] + color[1::2, 1::2]) * np.float32(gain / 4)
-    mean *= np.array((camera.balance[0], 1.0, camera.balance[1]), np.float32)
+    rows = color[:, 0::2] + color[:, 1::2]
+    mean = (rows[..., 0::2] + rows[..., 1::2])
+    mean *= (column((camera.balance[0], 1.0, camera.balance[1])) * np.float32(gain / 4))[..., None]
     mean = np.where(mean > 0.6, 1 - np.float32(0.16) / (np.maximum(mean, np.float32(0.6)) - np.float32(0.2)), mean)
     shown = np.sqrt(np.clip(mean, 0, 1))
-    grey = (shown[..., 0] * LUMA[0] + shown[..., 1] * LUMA[1] + shown[..., 2] * LUMA[2])[..., None]
+    grey = shown[0] * LUMA[0] + shown[1] * LUMA[1] + shown[2] * LUMA[2]
     shown = grey + np.float32(camera.saturation) * (shown - grey)
     shown = np.float32(0.45) + np.float32(camera.contrast) * (shown - np.float32(0.45))
     if camera.blur > 0:
-        shown = _blurred(_blurred(shown, camera.blur, 0), camera.blur, 1)
+        shown = _blurred(_blurred(shown, camera.blur, 1), camera.blur, 2)
     levels = shown * np.float32(255)
     if rng is not None:
         grains = rng.integers(0, 256, (2, *levels.shape), dtype=np.uint8).astype(np.float32)
         levels = levels + (grains[0] + grains[1] - np.float32(255)) * np.float32(camera.noise / 104)
-    picture = Image.fromarray(np.clip(np.rint(levels), 0, 255).astype(np.uint8))
+    levels = np.clip(np.rint(levels), 0, 255).astype(np.uint8)
+    picture = Image.fromarray(np.ascontiguousarray(np.moveaxis(levels, 0, 2)))
     if rng is not None and camera.quality < 90:
         stream = io.BytesIO()
         picture.save(stream, "JPEG", quality=camera.quality)
@@ -235,7 +237,7 @@ def _smeared(color: np.ndarray, steps: int, axis: int) -> np.ndarray:
     """The mean of a picture and itself moved by up to ``steps`` samples; edges repeat."""
     total, last = color.copy(), color
     for _ in range(steps):
-        last = np.concatenate([last[:1], last[:-1]]) if axis == 0 else np.concatenate([last[:, :1], last[:, :-1]], 1)
+        last = np.concatenate([last.take([0], axis), last[:, :-1] if axis == 1 else last[..., :-1]], axis)
         total += last
     return total * np.float32(1 / (steps + 1))
 
@@ -243,7 +245,7 @@ def _smeared(color: np.ndarray, steps: int, axis: int) -> np.ndarray:
 def _blurred(picture: np.ndarray, weight: float, axis: int) -> np.ndarray:
     """Each pixel mixed with its two neighbours along an axis; edges repeat."""
     padded = np.concatenate([picture.take([0], axis), picture, picture.take([-1], axis)], axis)
-    before, after = (padded[:-2], padded[2:]) if axis == 0 else (padded[:, :-2], padded[:, 2:])
+    before, after = (padded[:, :-2], padded[:, 2:]) if axis == 1 else (padded[..., :-2], padded[..., 2:])
     return np.float32(1 - 2 * weight) * picture + np.float32(weight) * (before + after)
 
 

@@ -11,14 +11,21 @@ from reidpapers.vehicles.render.street.vehicles import Mark, StreetVehicle
 
 
 def noise(shape: tuple[int, int], seed: int) -> np.ndarray:
-    """Blotches and streaks in −1..1, ``[V, U]`` float32: three grids of chance, each finer than the last."""
+    """Blotches and streaks in −1..1, ``[V, U]`` float32: two grids of chance, one finer."""
     rng = np.random.default_rng(seed)
     total = np.zeros(shape, np.float32)
-    for cells, weight in ((4, 0.45), (12, 0.35), (40, 0.2)):
-        grid = rng.random((cells, 2 * cells), dtype=np.float32)
-        v, u = np.arange(shape[0]) * cells // shape[0], np.arange(shape[1]) * 2 * cells // shape[1]
-        total += np.float32(weight) * grid[v[:, None], u[None]]
+    for cells, weight in ((4, 0.5), (14, 0.5)):
+        grid = rng.random((cells + 1, 2 * cells + 1), dtype=np.float32)
+        total += np.float32(weight) * _between(_between(grid, shape[0]).T, shape[1]).T
     return 2 * total - 1
+
+
+def _between(grid: np.ndarray, count: int) -> np.ndarray:
+    """Rows of a grid drawn out to ``count``, straight from one to the next."""
+    at = np.arange(count, dtype=np.float32) * np.float32((len(grid) - 1) / count)
+    low = at.astype(np.int32)
+    part = (at - low)[:, None]
+    return grid[low] * (1 - part) + grid[low + 1] * part
 
 
 def field(v: StreetVehicle, panel: int) -> tuple[float, float, float, float]:

@@ -33,7 +33,7 @@ def tile(grain: int) -> np.ndarray:
 
 @lru_cache(maxsize=128)
 def panorama(grain: int, light: str) -> np.ndarray:
-    """Linear brightness around a camera's road relative to its sky, ``[ROWS · COLUMNS, 3]``: ground, skyline, sky."""
+    """Linear brightness around a camera's road relative to its sky, ``[3, ROWS · COLUMNS]``: ground, skyline, sky."""
     rng = np.random.default_rng([grain, 5])
     up = (np.arange(ROWS, dtype=np.float32) + np.float32(0.5)) / np.float32(ROWS / 2) - 1  # −1 below .. 1 overhead
     horizon, zenith = (np.array(c, np.float32) for c in SKIES[light])
@@ -58,18 +58,23 @@ def panorama(grain: int, light: str) -> np.ndarray:
     picture = np.where(block[..., None], faces * np.float32(0.7), picture)
     ground = np.float32(0.16) + np.float32(0.06) * tile(grain)[:ROWS, :COLUMNS]
     picture = np.where((up < 0)[:, None, None], ground[..., None], picture)
-    return picture.reshape(-1, 3).astype(np.float32)
+    return np.ascontiguousarray(picture.reshape(-1, 3).T.astype(np.float32))
 
 
 def around(camera: StreetCamera, dx: np.ndarray, dy: np.ndarray, dz: np.ndarray) -> np.ndarray:
-    """What is seen far away along directions (road's frame, any length), linear ``[N, 3]``."""
+    """What is seen far away along directions (road's frame, any length), linear ``[3, N]``."""
     flat = np.abs(dx) + np.abs(dy) + np.float32(1e-6)
     turn = dx / flat
     turn = np.where(dy >= 0, 1 - turn, 3 + turn) * np.float32(COLUMNS / 4)
     rise = (dz / (flat + np.abs(dz)) + 1) * np.float32(ROWS / 2)
     cell = np.clip(rise.astype(np.int32), 0, ROWS - 1) * COLUMNS + turn.astype(np.int32) % COLUMNS
-    sky = np.array(camera.skylight, np.float32) + np.float32(0.3) * np.array(camera.sunlight, np.float32)
-    return panorama(camera.grain, camera.light)[cell] * sky
+    sky = column(camera.skylight) + np.float32(0.3) * column(camera.sunlight)
+    return panorama(camera.grain, camera.light).take(cell, 1) * sky
+
+
+def column(color) -> np.ndarray:
+    """A colour as float32 ``[3, 1]``."""
+    return np.array(color, np.float32)[:, None]
 
 
 def shade(camera: StreetCamera, x: np.ndarray, y: np.ndarray, z: np.ndarray | float = 0.0) -> np.ndarray:
@@ -81,30 +86,30 @@ def shade(camera: StreetCamera, x: np.ndarray, y: np.ndarray, z: np.ndarray | fl
 
 
 def backdrop(camera: StreetCamera, eye, rays: np.ndarray, shadows: list) -> np.ndarray:
-    """Linear colours of what rays ``[3, N]`` see beside vehicles; ``shadows``: (vehicle, place) of what throws them."""
+    """Linear colours ``[3, N]`` of what rays ``[3, N]`` see beside vehicles; ``shadows``: (vehicle, place) of what throws them."""
     dx, dy, dz = rays
-    color = np.empty((len(dx), 3), np.float32)
+    color = np.empty((3, len(dx)), np.float32)
     down = dz < np.float32(-0.02)
     ground, rest = np.flatnonzero(down), np.flatnonzero(~down)
     if len(rest):
-        color[rest] = around(camera, dx[rest], dy[rest], dz[rest])
+        color[:, rest] = around(camera, dx[rest], dy[rest], dz[rest])
     gx, gy, gz = dx[ground], dy[ground], dz[ground]
     reach = np.float32(-eye[2]) / gz
     x, y = np.float32(eye[0]) + reach * gx, np.float32(eye[1]) + reach * gy
-    sun, sky = np.array(camera.sunlight, np.float32) * np.float32(camera.sun[2]), np.array(camera.skylight, np.float32)
+    sun, sky = column(camera.sunlight) * np.float32(camera.sun[2]), column(camera.skylight)
     bright, open_ = np.ones(len(x), np.float32), np.ones(len(x), np.float32)
     for vehicle, place in shadows:
         one, two = _shadow(camera, vehicle.spec, place, x, y)
         bright, open_ = np.minimum(bright, one), open_ * two
     if camera.leafy:
         bright = bright * shade(camera, x, y)
-    albedo = _ground(camera, x, y)
-    color[ground] = albedo * (sky * open_[:, None] + sun * bright[:, None])
+    lit = _ground(camera, x, y) * (sky * open_ + sun * bright)
     if camera.wet:
         long = np.sqrt(gx * gx + gy * gy + gz * gz)
         graze = 1 + gz / long
         mirror = np.float32(camera.wet) * (np.float32(0.03) + np.float32(0.6) * graze * graze * graze) * open_
-        color[ground] += mirror[:, None] * around(camera, gx, gy, -gz)
+        lit += mirror * around(camera, gx, gy, -gz)
+    color[:, ground] = lit
     if camera.wall is not None:
         _wall(camera, eye, rays, color)
     if camera.haze:
@@ -131,12 +136,12 @@ def _ground(camera: StreetCamera, x: np.ndarray, y: np.ndarray) -> np.ndarray:
     tone = np.where(line, worn, tone)
     tone = np.where((beside > edge) & (beside < edge + 0.25), np.float32(0.62) + np.float32(0.08) * rough, tone)
     tone = tone * np.float32(1 - 0.22 * camera.wet)
-    color = np.repeat(tone[:, None], 3, axis=1)
+    color = np.repeat(tone[None], 3, axis=0)
     if style == 1:
-        color[line & (beside < 1)] *= np.array((1.05, 0.85, 0.35), np.float32)
+        color[2, line & (beside < 1)] *= np.float32(0.4)
     verge = np.flatnonzero(beside >= edge + np.float32(0.25))
     tint, varied = camera.verge
-    color[verge] = np.array(tint, np.float32) * (1 + np.float32(1.5 * varied) * (rough + broad)[verge])[:, None]
+    color[:, verge] = column(tint) * (1 + np.float32(1.5 * varied) * (rough + broad)[verge])
     return color * color
 
 
@@ -158,9 +163,8 @@ def _wall(camera: StreetCamera, eye, rays: np.ndarray, color: np.ndarray) -> Non
     elif height <= 2:
         px = x / np.float32(3.0)
         level = np.where(px - np.floor(px) < 0.03, level * np.float32(0.6), level) * (np.float32(0.7) + np.float32(0.4) * (z > 0.3 * height))
-    shown = np.array(tone, np.float32) * level[:, None]
-    light = np.float32(0.6) * np.array(camera.skylight, np.float32) + np.float32(0.35) * np.array(camera.sunlight, np.float32)
-    color[hit] = shown * shown * light
+    shown = column(tone) * level
+    color[:, hit] = shown * shown * (np.float32(0.6) * column(camera.skylight) + np.float32(0.35) * column(camera.sunlight))
 
 
 def _shadow(camera: StreetCamera, spec, place, x: np.ndarray, y: np.ndarray) -> tuple[np.ndarray, np.ndarray]:

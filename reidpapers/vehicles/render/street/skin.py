@@ -16,7 +16,7 @@ from reidpapers.vehicles.render.street.marks import noise, stamp
 from reidpapers.vehicles.render.street.vehicles import FITTING, StreetVehicle
 
 # Texels along the longest side of the flanks and across the ends.
-FLANK, END = 190, 96
+FLANK, END = 160, 84
 EARTH = (0.45, 0.41, 0.35)
 # Parts of one colour: their texels follow those of the five charts.
 SINGLE = {Part.DARK: 5, Part.TYRE: 6, Part.EXTRA: 7, Part.WING: 8, Part.MIRROR: 9, Part.BED: 10}
@@ -199,14 +199,15 @@ def top(c: Chart, v: StreetVehicle) -> None:
 
 
 def age(charts: list[Chart], v: StreetVehicle) -> None:
-    """Dull paint, dust from below, streaks: everywhere, the same for every picture."""
+    """Dull paint, dust from below, blotches: everywhere, the same for every picture."""
+    dull, earth = np.float32(0.5 * v.fade), np.array(EARTH, np.float32)
     for number, c in enumerate(charts):
         grain = noise(c.shape, v.seed + number)
-        skin = (c.kind == PAINT)[..., None]
-        dull = np.float32(v.fade) * np.float32(0.5)
-        grey = c.rgb.mean(2, keepdims=True)
-        c.rgb += skin * dull * (grey * np.float32(0.6) + np.float32(0.22) - c.rgb)
-        c.rgb *= 1 + np.float32(0.05 + 0.1 * v.fade) * grain[..., None]
         low = np.clip(1.0 - c.b / np.float32(v.spec.height * 0.8), 0.06, 1) if number != 2 else np.float32(0.35)
-        dust = np.clip(np.float32(v.dirt) * np.float32(0.75) * low * (1 + np.float32(0.9) * grain), 0, 0.8)[..., None]
-        c.rgb += dust * (np.array(EARTH, np.float32) - c.rgb)
+        dust = np.clip(np.float32(v.dirt) * np.float32(0.75) * low * (1 + np.float32(0.9) * grain), 0, 0.8)
+        keep = (1 - dust) * (1 + np.float32(0.04 + 0.1 * v.fade) * grain)
+        faded = dull * (c.kind == PAINT)
+        grey = np.float32(0.2) * (c.rgb[..., 0] + c.rgb[..., 1] + c.rgb[..., 2]) + np.float32(0.22)
+        for channel in range(3):
+            level = c.rgb[..., channel]
+            c.rgb[..., channel] = (level + faded * (grey - level)) * keep + dust * earth[channel]

@@ -77,11 +77,11 @@ def _seen_by(camera: StreetCamera, seed: int, vehicle: int, number: int) -> Stre
 
 
 def _beside(rng: np.random.Generator, scene: Scene, other: StreetVehicle) -> tuple[float, float, float, float]:
-    """A place ahead of a vehicle, behind it, or in the next lane on the far side from the camera."""
+    """A place farther along the camera's view, or in the next lane on the far side: nobody hides the vehicle."""
     x, y, c, s = scene.place
     apart = (scene.vehicle.spec.length + other.spec.length) / 2 + float(rng.uniform(0.8, 5.0))
+    along_road = not scene.camera.kind.startswith("side")
     if rng.random() < 0.5:
-        ahead = scene.camera.position[0] < x  # the far side, so that nobody hides the vehicle
-        return (x + (apart if ahead or rng.random() < 0.2 else -apart), y + float(rng.uniform(-0.4, 0.4)), c, s)
+        return (x + (apart if along_road or rng.random() < 0.5 else -apart), y + float(rng.uniform(-0.4, 0.4)), c, s)
     far = 3.6 if scene.camera.position[1] < y else -3.6
-    return (x + float(rng.uniform(-6, 6)), y + far, c if far * y > 0 or abs(y) > 2 else -c, s)
+    return (x + float(rng.uniform(0 if along_road else -6, 6)), y + far, c, s)

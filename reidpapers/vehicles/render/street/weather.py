@@ -10,7 +10,7 @@ from reidpapers.vehicles.render.cameras import KINDS, VERGES, WALLS, Camera, Poi
 
 LIGHTS = ("overcast", "sun", "low", "backlight", "dusk", "night")
 SHARES = (0.34, 0.28, 0.14, 0.08, 0.09, 0.07)
-NORMAL_GREY = 0.17  # what a grey card's linear brightness becomes
+NORMAL_GREY = 0.25  # what a grey card's linear brightness becomes
 
 
 @dataclass(frozen=True)
@@ -60,8 +60,8 @@ def sample_camera(rng: np.random.Generator, number: int, sizes: tuple[int, int],
         lane=1.8, lanes=lanes, span=(-span, span), sun=(0.0, 0.0, 1.0), sunlight=(0.0,) * 3, skylight=(1.0,) * 3,
         road=between(0.36, 0.60), verge=VERGES[rng.integers(len(VERGES))], wall=wall if rng.random() < 0.75 else None,
         sky=(0.75, 0.8, 0.86), grain=int(rng.integers(2**31)), size=int(rng.integers(sizes[0] // 4, sizes[1] // 4 + 1)) * 4,
-        blur=between(0.0, 0.16), noise=between(0.5, 5.0), occlusion=round(occlusion * between(0.4, 1.6), 3),
-        bend=between(-0.12, 0.02), quality=int(rng.integers(35, 96)), coarse=between(0.75, 1.3),
+        blur=between(0.0, 0.12), noise=between(0.5, 5.0), occlusion=round(occlusion * between(0.4, 1.6), 3),
+        bend=between(-0.12, 0.02), quality=int(rng.integers(35, 96)), coarse=between(0.85, 1.5),
         balance=(between(0.9, 1.1), between(0.88, 1.12)), saturation=between(0.7, 1.15), contrast=between(0.85, 1.15),
     )  # fmt: skip
 
@@ -99,7 +99,7 @@ def passing(camera: StreetCamera, rng: np.random.Generator) -> StreetCamera:
         leafy=between(0.3, 0.6) if rng.random() < 0.2 else 0.0, smear=(fast, int(rng.integers(0, 2))),
         lit=(between(1.5, 4.0) if dim else between(0.2, 1.0) if rng.random() < 0.25 else 0.0) * 0.35 / gain,
         haze=between(0.0, 0.25) ** 2 * 4, noise=camera.noise * (1.8 if dim else 1.0),
-        quality=int(np.clip(camera.quality + rng.integers(-10, 11), 20, 95)), coarse=camera.coarse * between(0.75, 1.15),
+        quality=int(np.clip(camera.quality + rng.integers(-10, 11), 20, 95)), coarse=camera.coarse * between(0.85, 1.1),
     )  # fmt: skip
 
 
