@@ -44,7 +44,7 @@ def mesh_of(vehicle: StreetVehicle) -> Skin:
 
 def bent(right: np.ndarray, down: np.ndarray, camera: StreetCamera) -> tuple[np.ndarray, np.ndarray]:
     """Points of the image plane as the camera's lens displaces them."""
-    factor = 1 + camera.bend * (right * right + down * down)
+    factor = 1 + camera.bend * np.minimum(right * right + down * down, 1)
     return right * factor, down * factor
 
 
@@ -114,8 +114,8 @@ def _rays(scene: StreetScene, h: int, w: int, zoom: float) -> np.ndarray:
     down = (top + (np.arange(h) + 0.5) / (zoom * SAMPLES)).astype(np.float32)[:, None]
     bend = np.float32(scene.camera.bend)
     far = right * right + down * down
-    factor = 1 + bend * far
-    factor = 1 + bend * far / (factor * factor)  # the lens undone, by two steps
+    factor = 1 + bend * np.minimum(far, 1)
+    factor = 1 + bend * np.minimum(far / (factor * factor), 1)  # the lens undone, by two steps
     forward, across, below = axes(scene.camera).astype(np.float32)
     right, down = right / factor, down / factor
     return np.stack([forward[i] + across[i] * right + below[i] * down for i in range(3)]).reshape(3, h * w)

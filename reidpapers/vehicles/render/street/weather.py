@@ -48,9 +48,9 @@ def sample_camera(rng: np.random.Generator, number: int, sizes: tuple[int, int],
     between = lambda a, b: round(float(rng.uniform(a, b)), 3)  # noqa: E731
     kind = KINDS[number % len(KINDS)]
     toward = -1 if kind.startswith("front") or (kind.startswith("side") and number % 4 < 2) else 1
-    position, target = _pose(kind, between)
     lanes = int(rng.integers(1, 4))
     edge = 3.6 * lanes
+    position, target = _pose(kind, edge, between)
     low_wall = rng.random() < 0.4
     wall = (edge + between(0.4, 1.5), between(0.6, 1.1), (0.6, 0.59, 0.56)) if low_wall else (
         edge + between(2.5, 9.0), between(1.5, 9.0), WALLS[rng.integers(len(WALLS))])  # fmt: skip
@@ -66,14 +66,14 @@ def sample_camera(rng: np.random.Generator, number: int, sizes: tuple[int, int],
     )  # fmt: skip
 
 
-def _pose(kind: str, between) -> tuple[Point, Point]:
-    """Where a camera of a kind stands and the point on the road it looks at."""
+def _pose(kind: str, edge: float, between) -> tuple[Point, Point]:
+    """Where a camera of a kind stands and the point on the road it looks at; one at the side stands clear of the road."""
     height, fall = between(4.0, 12.0), between(0.22, 0.62)
     away = round(height / fall, 2)
     if kind in ("front", "rear"):
         return (0.0, between(-7.0, 7.0), height), (away, 0.0, 0.8)
     if kind.startswith("side"):
-        return (0.0, -(5.0 + away * 0.7), height), (between(-6.0, 6.0), 0.0, 0.8)
+        return (0.0, -round(edge + 4.0 + away * 0.4, 2), height), (between(-6.0, 6.0), 0.0, 0.8)
     sign = 1 if kind.endswith("left") else -1
     return (0.0, sign * (4.0 + 0.45 * away), height), (round(0.8 * away, 2), 0.0, 0.8)
 
