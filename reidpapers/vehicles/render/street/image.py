@@ -69,42 +69,53 @@ class _Seen:
 
 def draw(scene: StreetScene) -> tuple[np.ndarray, np.ndarray]:
     """The picture and the vehicle's mask, as :func:`reidpapers.vehicles.render.image.draw`."""
-    picture, mask, _ = _draw(scene)
-    return picture, mask
+    return _draw(scene)[:2]
 
 
-def marks_seen(scene: StreetScene) -> np.ndarray:
-    """How many pixels show each of the vehicle's marks, ``[32]``: mark k + 1 at k + 1, unmarked parts at 0."""
-    return _draw(scene, develop=False)[2]
+def pixels_seen(scene: StreetScene) -> tuple[np.ndarray, np.ndarray]:
+    """How many pixels of a picture show what of its vehicle, whatever stands in the way left out.
+
+    Returns:
+        ``[32]``: mark k + 1 at k + 1, fittings at :data:`FITTING`, all else at 0; and ``[5]``: each chart (left, right,
+        top, front, rear).
+    """
+    return _draw(scene, develop=False)[2:]
 
 
-def _draw(scene: StreetScene, develop: bool = True) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+def _draw(scene: StreetScene, develop: bool = True) -> tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray]:
+    """Picture, mask, and the pixels of marks and charts; the picture is empty unless it is developed."""
     coarse = min(scene.camera.coarse, 1.0)
-    h, w = (max(12, round(side * coarse)) for side in scene.size)
-    grid = (h * SAMPLES, w * SAMPLES)
-    zoom = scene.window[2] * h / scene.size[0]
+    h, w = (max(12, round(side * coarse)) * SAMPLES for side in scene.size)
+    zoom = scene.window[2] * h / (scene.size[0] * SAMPLES)
     rng = None if scene.chance is None else np.random.default_rng(scene.chance)
-    rays = _rays(scene, *grid, zoom)
-    owner, seen = _trace(scene, *grid, zoom, rays)
-    marks = np.bincount(atlas(scene.vehicle).mark[seen[0].texel] if seen[0].where.size else [], minlength=32)
-    color = np.empty((3, grid[0] * grid[1]), np.float32)
-    if develop:
-        free = np.flatnonzero(owner < 0)
-        cast = [(scene.vehicle, scene.place), *scene.neighbours]
-        color[:, free] = backdrop(scene.camera, np.array(scene.camera.position), rays[:, free], cast)
-        for part in seen:
-            color[:, part.where] = _lit(scene.camera, part)
-    shown = (owner == 0).reshape(grid)
-    color = color.reshape(3, *grid)
+    rays = _rays(scene, h, w, zoom)
+    owner, seen = _trace(scene, h, w, zoom, rays)
+    color = _colors(scene, owner, seen, rays).reshape(3, h, w) if develop else np.empty((3, h, w), np.float32)
+    shown = (owner == 0).reshape(h, w)
     if rng is not None and rng.random() < scene.camera.occlusion:
-        covered = occlude(rng, np.moveaxis(color, 0, 2), scene.camera)
-        marks = np.bincount(atlas(scene.vehicle).mark[seen[0].texel[~covered.reshape(-1)[seen[0].where]]], minlength=32)
-        shown &= ~covered
-    mask = _mask(shown)
-    picture = _develop(color, scene, rng) if develop else mask
-    if mask.shape != scene.size:
-        mask = np.where(np.asarray(Image.fromarray(mask).resize(scene.size[::-1], Image.Resampling.BILINEAR)) > 127, 255, 0)
-    return picture, mask.astype(np.uint8), marks * (1 / (SAMPLES * SAMPLES * coarse * coarse))
+        shown &= ~occlude(rng, np.moveaxis(color, 0, 2), scene.camera)
+    mask = Image.fromarray(_mask(shown)).resize(scene.size[::-1], Image.Resampling.BILINEAR)
+    own = seen[0].texel[shown.reshape(-1)[seen[0].where]]
+    pixels = [np.bincount(values, minlength=size) * (np.prod(scene.size) / (h * w)) for values, size in (
+        (atlas(scene.vehicle).mark[own], 32), (np.searchsorted(_ends(scene.vehicle), own, side="right"), 6))]  # fmt: skip
+    picture = _develop(color, scene, rng) if develop else np.empty(0, np.uint8)
+    return picture, np.where(np.asarray(mask) > 127, 255, 0).astype(np.uint8), pixels[0], pixels[1][:5]
+
+
+def _ends(vehicle: StreetVehicle) -> np.ndarray:
+    """The first texel behind each of a vehicle's five charts."""
+    return atlas(vehicle).place[1:6, 8]
+
+
+def _colors(scene: StreetScene, owner: np.ndarray, seen: list[_Seen], rays: np.ndarray) -> np.ndarray:
+    """Linear colours of all samples, ``[3, h · w]``."""
+    color = np.empty((3, len(owner)), np.float32)
+    free = np.flatnonzero(owner < 0)
+    cast = [(scene.vehicle, scene.place), *scene.neighbours]
+    color[:, free] = backdrop(scene.camera, np.array(scene.camera.position), rays[:, free], cast)
+    for part in seen:
+        color[:, part.where] = _lit(scene.camera, part)
+    return color
 
 
 def _rays(scene: StreetScene, h: int, w: int, zoom: float) -> np.ndarray:
