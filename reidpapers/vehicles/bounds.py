@@ -17,7 +17,7 @@ from reidlib.evaluate import protocols
 from reidlib.evaluate.metrics import Scores
 from reidpapers.vehicles import rendered
 from reidpapers.vehicles.render.street.image import pixels_seen
-from reidpapers.vehicles.render.street.vehicles import FITTING
+from reidpapers.vehicles.render.street.vehicles import FITTING, StreetVehicle
 from reidpapers.vehicles.rendered import World
 
 PIXELS = 8  # from which on a mark counts as seen
@@ -61,13 +61,21 @@ def side_data(world: World, images: pd.Series, pixels: float = PIXELS) -> pd.Dat
     """
     numbers = np.array([world.numbers[image] for image in images])
     marks, _ = seen(world, numbers)
-    names = [[*(mark.kind for mark in vehicle.marks), ] for vehicle in world.plan.vehicles]
-    shown = [tuple((int(k), "fitting" if k == FITTING else names[world.plan.vehicle[n]][k - 1])
-                   for k in np.flatnonzero(row >= pixels) if k) for n, row in zip(numbers, marks, strict=True)]  # fmt: skip
+    shown = [
+        tuple(
+            (int(k), _named(world.plan.vehicles[world.plan.vehicle[number]], int(k))) for k in np.flatnonzero(row) if k
+        )
+        for number, row in zip(numbers, marks >= pixels, strict=True)
+    ]
     lights = [world.plan.scene(int(number)).camera.light for number in numbers]
     return pd.DataFrame(
         {"image": list(images), "viewpoint": viewpoints(world)[numbers], "light": lights, "marks": shown}
     )
+
+
+def _named(vehicle: StreetVehicle, number: int) -> str:
+    """What a mark is, by its number."""
+    return "fitting" if number == FITTING else vehicle.marks[number - 1].kind
 
 
 def bounds(world: World, pixels: float = PIXELS) -> tuple[float, dict[str, Scores]]:

@@ -8,7 +8,7 @@ from __future__ import annotations
 import hashlib
 import io
 import json
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from functools import cached_property, lru_cache
 from pathlib import Path
 
@@ -26,15 +26,17 @@ from reidpapers.vehicles.render.sheet import pixel_digest
 QUALITY = 92
 FPS = 25
 PIXEL_DIGESTS = Path(__file__).resolve().parents[2] / "results" / "rendered_pixels.json"
+_STUDY = Preset(
+    "study", Share(600, 14400, 4800, 12, even=True), Share(200, 3200, 1600, 12, even=True), sizes=(48, 96), twins=1.3,
+    models=300, style="street",
+)  # fmt: skip
 PRESETS = {
     "smoke": Preset("smoke", Share(24, 144, 60, 4, even=True), Share(12, 72, 30, 4, even=True), sizes=(32, 40)),
     "small": Preset("small", Share(200, 2400, 800, 8, even=True), Share(100, 1200, 400, 8, even=True), sizes=(48, 64)),
-    "study": Preset("study", Share(600, 14400, 4800, 12, even=True), Share(200, 3200, 1600, 12, even=True), sizes=(48, 96),
-                    twins=1.3, models=300, style="street"),
-    "study_twins": Preset("study_twins", Share(600, 14400, 4800, 12, even=True), Share(200, 3200, 1600, 12, even=True),
-                          sizes=(48, 96), twins=2.5, models=150, style="street"),
-    "study_smoke": Preset("study_smoke", Share(24, 144, 60, 4, even=True), Share(12, 72, 30, 4, even=True), sizes=(32, 40),
-                          twins=1.3, models=18, style="street"),
+    "study": _STUDY,
+    "study_twins": replace(_STUDY, name="study_twins", twins=2.5, models=150),
+    "study_smoke": Preset("study_smoke", Share(24, 144, 60, 4, even=True), Share(12, 72, 30, 4, even=True),
+                          sizes=(32, 40), twins=1.3, models=18, style="street"),
     "veri": Preset("veri", Share(576, 37778, 4900, 20), Share(200, 11579, 1678, 19), sizes=(80, 128)),
 }  # fmt: skip
 RENDERED = "Rendered vehicles, preset {name}, seed {seed}: procedural pictures, no photographs."

@@ -85,7 +85,11 @@ def _knots(shape: Shape) -> tuple[np.ndarray, np.ndarray]:
     at = lambda f: along(shape, f)  # noqa: E731
     front, rear, r = at(0), end_of(shape), shape.round
     top = shape.height - shape.swell
-    knots = [(front, shape.nose - 0.10 - 0.12 * r), (front - 0.35 * r - 0.03, shape.nose), (at(shape.base_f), shape.cowl)]
+    knots = [
+        (front, shape.nose - 0.10 - 0.12 * r),
+        (front - 0.35 * r - 0.03, shape.nose),
+        (at(shape.base_f), shape.cowl),
+    ]
     knots += [(at(shape.roof_f), top - 0.02), (at(0.6 * shape.roof_f + 0.4 * shape.roof_r), top)]
     knots += [(at(shape.roof_r), top - 0.04), (max(at(shape.base_r), rear + 0.02), shape.tail)]
     if shape.base_r < 0.9 * shape.cab:
@@ -177,7 +181,9 @@ def fittings(shape: Shape, carried: str) -> list[Mesh]:
     if carried == "sign":
         parts.append(box((middle - 0.1, -0.26, z + 0.02), (middle + 0.14, 0.26, z + 0.24), Part.EXTRA, 0.05))
     if carried == "bar":
-        parts.append(box((middle - 0.12, -half * 0.85, z + 0.02), (middle + 0.12, half * 0.85, z + 0.17), Part.EXTRA, 0.03))
+        parts.append(
+            box((middle - 0.12, -half * 0.85, z + 0.02), (middle + 0.12, half * 0.85, z + 0.17), Part.EXTRA, 0.03)
+        )
     if carried == "ladder":
         long = min(front - rear, 3.0)
         parts += [box((front - long, y - 0.04, z + 0.08), (front, y + 0.04, z + 0.16), Part.EXTRA) for y in (-0.4, 0.1)]

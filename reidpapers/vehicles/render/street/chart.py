@@ -25,8 +25,12 @@ class Chart:
     def __init__(self, low: tuple[float, float], high: tuple[float, float], pitch: float, color) -> None:
         count = [max(2, int((h - l) * pitch)) for l, h in zip(low, high, strict=True)]  # noqa: E741
         self.low, self.pitch, self.shape = low, pitch, (count[1], count[0])
-        self.a = (np.float32(low[0]) + (np.arange(count[0], dtype=np.float32) + np.float32(0.5)) / np.float32(pitch))[None]
-        self.b = (np.float32(low[1]) + (np.arange(count[1], dtype=np.float32) + np.float32(0.5)) / np.float32(pitch))[:, None]
+        self.a = (np.float32(low[0]) + (np.arange(count[0], dtype=np.float32) + np.float32(0.5)) / np.float32(pitch))[
+            None
+        ]
+        self.b = (np.float32(low[1]) + (np.arange(count[1], dtype=np.float32) + np.float32(0.5)) / np.float32(pitch))[
+            :, None
+        ]
         self.rgb = np.empty((*self.shape, 3), np.float32)
         self.rgb[:] = color
         self.kind, self.mark = np.full(self.shape, PAINT, np.uint8), np.zeros(self.shape, np.uint8)

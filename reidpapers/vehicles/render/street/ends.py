@@ -29,7 +29,9 @@ def front(c: Chart, v: StreetVehicle) -> None:
 def _bumper(c: Chart, v: StreetVehicle, top: float) -> None:
     """Bumper with an opening; dark, half dark, or as the body."""
     s, w = v.spec, v.spec.width / 2
-    high = {"body": s.clearance + 0.08, "half": s.clearance + 0.26, "dark": max(top - 0.05, s.clearance + 0.34)}[s.bumper]
+    high = {"body": s.clearance + 0.08, "half": s.clearance + 0.26, "dark": max(top - 0.05, s.clearance + 0.34)}[
+        s.bumper
+    ]
     c.rect(-9, 9, 0, high + s.cladding / 2, PLASTIC)
     c.rect(-0.62 * w, 0.62 * w, s.clearance + 0.05, s.clearance + 0.2, (0.05,) * 3)
     c.shade(c.window(-9, 9, 0, s.clearance + 0.04), 0.4)

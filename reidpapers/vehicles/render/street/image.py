@@ -220,7 +220,7 @@ def _develop(color: np.ndarray, scene: StreetScene, rng: np.random.Generator | N
             color = _smeared(color, steps, axis)
     gain = camera.gain * (1.0 if rng is None else 0.9 + 0.2 * float(rng.random()))
     rows = color[:, 0::2] + color[:, 1::2]
-    mean = (rows[..., 0::2] + rows[..., 1::2])
+    mean = rows[..., 0::2] + rows[..., 1::2]
     mean *= (column((camera.balance[0], 1.0, camera.balance[1])) * np.float32(gain / 4))[..., None]
     mean = np.where(mean > 0.6, 1 - np.float32(0.16) / (np.maximum(mean, np.float32(0.6)) - np.float32(0.2)), mean)
     shown = np.sqrt(np.clip(mean, 0, 1))
@@ -258,5 +258,3 @@ def _blurred(picture: np.ndarray, weight: float, axis: int) -> np.ndarray:
     padded = np.concatenate([picture.take([0], axis), picture, picture.take([-1], axis)], axis)
     before, after = (padded[:, :-2], padded[:, 2:]) if axis == 1 else (padded[..., :-2], padded[..., 2:])
     return np.float32(1 - 2 * weight) * picture + np.float32(weight) * (before + after)
-
-

@@ -74,7 +74,9 @@ def _sticker(c: Chart, v: StreetVehicle, a: float, b: float, mark: Mark, number:
     """A disc, a square, a diamond, a bar or a ring, often of two colours."""
     form, size = mark.seed % 5, mark.size
     u, w = np.abs(c.a - np.float32(a)) / np.float32(size), np.abs(c.b - np.float32(b)) / np.float32(size)
-    inside = {0: u * u + w * w < 1, 1: (u < 1) & (w < 1), 2: u + w < 1.2, 3: (u < 2) & (w < 0.6), 4: u * u + w * w < 1}[form]
+    inside = {0: u * u + w * w < 1, 1: (u < 1) & (w < 1), 2: u + w < 1.2, 3: (u < 2) & (w < 0.6), 4: u * u + w * w < 1}[
+        form
+    ]
     c.put(inside, mark.color, PAINT, number)
     if mark.seed // 5 % 2:
         c.put(inside & (u * u + w * w < 0.3), mark.second, PAINT, number)

@@ -120,7 +120,9 @@ def backdrop(camera: StreetCamera, eye, rays: np.ndarray, shadows: list) -> np.n
 def _ground(camera: StreetCamera, x: np.ndarray, y: np.ndarray) -> np.ndarray:
     """Linear colour of the ground: worn asphalt with tracks and mended patches, lines, kerb, verge."""
     rough = tile(camera.grain)[np.floor(x * 7).astype(np.int32) % TILE, np.floor(y * 7).astype(np.int32) % TILE]
-    broad = tile(camera.grain)[np.floor(x * np.float32(0.6)).astype(np.int32) % TILE, np.floor(y * 2).astype(np.int32) % TILE]
+    broad = tile(camera.grain)[
+        np.floor(x * np.float32(0.6)).astype(np.int32) % TILE, np.floor(y * 2).astype(np.int32) % TILE
+    ]
     tone = np.float32(camera.road) * (1 + np.float32(0.10) * rough + np.float32(0.10) * broad)
     tone = np.where(broad > 0.45, tone * np.float32(0.86), tone)
     beside, edge, lane = np.abs(y), np.float32(2 * camera.lane * camera.lanes), np.float32(2 * camera.lane)
@@ -162,9 +164,13 @@ def _wall(camera: StreetCamera, eye, rays: np.ndarray, color: np.ndarray) -> Non
         level = np.where(pane, level * np.float32(0.45), level)
     elif height <= 2:
         px = x / np.float32(3.0)
-        level = np.where(px - np.floor(px) < 0.03, level * np.float32(0.6), level) * (np.float32(0.7) + np.float32(0.4) * (z > 0.3 * height))
+        level = np.where(px - np.floor(px) < 0.03, level * np.float32(0.6), level) * (
+            np.float32(0.7) + np.float32(0.4) * (z > 0.3 * height)
+        )
     shown = column(tone) * level
-    color[:, hit] = shown * shown * (np.float32(0.6) * column(camera.skylight) + np.float32(0.35) * column(camera.sunlight))
+    color[:, hit] = (
+        shown * shown * (np.float32(0.6) * column(camera.skylight) + np.float32(0.35) * column(camera.sunlight))
+    )
 
 
 def _shadow(camera: StreetCamera, spec, place, x: np.ndarray, y: np.ndarray) -> tuple[np.ndarray, np.ndarray]:

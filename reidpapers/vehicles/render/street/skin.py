@@ -81,7 +81,13 @@ def _doors(c: Chart, s, left: bool) -> None:
     for number, door in enumerate(s.doors):
         c.line(along(s, door), low, s.belt + 0.02, 0.5)
         if number and s.type != "bus":
-            c.rect(along(s, door) + 0.05, along(s, door) + 0.2, s.belt - 0.16, s.belt - 0.12, BLACK if s.trim < 0.1 else (0.6,) * 3)
+            c.rect(
+                along(s, door) + 0.05,
+                along(s, door) + 0.2,
+                s.belt - 0.16,
+                s.belt - 0.12,
+                BLACK if s.trim < 0.1 else (0.6,) * 3,
+            )
     if s.type == "bus" and not left:
         for door in s.doors[:3:2]:
             c.rect(along(s, door) - 1.0, along(s, door), s.clearance + 0.15, s.height - 0.5, (0.13, 0.14, 0.16), GLASS)
@@ -166,7 +172,9 @@ def _load(c: Chart, v: StreetVehicle) -> None:
     phase = (c.a + np.float32(lean) * c.b) / np.float32(step)
     phase = np.broadcast_to(phase - np.floor(phase), c.shape)
     area = c.window(-9, front_end, 1.06, 9)
-    c.rgb[area] *= np.where(phase < (0.5 if s.cargo == "container" else 0.1), np.float32(0.78), np.float32(1))[area][..., None]
+    c.rgb[area] *= np.where(phase < (0.5 if s.cargo == "container" else 0.1), np.float32(0.78), np.float32(1))[area][
+        ..., None
+    ]
     if s.cargo in ("box", "container"):
         for level in (1.06, s.deck - 0.06):
             c.level(level, rear_end, front_end, 0.7, 0.05)
