@@ -8,7 +8,7 @@ from __future__ import annotations
 import hashlib
 import io
 import json
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from functools import cached_property, lru_cache
 from pathlib import Path
 
@@ -20,16 +20,25 @@ from reidlib.data.manifest import COLUMNS, Dataset, Manifest, Test
 from reidlib.places import cache_dir, draft_of, write_atomically
 from reidpapers.digest import code_digest
 from reidpapers.vehicles.render import Plan, Preset, Share, camera_metres, draw, plan
+from reidpapers.vehicles.render.preset import STYLES
 from reidpapers.vehicles.render.sheet import pixel_digest
 
 QUALITY = 92
 FPS = 25
 PIXEL_DIGESTS = Path(__file__).resolve().parents[2] / "results" / "rendered_pixels.json"
+_STUDY = Preset(
+    "study", Share(600, 14400, 4800, 12, even=True), Share(200, 3200, 1600, 12, even=True), sizes=(48, 96), twins=1.3,
+    models=300, style="street",
+)  # fmt: skip
 PRESETS = {
     "smoke": Preset("smoke", Share(24, 144, 60, 4, even=True), Share(12, 72, 30, 4, even=True), sizes=(32, 40)),
     "small": Preset("small", Share(200, 2400, 800, 8, even=True), Share(100, 1200, 400, 8, even=True), sizes=(48, 64)),
+    "study": _STUDY,
+    "study_twins": replace(_STUDY, name="study_twins", twins=2.5, models=150),
+    "study_smoke": Preset("study_smoke", Share(24, 144, 60, 4, even=True), Share(12, 72, 30, 4, even=True),
+                          sizes=(32, 40), twins=1.3, models=18, style="street"),
     "veri": Preset("veri", Share(576, 37778, 4900, 20), Share(200, 11579, 1678, 19), sizes=(80, 128)),
-}
+}  # fmt: skip
 RENDERED = "Rendered vehicles, preset {name}, seed {seed}: procedural pictures, no photographs."
 
 
@@ -101,7 +110,8 @@ class World:
     @cached_property
     def key(self) -> str:
         """A short hash of all that fixes the pixels."""
-        text = f"{sorted(asdict(self.preset).items())} {self.seed} {self.paint_jitter} {QUALITY} {_pixels()}"
+        fields = {k: v for k, v in asdict(self.preset).items() if k != "style"}  # the pixels' digest is the style's
+        text = f"{sorted(fields.items())} {self.seed} {self.paint_jitter} {QUALITY} {_pixels(self.preset.style)}"
         return hashlib.sha256(text.encode()).hexdigest()[:12]
 
     @property
@@ -194,7 +204,8 @@ def load(preset: str | Preset = "small", seed: int = 0, paint_jitter: float = 0.
     """
     drawn = world(preset, seed, paint_jitter)
     table = drawn.table
-    origin = f"{drawn.preset}\nseed {seed}\npaint_jitter {drawn.paint_jitter}\nquality {QUALITY}\npixels {_pixels()}"
+    origin = f"{drawn.preset}\nseed {seed}\npaint_jitter {drawn.paint_jitter}\nquality {QUALITY}\n"
+    origin += f"pixels {_pixels(drawn.preset.style)}"
     return Dataset(
         Manifest(f"rendered {drawn.preset.name}", table, origin),
         drawn.read,
@@ -219,21 +230,27 @@ def _decode(path: Path) -> np.ndarray:
         return np.asarray(picture)
 
 
-def _pixels() -> str:
-    """The renderer's pixel digest, drawn once for each state of its source and kept in the cache.
+def _pixels(style: str = "plain") -> str:
+    """A style's pixel digest, drawn once for each state of the renderer's source and kept in the cache.
 
     For the source that the suite comes with the digest is known beforehand: another processor may round one pixel in a
     million differently, which makes no other benchmark.
     """
-    code = code_digest("reidpapers.vehicles.render")
-    if digest := _published().get(code):
+    key = _code(style)
+    if digest := _published().get(key):
         return digest
-    path = cache_dir() / "rendered" / "pixels" / code
+    path = cache_dir() / "rendered" / "pixels" / key
     if path.exists() and len(digest := path.read_text(encoding="utf-8")) == 64:
         return digest
-    digest = pixel_digest()
+    digest = pixel_digest(style)
     write_atomically(path, digest)
     return digest
+
+
+def _code(style: str) -> str:
+    """The digest of the renderer's source, under the style's name unless it is the first there was."""
+    code = code_digest("reidpapers.vehicles.render")
+    return code if style == "plain" else f"{code}-{style}"
 
 
 def _published() -> dict[str, str]:
@@ -242,6 +259,6 @@ def _published() -> dict[str, str]:
 
 
 def publish_pixels() -> None:
-    """Write the pixel digest of today's renderer beside the committed records, which were computed on its pictures."""
-    digests = {code_digest("reidpapers.vehicles.render"): _pixels()}
+    """Write the pixel digests of today's renderer beside the committed records, which were computed on its pictures."""
+    digests = {_code(style): _pixels(style) for style in STYLES}
     write_atomically(PIXEL_DIGESTS, f"{json.dumps(digests, indent=1)}\n")

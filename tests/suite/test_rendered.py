@@ -18,6 +18,7 @@ def cache(tmp_path, monkeypatch):
     [
         ("smoke", (144, 24, 4), (30, 12, 4), (72, 12, 4)),
         ("small", (2400, 200, 8), (400, 100, 8), (1200, 100, 8)),
+        ("study_smoke", (144, 24, 4), (30, 12, 4), (72, 12, 4)),
         ("veri", (37778, 576, 20), (1678, 200, 19), (11579, 200, 19)),  # VeRi-776's own counts
     ],
 )
@@ -100,7 +101,8 @@ def test_the_known_pixel_digest_is_used_for_the_known_source_only(monkeypatch, t
     monkeypatch.setattr(rendered, "PIXEL_DIGESTS", tmp_path / "known.json")
     own = rendered._pixels()
     rendered.publish_pixels()
-    assert rendered._published() == {rendered.code_digest("reidpapers.vehicles.render"): own}
+    code = rendered.code_digest("reidpapers.vehicles.render")
+    assert rendered._published() == {code: own, f"{code}-street": rendered._pixels("street")}
     monkeypatch.setattr(rendered, "code_digest", lambda *names: "other source")
     monkeypatch.setattr(rendered, "pixel_digest", lambda: "f" * 64)
     assert rendered._pixels() == "f" * 64

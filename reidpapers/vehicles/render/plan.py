@@ -10,13 +10,12 @@ from functools import lru_cache
 
 import numpy as np
 
-from reidpapers.vehicles.render.cameras import Camera, distances, sample_camera
-from reidpapers.vehicles.render.catalogue import BY_NAME, COLORS, MODELS
-from reidpapers.vehicles.render.image import Scene, mesh_of, project
-from reidpapers.vehicles.render.vehicles import Vehicle, sample_marks
+from reidpapers.vehicles.render.cameras import Camera, distances
+from reidpapers.vehicles.render.image import Scene
+from reidpapers.vehicles.render.preset import STREAM, Preset, Share
+from reidpapers.vehicles.render.styles import STYLES, Style
+from reidpapers.vehicles.render.vehicles import Vehicle
 
-# Streams of chance, kept apart from those of the pictures, which are numbered from 0.
-STREAM = {"cameras": 1_000_000_001, "vehicles": 1_000_000_002, "tracks": 1_000_000_003, "frames": 1_000_000_004}
 # Vehicles set out within so many seconds, and drive this fast between cameras and past them, metres a second.
 HOUR = 3600.0
 CRUISE = (7.0, 14.0)
@@ -27,73 +26,6 @@ DELAY = 40.0
 TURNS = 0.15
 MARGIN = (0.02, 0.13)
 ASPECT = (0.75, 1.33)
-
-
-@dataclass(frozen=True)
-class Share:
-    """One side of a benchmark, training or test: counts that are met exactly.
-
-    Attributes:
-        vehicles, images, tracks, cameras: how many; a track is one vehicle passing one camera once.
-        even: every vehicle has the same number of images (``images / vehicles``).
-    """
-
-    vehicles: int
-    images: int
-    tracks: int
-    cameras: int
-    even: bool = False
-
-    def __post_init__(self) -> None:
-        if not 2 * self.vehicles <= self.tracks <= min(self.images, self.vehicles * self.cameras):
-            raise ValueError(
-                f"{self}: tracks must be between 2 a vehicle and {self.cameras} a vehicle, at most one an image"
-            )
-        if self.even and self.images % self.vehicles:
-            raise ValueError(f"{self}: {self.images} images cannot be shared evenly among {self.vehicles} vehicles")
-
-
-@dataclass(frozen=True)
-class Preset:
-    """A rendered benchmark's size and difficulty.
-
-    Attributes:
-        name: for titles and folders.
-        train, test: counts of each side.
-        sizes: smallest and largest longer side of a camera's pictures, pixels.
-        twins: mean number of vehicles that share one model and colour.
-        models, colors: how many of the 27 models and 10 colours there are.
-        marks: how many and how large identity marks are; 1 is usual.
-        occlusion: mean share of pictures with something in the way.
-    """
-
-    name: str
-    train: Share
-    test: Share
-    sizes: tuple[int, int]
-    twins: float = 2.5
-    models: int = len(MODELS)
-    colors: int = len(COLORS)
-    marks: float = 1.0
-    occlusion: float = 0.15
-
-    def __post_init__(self) -> None:
-        if not (1 <= self.models <= len(MODELS) and 1 <= self.colors <= len(COLORS)):
-            raise ValueError(f"preset {self.name}: models 1 to {len(MODELS)}, colors 1 to {len(COLORS)}")
-        if not (
-            self.twins >= 1
-            and 0 <= self.occlusion <= 0.6
-            and 0 <= self.marks <= 3
-            and 16 <= self.sizes[0] <= self.sizes[1]
-        ):
-            raise ValueError(
-                f"preset {self.name}: twins at least 1, occlusion 0 to 0.6, marks 0 to 3, sizes rising from 16"
-            )
-
-    @property
-    def cameras(self) -> int:
-        """How many cameras there are."""
-        return max(self.train.cameras, self.test.cameras)
 
 
 @dataclass(frozen=True)
@@ -109,6 +41,7 @@ class Plan:
         place: ``[N, 4]`` x, y, cosine, sine on the camera's road.
         window: ``[N, 3]`` left, top, pixels a unit; ``size``: ``[N, 2]`` height, width.
         box: ``[N, 4]`` the vehicle's x1, y1, x2, y2 in pixels.
+        style: how it is drawn, a key of :data:`~reidpapers.vehicles.render.styles.STYLES`.
     """
 
     vehicles: tuple[Vehicle, ...]
@@ -122,10 +55,11 @@ class Plan:
     window: np.ndarray
     size: np.ndarray
     box: np.ndarray
+    style: str = "plain"
 
     def scene(self, number: int) -> Scene:
         """What fixes the picture of one image."""
-        return Scene(
+        plain = Scene(
             vehicle=self.vehicles[self.vehicle[number]],
             camera=self.cameras[self.camera[number]],
             place=tuple(float(v) for v in self.place[number]),
@@ -133,6 +67,7 @@ class Plan:
             size=(int(self.size[number, 0]), int(self.size[number, 1])),
             chance=(self.seed, number),
         )
+        return STYLES[self.style].staged(plain, self, number)
 
 
 @lru_cache(maxsize=8)
@@ -149,51 +84,20 @@ def plan(preset: Preset, seed: int, paint_jitter: float = 0.0) -> Plan:
     """
     if not 0 <= paint_jitter <= 0.5 or seed < 0:
         raise ValueError(f"paint_jitter {paint_jitter}: allowed are 0 to 0.5; seed {seed}: allowed are 0 and above")
-    cameras = sample_cameras(preset, seed)
-    vehicles = sample_vehicles(preset, seed, paint_jitter)
+    style = STYLES[preset.style]
+    cameras = style.cameras(preset, seed)
+    vehicles = style.vehicles(preset, seed, paint_jitter)
     tracks = _tracks(preset, seed)
     vehicle, camera, time, place = _frames(seed, tracks, vehicles, cameras)
-    window, size, box = _framing(seed, vehicles, cameras, vehicle, camera, place)
-    return Plan(vehicles, cameras, seed, preset.train.vehicles, vehicle, camera, time, place, window, size, box)
-
-
-def sample_cameras(preset: Preset, seed: int) -> tuple[Camera, ...]:
-    """The benchmark's cameras."""
-    rng = np.random.default_rng([seed, STREAM["cameras"], 1])
-    return tuple(sample_camera(rng, number, preset.sizes, preset.occlusion) for number in range(preset.cameras))
+    window, size, box = _framing(seed, style, vehicles, cameras, vehicle, camera, place)
+    return Plan(
+        vehicles, cameras, seed, preset.train.vehicles, vehicle, camera, time, place, window, size, box, preset.style
+    )
 
 
 def camera_metres(preset: Preset, seed: int) -> np.ndarray:
     """Shortest ways by road between the cameras, ``[cameras, cameras]`` in metres."""
     return distances(np.random.default_rng([seed, STREAM["cameras"], 2]), preset.cameras)
-
-
-def sample_vehicles(preset: Preset, seed: int, paint_jitter: float) -> tuple[Vehicle, ...]:
-    """Training vehicles, then test vehicles; on each side several share a model and colour."""
-    rng = np.random.default_rng([seed, STREAM["vehicles"], 1])
-    kinds = [kind for share in (preset.train, preset.test) for kind in _kinds(rng, preset, share.vehicles)]
-    vehicles = []
-    for number, (model, color) in enumerate(kinds):
-        own = np.random.default_rng([seed, STREAM["vehicles"], number + 2])
-        shade = tuple(1 + paint_jitter * float(v) for v in own.uniform(-1, 1, 3))
-        vehicles.append(Vehicle(model, color, sample_marks(own, BY_NAME[model], color, preset.marks), shade))
-    return tuple(vehicles)
-
-
-def _kinds(rng: np.random.Generator, preset: Preset, count: int) -> list[tuple[str, str]]:
-    """(model, colour) of each vehicle: models and colours come round equally often, no pair twice before all have."""
-    wanted = min(preset.models * preset.colors, max(1, round(count / preset.twins)))
-    # Models are taken across the types first, so that few models still cover every type.
-    order = [MODELS[3 * (i % 9) + i // 9].name for i in range(len(MODELS))][: preset.models]
-    first = rng.permutation(len(order))
-    colors = rng.permutation(preset.colors)
-    pairs = []
-    for i in range(wanted):
-        lap, step = divmod(i, len(order))
-        pairs.append((order[first[step]], COLORS[colors[(step + lap * 3 + lap // 10) % preset.colors]]))
-    pairs = list(dict.fromkeys(pairs))
-    picks = [*range(len(pairs)), *rng.integers(0, len(pairs), max(0, count - len(pairs)))]
-    return [pairs[i] for i in rng.permutation(np.array(picks[:count]))]
 
 
 def _tracks(preset: Preset, seed: int) -> tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray]:
@@ -291,16 +195,16 @@ def _frames(seed: int, tracks: tuple, vehicles: tuple[Vehicle, ...], cameras: tu
 
 
 def _framing(
-    seed: int, vehicles: tuple, cameras: tuple, vehicle: np.ndarray, camera: np.ndarray, place: np.ndarray
+    seed: int, style: Style, vehicles: tuple, cameras: tuple, vehicle: np.ndarray, camera: np.ndarray, place: np.ndarray
 ) -> tuple:
     """Window, size and box of every image: the vehicle's extent with margins drawn by lot."""
     extent = np.empty((len(vehicle), 4))
     for number in np.unique(vehicle):
         mine = np.flatnonzero(vehicle == number)
-        points = mesh_of(vehicles[number]).points
+        points = style.mesh_of(vehicles[number]).points
         for seen in np.unique(camera[mine]):
             these = mine[camera[mine] == seen]
-            right, down, _ = project(points[None], cameras[seen], place[these][:, None, :])
+            right, down, _ = style.project(points[None], cameras[seen], place[these][:, None, :])
             extent[these] = np.stack([right.min(1), down.min(1), right.max(1), down.max(1)], axis=1)
     margin = np.random.default_rng([seed, STREAM["frames"], 2]).uniform(*MARGIN, (len(vehicle), 4))
     wide, tall = extent[:, 2] - extent[:, 0], extent[:, 3] - extent[:, 1]

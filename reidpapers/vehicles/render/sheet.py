@@ -9,8 +9,11 @@ from dataclasses import replace
 import numpy as np
 
 from reidpapers.vehicles.render.cameras import Camera
-from reidpapers.vehicles.render.image import Scene, draw, mesh_of, project
-from reidpapers.vehicles.render.plan import Preset, Share, plan
+from reidpapers.vehicles.render.image import Scene, mesh_of, project
+from reidpapers.vehicles.render.plan import plan
+from reidpapers.vehicles.render.preset import Preset, Share
+from reidpapers.vehicles.render.street.image import StreetScene
+from reidpapers.vehicles.render.styles import draw
 from reidpapers.vehicles.render.vehicles import Marks, Vehicle
 
 # Where the portrait camera stands, in vehicle's lengths along and across and metres up; the vehicle heads along x.
@@ -73,17 +76,17 @@ def sheet(pictures: Sequence[np.ndarray], columns: int, gap: int = 2) -> np.ndar
     return page
 
 
-def samples() -> list[Scene]:
+def samples(style: str = "plain") -> list[Scene]:
     """48 scenes that use every model, colour, mark and occluder: what they look like tells renderers apart."""
-    gallery = plan(GALLERY, GALLERY_SEED)
+    gallery = plan(replace(GALLERY, style=style), GALLERY_SEED)
     return [gallery.scene(number) for number in range(0, len(gallery.vehicle), 2)]
 
 
-def pixel_digest() -> str:
+def pixel_digest(style: str = "plain") -> str:
     """SHA-256 over the samples' pixels, masks and labels: equal digests mean an equal renderer."""
-    gallery = plan(GALLERY, GALLERY_SEED)
+    gallery = plan(replace(GALLERY, style=style), GALLERY_SEED)
     digest = hashlib.sha256()
-    for scene in samples():
+    for scene in samples(style):
         for array in draw(scene):
             digest.update(repr(array.shape).encode() + array.tobytes())
     for array in (gallery.vehicle, gallery.camera, gallery.box, np.round(gallery.time, 3), gallery.size):
@@ -92,5 +95,5 @@ def pixel_digest() -> str:
 
 
 def without_chance(scene: Scene) -> Scene:
-    """The same scene without noise, exposure and occluder."""
-    return replace(scene, chance=None)
+    """The same scene without noise, exposure, occluder and others on the road."""
+    return replace(scene, chance=None, **({"neighbours": ()} if isinstance(scene, StreetScene) else {}))
