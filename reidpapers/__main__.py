@@ -155,7 +155,7 @@ def _data(given: argparse.Namespace) -> int:
 
 def _data_list(given: argparse.Namespace) -> int:
     """Show which datasets are there."""
-    from reidlib.data import check
+    from reidpapers.check import official
     from reidpapers.run import datasets
 
     for name in ("rendered", "digits"):
@@ -164,18 +164,18 @@ def _data_list(given: argparse.Namespace) -> int:
             f"{split} {n['images']} images of {n['vehicles']}" for split, n in dataset.manifest.counts().items()
         )
         print(f"{name}: {dataset.note}\n  {counts}")
-    print(check.overview())
+    print(official.overview())
     return 0
 
 
 def _data_check(given: argparse.Namespace) -> int:
     """Look an official dataset over."""
-    from reidlib.data import check
+    from reidpapers.check import official
     from reidpapers.run import datasets
 
     _refuse_unless(given.dataset in datasets.BENCHMARKS, "dataset", given.dataset, datasets.BENCHMARKS)
     _refuse_unless(given.sample > 0, "--sample", given.sample, ["a whole number > 0"])
-    report, usable = check.check(given.dataset, given.root, given.sample)
+    report, usable = official.check(given.dataset, given.root, given.sample)
     print(report)
     return 0 if usable else 1
 

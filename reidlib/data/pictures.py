@@ -1,13 +1,11 @@
-"""Image files of a dataset, opened safely: pixels and sizes as a viewer shows them, and what can be told of damage."""
+"""Image files of a dataset, opened safely: pixels and sizes as a viewer shows them."""
 
 from __future__ import annotations
 
 import io
 import os
-import subprocess
-import sys
 import warnings
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from pathlib import Path
 from typing import TypeVar
 
@@ -21,20 +19,8 @@ T = TypeVar("T")
 
 MASKS = "mask"  # the folder that holds masks, which no official dataset has; exported ones do
 LARGEST_IMAGE = 64_000_000  # pixels; the largest photographs of these datasets have about 5 million
-EIGHT_BITS = (
-    "1",
-    "L",
-    "P",
-    "RGB",
-    "RGBX",
-    "CMYK",
-    "YCbCr",
-    "LAB",
-    "HSV",
-)  # modes that Pillow converts as they are meant
+EIGHT_BITS = ("1", "L", "P", "RGB", "RGBX", "CMYK", "YCbCr", "LAB", "HSV")  # modes that Pillow converts as meant
 SEE_THROUGH = ("RGBA", "LA", "PA", "RGBa", "La")
-ZEROS = bytes(32)  # in a row, no encoder writes them with the standard tables, of whose start this is a part:
-STANDARD = bytes((0, 1, 5, 1, 1, 1, 1, 1, 1, 0, 0, 0, 0, 0, 0, 0))  # ITU-T T.81, Table K.3: codes of each length
 
 
 def read_image(root: Path, name: str) -> np.ndarray:
@@ -95,47 +81,6 @@ def masks(root: Path, images: pd.Series) -> pd.Series:
     for folder in pd.unique(names.str.rpartition("/")[0]):
         present.update(scan(root, folder))
     return names.where(names.isin(present))
-
-
-def damage(path: Path) -> str | None:
-    """What the bytes of a JPEG file say of damage that its decoder passes over: words, or None.
-
-    Its end must be marked, and a stretch of zeros within means that a part was never written.
-
-    Raises:
-        DatasetError: it may not be read.
-    """
-    content = file_bytes(path)
-    start = content.find(b"\xff\xda")
-    if not content.startswith(b"\xff\xd8") or start < 0:
-        return None
-    end = content.rfind(b"\xff\xd9")
-    if end < start:
-        return "its end is missing"
-    if STANDARD in content[:start] and ZEROS in content[start:end]:
-        return "a part of it is filled with zeros"
-    return None
-
-
-def complaints(paths: Sequence[Path]) -> dict[Path, str]:
-    """What libjpeg complains of while it decodes JPEG files, which Pillow keeps to itself; files without are left out.
-
-    The library writes its warnings to the standard error stream, so it is run in a process of its own.
-    """
-    script = (
-        "import sys\nfrom torchvision.io import decode_jpeg, read_file\nfor number, path in enumerate(sys.argv[1:]):\n"
-        "    print(f'\\n#{number}', file=sys.stderr, flush=True)\n    try: decode_jpeg(read_file(path))\n"
-        "    except RuntimeError: pass\n"
-    )
-    found: dict[Path, str] = {}
-    for start in range(0, len(paths), 500):  # a command line is not endless
-        part = paths[start : start + 500]
-        run = subprocess.run([sys.executable, "-c", script, *map(str, part)], capture_output=True, check=False)
-        for entry in run.stderr.decode(errors="replace").split("\n#")[1:]:
-            number, _, warning = entry.partition("\n")
-            if "Corrupt JPEG data" in warning and number.isdigit():
-                found[part[int(number)]] = warning.strip().splitlines()[0]
-    return found
 
 
 def file_bytes(path: Path) -> bytes:

@@ -6,8 +6,8 @@ from dataclasses import replace
 import pytest
 from PIL import Image
 
-from reidlib.data.check import check, overview
 from reidlib.data.files import DatasetError
+from reidpapers.check.official import check, overview
 from reidpapers.run.datasets import BENCHMARKS
 from reidpapers.vehicles.export import LAYOUTS, rendered_source
 
