@@ -31,10 +31,10 @@ def matchless(relevance: Relevance) -> str | None:
         >>> matchless(Relevance([1, 2], [1, 3], [5, 6], [5, 7]))
         'of 2 queries 1 have no gallery image of their vehicle, and for 1 all of these are junk (by their own camera)'
     """
-    own = _pairs(relevance.query, relevance.gallery) * (relevance.query >= 0)
-    query, gallery = ([side, junk] for side, junk in ((relevance.query, relevance.query_junk),
-                                                      (relevance.gallery, relevance.gallery_junk)))  # fmt: skip
-    junk = _pairs(pd.MultiIndex.from_arrays(query), pd.MultiIndex.from_arrays(gallery)) * (query[1] >= 0)
+    own = _shared(relevance.query, relevance.gallery)
+    sides = (relevance.query, relevance.query_junk), (relevance.gallery, relevance.gallery_junk)
+    span = 1 + max(int(np.max(junk)) for _, junk in sides)  # type: ignore[arg-type]
+    junk = _shared(*(np.where((code < 0) | (other < 0), -1, code * span + other) for code, other in sides))  # type: ignore[operator]
     if (own > junk).any():
         return None
     return (
@@ -43,9 +43,11 @@ def matchless(relevance: Relevance) -> str | None:
     )
 
 
-def _pairs(query: np.ndarray | pd.MultiIndex, gallery: np.ndarray | pd.MultiIndex) -> np.ndarray:
-    """How many gallery items have each query's code, ``[Q]``."""
-    return pd.Index(gallery).value_counts().reindex(pd.Index(query)).fillna(0).to_numpy(int)
+def _shared(query: np.ndarray, gallery: np.ndarray) -> np.ndarray:
+    """How many gallery items have each query's code, ``[Q]``; none a negative one."""
+    ordered = np.sort(gallery)
+    first, last = (np.searchsorted(ordered, query, side) for side in ("left", "right"))
+    return np.where(query < 0, 0, last - first)
 
 
 def _problem(test: Test, manifest: Manifest) -> str | None:
@@ -60,5 +62,5 @@ def _problem(test: Test, manifest: Manifest) -> str | None:
         tasks = [task for rules in (rule.tasks, rule.cmc_tasks) if rules for task in rules(table[test.rows(table)])]
     except ValueError as error:
         return str(error)
-    problems = (matchless(task.relevance) for task in tasks)
-    return next((f"protocol {test.protocol!r} scores nothing: {problem}" for problem in problems if problem), None)
+    problem = next(filter(None, (matchless(task.relevance) for task in tasks)), None)
+    return f"protocol {test.protocol!r} scores nothing: {problem}" if problem else None
