@@ -134,10 +134,14 @@ def _add_data(parser: argparse.ArgumentParser) -> None:
     """The commands on data."""
     actions = parser.add_subparsers(required=True, metavar="list | check | export", dest="action")
     actions.add_parser("list", help="all datasets: where to ask for each, where it was looked for, whether it is there")
-    check = actions.add_parser("check", help="an official dataset on disk beside what its release should hold")
-    check.add_argument("dataset", metavar="DATASET", help="a name that `data list` shows")
-    check.add_argument("--root", help="its folder (default: in the folder that REIDLIB_DATA names)")
-    check.add_argument("--sample", type=int, default=200, help="images to decode (default: %(default)s)")
+    check = actions.add_parser(
+        "check", help="an official dataset beside its release, or a folder of one's own pictures"
+    )
+    check.add_argument("dataset", metavar="DATASET", help="a name that `data list` shows, or folder")
+    check.add_argument("--data_root", "--root", dest="root", metavar="DIR",
+                       help="its folder (default: in the folder that REIDLIB_DATA names)")  # fmt: skip
+    check.add_argument("--sample", type=int, default=200, help="images of a release to decode (default: %(default)s)")
+    check.add_argument("--sheet", type=Path, metavar="FILE", help="of dataset folder: write a contact sheet")
     export = actions.add_parser("export", help="write rendered vehicles in an official dataset's folder layout")
     export.add_argument("what", choices=["rendered"])
     export.add_argument("--layout", required=True, help="a name that `data list` shows")
@@ -169,13 +173,17 @@ def _data_list(given: argparse.Namespace) -> int:
 
 
 def _data_check(given: argparse.Namespace) -> int:
-    """Look an official dataset over."""
-    from reidpapers.check import official
+    """Look an official dataset over, or a folder of pictures."""
+    from reidpapers.check import folder, official
     from reidpapers.run import datasets
 
-    _refuse_unless(given.dataset in datasets.BENCHMARKS, "dataset", given.dataset, datasets.BENCHMARKS)
+    names = ["folder", *datasets.BENCHMARKS]
+    _refuse_unless(given.dataset in names, "dataset", given.dataset, names)
     _refuse_unless(given.sample > 0, "--sample", given.sample, ["a whole number > 0"])
-    report, usable = official.check(given.dataset, given.root, given.sample)
+    if given.dataset == "folder":
+        report, usable = folder.check(given.root, given.sheet)
+    else:
+        report, usable = official.check(given.dataset, given.root, given.sample)
     print(report)
     return 0 if usable else 1
 

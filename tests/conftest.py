@@ -24,6 +24,7 @@ def pytest_configure(config):
     if not hasattr(config, "workerinput"):
         config.reidlib_scratch = tempfile.mkdtemp(prefix="reidlib-tests-")
         os.environ["REIDLIB_CACHE"] = os.path.join(config.reidlib_scratch, "cache")
+        os.environ["REIDLIB_OWN_DATA"] = os.environ.get("REIDLIB_DATA", "absent")  # real data, where there are any
         os.environ["REIDLIB_DATA"] = os.path.join(config.reidlib_scratch, "data")
 
 

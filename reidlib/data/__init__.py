@@ -6,7 +6,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
-from reidlib.data import aicity2020, compcars, vehicle1m, vehicleid, veri776, veriwild
+from reidlib.data import aicity2020, compcars, folder, vehicle1m, vehicleid, veri776, veriwild
 from reidlib.data.files import Benchmark
 from reidlib.data.manifest import Dataset
 
@@ -23,7 +23,7 @@ class DataSource:
     Attributes:
         dataset: a name in :data:`DATASETS`.
         root: its folder; None: where ``REIDLIB_DATA`` says.
-        preset, seed: size and seed of vehicles that are rendered instead of read.
+        preset, seed: size and seed of vehicles that are rendered instead of read; seed also of a folder's split.
         train, test: of digits, only the first so many images of either part; 0: all.
     """
 
@@ -36,29 +36,20 @@ class DataSource:
 
 
 DATASETS: dict[str, Callable[[DataSource], Dataset]] = {
+    "folder": lambda source: _folder(source.root, source.seed),
     **{name: lambda source: _benchmark(source.dataset, source.root) for name in BENCHMARKS},
 }
-PROTOCOLS = {name: benchmark.protocol for name, benchmark in BENCHMARKS.items()}
+PROTOCOLS = {"folder": "veri", **{name: benchmark.protocol for name, benchmark in BENCHMARKS.items()}}
 # The columns of a manifest that each release has something to say of; vehicles, unless it knows models alone.
 LABELS = {
+    "folder": folder.LABELS,  # that it may have
     **{
         name: benchmark.labels | ({"vehicle_id"} if benchmark.protocol != "verification" else set())
         for name, benchmark in BENCHMARKS.items()
     },
 }
 
-_parsed: dict[tuple[str, Path], tuple[object, Dataset]] = {}
-
-
-def _benchmark(name: str, root: str | None) -> Dataset:
-    """An official dataset, parsed once a process and again when its lists or folders of images have changed."""
-    folder = BENCHMARKS[name].find(root)
-    state = BENCHMARKS[name].state(folder)
-    before, dataset = _parsed.get((name, folder), (None, None))
-    if dataset is None or before != state:
-        dataset = BENCHMARKS[name].load(folder)
-        _parsed[name, folder] = state, dataset
-    return dataset
+_parsed: dict[tuple[str, Path, int], tuple[object, Dataset]] = {}
 
 
 def load(source: DataSource) -> Dataset:
@@ -69,3 +60,25 @@ def load(source: DataSource) -> Dataset:
         ValueError: what is there does not make a valid manifest.
     """
     return DATASETS[source.dataset](source)
+
+
+def _benchmark(name: str, root: str | None) -> Dataset:
+    """An official dataset."""
+    benchmark = BENCHMARKS[name]
+    place = benchmark.find(root)
+    return _once((name, place, 0), benchmark.state(place), lambda: benchmark.load(place))
+
+
+def _folder(root: str | None, seed: int) -> Dataset:
+    """Pictures of one's own."""
+    place = folder.find(root)
+    return _once(("folder", place, seed), folder.state(place), lambda: folder.load(place, seed))
+
+
+def _once(key: tuple[str, Path, int], state: object, parse: Callable[[], Dataset]) -> Dataset:
+    """What was parsed before, or is parsed now: once a process, and again when lists or folders of images change."""
+    before, dataset = _parsed.get(key, (None, None))
+    if dataset is None or before != state:
+        dataset = parse()
+        _parsed[key] = state, dataset
+    return dataset

@@ -75,7 +75,7 @@ class C2FPaper(Paper):
             data = self.learns_from(stage)
             super().check(data)
             if stage.learning == "ranking":
-                _check_batches(data.source)
+                _check_batches(data.source, datasets.load(data.source).digest)
 
     def starts_from(self, config: C2FConfig) -> tuple[C2FConfig, ...]:
         """The initial model of the same seed, which every variant shares."""
@@ -169,9 +169,10 @@ class C2FPaper(Paper):
 PAPER = C2FPaper()
 
 
-@cache  # looked at once a process, as sampling from a million images takes seconds to prepare
-def _check_batches(source: DataSource) -> None:
+@cache  # looked at once for the same data, as sampling from a million images takes seconds to prepare
+def _check_batches(source: DataSource, digest: str) -> None:
     """Refuse data of whose training images no batch of the ranking can be drawn."""
+    del digest
     manifest = datasets.load(source).manifest
     rows = PAPER.usable(C2FConfig(), manifest.rows("train"))
     try:

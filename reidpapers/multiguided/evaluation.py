@@ -29,12 +29,16 @@ RERANKED, TUNED = 5, 60  # queries before and after re-ranking; training vehicle
 MASKS = 12  # that a record of the PSPNet shows
 
 
+def whole_tests(config: MultiGuidedConfig) -> tuple[Test, ...]:
+    """The challenge's mAP and the one over all results; none where nothing is matched."""
+    matches = config.learning in ("extractor", "ensemble")
+    return tuple(Test(name, protocol) for name, protocol in PROTOCOLS.items()) if matches else ()
+
+
 def tests(config: MultiGuidedConfig, dataset: Dataset) -> tuple[Test, ...]:
     """The challenge's mAP and the one over all results; of a single extractor also small and large objects apart."""
-    if config.learning not in ("extractor", "ensemble"):
-        return ()
-    whole = tuple(Test(name, protocol) for name, protocol in PROTOCOLS.items())
-    if config.learning == "ensemble":
+    whole = whole_tests(config)
+    if config.learning != "extractor":
         return whole
     query = dataset.manifest.rows("query")
     pixels = original_sizes(dataset, query).double().prod(1).numpy()

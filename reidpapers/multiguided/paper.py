@@ -209,6 +209,11 @@ class MultiGuidedPaper(Paper):
         """The challenge's mAP and the one over all results; of one extractor also of small and of large objects."""
         return evaluation.tests(config, dataset)
 
+    def tests_by_labels(self, config: MultiGuidedConfig, dataset: Dataset) -> tuple[Test, ...]:
+        """Without those of small and large objects, which pixels tell apart."""
+        del dataset
+        return evaluation.whole_tests(config)
+
     def protocols(self, config: MultiGuidedConfig) -> tuple[str, ...]:
         """Their protocols, whatever the dataset."""
         return tuple(evaluation.PROTOCOLS.values())

@@ -8,7 +8,7 @@ A paper's ``paper.py`` derives a class from :class:`Paper`, overrides the hooks 
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property, lru_cache, partial
 from importlib import import_module
 from pathlib import Path
@@ -21,6 +21,7 @@ from torch import Tensor, nn
 
 from reidlib.augment import Augment
 from reidlib.data.manifest import Dataset, Test
+from reidlib.evaluate import protocols
 from reidlib.evaluate.protocols import Distance
 from reidlib.train import Schedule
 from reidpapers.run import datasets, evaluate_run, probe, training
@@ -124,7 +125,8 @@ class Paper:
         Raises:
             ConfigError: the data cannot give what the configuration asks for.
         """
-        return dict(_data(self, config.model_copy(update={"seed": 0})))
+        state = {datasets.load(one.source).digest for one in (config, self.learns_from(config))}
+        return dict(_data(self, config.model_copy(update={"seed": 0}), frozenset(state)))
 
     def check(self, config: Any) -> None:
         """Refuse data that lack what a run needs, before anything is computed.
@@ -233,6 +235,10 @@ class Paper:
         del config
         return dataset.tests
 
+    def tests_by_labels(self, config: Any, dataset: Dataset) -> tuple[Test, ...]:
+        """Those of the tests that labels alone tell: they are looked at before anything is computed."""
+        return self.tests(config, dataset)
+
     def protocols(self, config: Any) -> tuple[str, ...]:
         """The protocols of these tests, known without the data."""
         return (datasets.PROTOCOLS[config.dataset],)
@@ -290,7 +296,22 @@ def _training_images(paper: Paper, config: Config) -> int:
 
 
 @lru_cache(maxsize=1024)  # a grid asks again and again
-def _data(paper: Paper, config: Config) -> dict[str, Any]:
-    """What :meth:`Paper.data` gives, looked at once a process."""
+def _data(paper: Paper, config: Config, digests: frozenset[str]) -> dict[str, Any]:
+    """What :meth:`Paper.data` gives, looked at once a process, and again when the data are others."""
+    del digests
     paper.check(config)
+    _refuse_unscorable(paper, config)
     return evaluate_run.data(config) | paper.classes(config)
+
+
+_unscorable: dict[str, list[str]] = {}  # by the digest of data and tests
+
+
+def _refuse_unscorable(paper: Paper, config: Config) -> None:
+    """Stop where tests have no score whatever is learnt, as their labels tell."""
+    dataset = datasets.load(config.source)
+    tested = replace(dataset, tests=paper.tests_by_labels(config, dataset))
+    if tested.digest not in _unscorable:
+        _unscorable[tested.digest] = protocols.unscorable(tested)
+    if problems := _unscorable[tested.digest]:
+        raise ConfigError(f"{dataset.manifest.name} is refused, as it cannot be scored: {'; '.join(problems)}")

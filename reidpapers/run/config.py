@@ -58,7 +58,7 @@ class Config(Strict):
     EPOCHS: ClassVar[Mapping[str, str]] = {}
     # Fields that mean nothing for any other dataset.
     OF_DATASET: ClassVar[Mapping[str, tuple[str, ...]]] = {
-        "rendered": ("preset", "data_seed"), "digits": ("digits_train", "digits_test"),
+        "rendered": ("preset", "data_seed"), "digits": ("digits_train", "digits_test"), "folder": ("data_seed",),
     }  # fmt: skip
 
     profile: Profile = Field("quick", description="scale: seconds, minutes on a CPU, or the paper's own sizes")
@@ -67,7 +67,9 @@ class Config(Strict):
     preset: Literal[vehicles.PRESETS] = Field(
         "small", description="size of the embedded vehicles; and whether clean ones join them in training"
     )
-    data_seed: int = Field(0, ge=0, lt=2**31, description="seed of the embedded vehicles")
+    data_seed: int = Field(
+        0, ge=0, lt=2**31, description="seed of the embedded vehicles; of the split of a folder that gives none"
+    )
     digits_train: int = Field(0, ge=0, le=60000, description="only the first so many training digits; 0: all")
     digits_test: int = Field(0, ge=0, le=10000, description="only the first so many test digits; 0: all")
     image_size: int = Field(64, ge=16, le=1024, description="side of the square input, in pixels")
@@ -109,8 +111,9 @@ class Config(Strict):
 
     def canonical(self) -> Config:
         """The same run with ``auto`` resolved and every field that cannot touch its result at its default."""
-        unused = {name for dataset, names in self.OF_DATASET.items() if dataset != self.dataset for name in names}
-        kept = self.without(unused).model_copy(update={"device": self.device_present()})
+        special = {name for names in self.OF_DATASET.values() for name in names}
+        kept = self.without(special.difference(self.OF_DATASET.get(self.dataset, ())))
+        kept = kept.model_copy(update={"device": self.device_present()})
         return kept._at_default(steps for steps, epochs in self.EPOCHS.items() if getattr(self, epochs))
 
     def without(self, unused: Iterable[str]) -> Config:
@@ -131,6 +134,7 @@ class Config(Strict):
         used = {
             "rendered": {"preset": self.preset, "seed": self.data_seed},
             "digits": {"root": self.data_root, "train": self.digits_train, "test": self.digits_test},
+            "folder": {"root": self.data_root, "seed": self.data_seed},
         }
         return DataSource(self.dataset, **used.get(self.dataset, {"root": self.data_root}))
 

@@ -22,12 +22,19 @@ LABELS = {"rendered": vehicles.LABELS, "digits": frozenset(), **data.LABELS}
 __all__ = ["BENCHMARKS", "DATASETS", "LABELS", "PROTOCOLS", "DataSource", "load"]
 
 
-@cache
 def load(source: DataSource) -> Dataset:
-    """The dataset that is asked for; labels only, pixels are read later. It is made once a process.
+    """The dataset that is asked for; labels only, pixels are read later.
+
+    It is made once a process; one on disk again when its lists or folders have changed.
 
     Raises:
         FileNotFoundError: the dataset is not on this disk; the message says where it was looked for and whom to ask.
         ValueError: what is there does not make a valid manifest.
     """
+    return data.load(source) if source.dataset in data.DATASETS else _made(source)
+
+
+@cache
+def _made(source: DataSource) -> Dataset:
+    """Embedded data."""
     return DATASETS[source.dataset](source)

@@ -45,7 +45,7 @@ def test_a_truncated_image_is_not_ready_and_an_absent_one_is_an_error(tree, caps
 @pytest.mark.parametrize(
     ("arguments", "said"),
     [
-        (["check", "veri"], f"dataset = 'veri' is refused: allowed is {', '.join(BENCHMARKS)}"),
+        (["check", "veri"], f"dataset = 'veri' is refused: allowed is folder, {', '.join(BENCHMARKS)}"),
         (["check", "veri776", "--root", "nowhere"], "VeRi-776 was not found: none of nowhere"),
         (["check", "veri776", "--sample", "0"], "--sample = 0 is refused: allowed is a whole number > 0"),
         (["export", "rendered", "--layout", "veri", "--out", "x"], f"allowed is {', '.join(LAYOUTS)}"),

@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 import numpy as np
-import pandas as pd
 
 from reidlib.data.manifest import Dataset, Manifest, Test
 from reidlib.evaluate.metrics import Relevance
