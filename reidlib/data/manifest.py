@@ -218,7 +218,7 @@ def labels(values: pd.Series, column: str) -> pd.Series:
         first = values.dropna().tolist()[0]
         kinds = sorted({type(value).__name__ for value in values.dropna()})
         raise ValueError(
-            f"column {column} holds values of type {', '.join(kinds)}, the first of them {first!r}: allowed are text, "
+            f"column {column} holds values of type {', '.join(kinds)}, the first of them {first}: allowed are text, "
             "or whole numbers, and not both; read the column as text"
         )
     bounds = np.iinfo(np.int64)

@@ -123,6 +123,29 @@ def test_track_numbers_go_before_track_names(tree):
     assert real(aicity2020.load(tree))["track_id"].isna().all()
 
 
+def test_a_list_of_tracks_without_each_lines_last_image_is_explained(tree):
+    folder = tree / REAL
+    assert aicity2020.remarks(tree) == []
+    put(folder / "train_track.txt", [line.rsplit(" ", 1)[0] for line in lines(folder / "train_track.txt")])
+    (folder / "train_track_id.txt").unlink()
+    (remark,) = aicity2020.remarks(tree)
+    assert "of 144 real images have no track: known copies of train_track.txt lack the last image" in remark
+    (folder / "train_track.txt").unlink()
+    assert aicity2020.remarks(tree) == [
+        "no image has a track: train_track_id.txt or train_track.txt is needed for that"
+    ]
+    assert aicity2020.BENCHMARK.find(folder) == folder
+
+
+def test_the_names_of_2021_are_known(tree):
+    before = aicity2020.load(tree).manifest
+    (tree / REAL).rename(tree / "AIC21_Track2_ReID")
+    (tree / SIMULATED).rename(tree / "AIC21_Track2_ReID_Simulation")
+    manifest = aicity2020.load(aicity2020.BENCHMARK.find(tree)).manifest
+    assert manifest.counts() == before.counts()
+    assert manifest.table["image"].str.startswith("AIC21_Track2_ReID").all()
+
+
 def edit(name, work):
     return lambda tree: put(tree / name, work(lines(tree / name)))
 

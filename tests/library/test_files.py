@@ -241,6 +241,19 @@ def test_a_dataset_is_found_in_the_folder_or_just_below(benchmark, tmp_path, bel
     assert benchmark.find(tmp_path) == tmp_path / below
 
 
+def test_a_dataset_is_found_where_it_was_unpacked_twice(benchmark, tmp_path):
+    (tmp_path / "set" / "set").mkdir(parents=True)
+    (tmp_path / "set" / "set" / "list.txt").write_text("")
+    assert benchmark.find(tmp_path) == tmp_path / "set" / "set" == benchmark.find(tmp_path / "set")
+    (tmp_path / "data" / "data").mkdir(parents=True)
+    (tmp_path / "data" / "data" / "list.txt").write_text("")
+    with pytest.raises(DatasetError, match="The Set could be any of .*: name its folder"):
+        benchmark.find(tmp_path)
+    with pytest.raises(FileNotFoundError, match=r"not found: .*empty holds nothing"):
+        (tmp_path / "set" / "empty").mkdir()
+        benchmark.find(tmp_path / "set" / "empty")
+
+
 def test_a_dataset_is_looked_for_in_the_data_folder(benchmark, tmp_path, monkeypatch):
     monkeypatch.setenv("REIDLIB_DATA", str(tmp_path))
     with pytest.raises(FileNotFoundError, match="The Set was not found: none of .*Set_V1 holds list.txt. Ask me."):

@@ -1,10 +1,12 @@
 """The manifest: validated, sorted, its digest, and a split for tuning that holds no test identity."""
 
+from dataclasses import replace
+
 import numpy as np
 import pandas as pd
 import pytest
 
-from reidlib.data.manifest import COLUMNS, Manifest, codes
+from reidlib.data.manifest import COLUMNS, Dataset, Manifest, Test, codes, labels
 
 
 def rows(*entries, **common):
@@ -119,3 +121,52 @@ def test_codes_follow_sorted_names():
     found = codes(pd.Series(["b", pd.NA, "a", "b"], dtype="string"))
     assert found.tolist() == [1, -1, 0, 1] and found.dtype == np.int64
     assert codes(pd.Series([pd.NA, pd.NA], dtype="string")).tolist() == [-1, -1]
+
+
+@pytest.mark.parametrize(
+    ("values", "words"),
+    [
+        ([1, "1"], "values of type int, str"),
+        ([1.2, 1.7], "values of type float, the first of them 1.2"),
+        ([True, False], "values of type bool"),
+        (
+            np.array([2**63 + 5, 1], np.uint64),
+            "holds 9223372036854775813: allowed are .*of at most 64 bits",
+        ),
+    ],
+)
+def test_labels_that_could_be_mixed_up_are_refused(values, words):
+    with pytest.raises(ValueError, match=words):
+        labels(pd.Series(values), "camera_id")
+    with pytest.raises(ValueError, match="manifest of a: column camera_id "):
+        Manifest("a", rows(("a", "train", "1"), ("b", "train", "2"), camera_id=list(values)), "o")
+
+
+def test_whole_numbers_and_text_are_labels():
+    for values in ([7, 12], np.array([7, 12], np.uint8), ["7", "12"], pd.Categorical([7, 12])):
+        assert labels(pd.Series(values), "camera_id").tolist() == ["7", "12"]
+    assert labels(pd.Series([None, "7"]), "camera_id").isna().tolist() == [True, False]
+
+
+def test_a_manifest_has_what_any_row_knows():
+    table = benchmark()
+    table.loc[table["split"] == "train", "color"] = pd.NA
+    manifest = Manifest("a", table, "o")
+    assert manifest.has() - manifest.has("train") == {"color"} and "mask" not in manifest.has()
+
+
+def test_the_digest_of_a_dataset_covers_its_tests_and_distances():
+    manifest = Manifest("a", benchmark(), "o")
+    pairs = pd.DataFrame({"first": ["a"], "second": ["b"], "same": [True]})
+    apart = pd.DataFrame([[0.0, 1.0], [1.0, 0.0]], index=["c0", "c1"], columns=["c0", "c1"])
+    plain = Dataset(manifest, len, (Test("", "veri"),), "")
+    others = [
+        replace(plain, tests=(Test("", "veriwild"),)),
+        replace(plain, tests=(Test("", "veri", gallery=pd.Index(["8_0_0.jpg"])),)),
+        replace(plain, tests=(Test("", "veri", pairs=pairs),)),
+        replace(plain, tests=(Test("", "veri", threshold_pairs=pairs),)),
+        replace(plain, camera_distances=apart),
+        replace(plain, camera_distances=2 * apart),
+    ]
+    assert len({dataset.digest for dataset in [plain, *others]}) == 7
+    assert replace(plain, note="other words").digest == plain.digest

@@ -7,7 +7,7 @@ import pandas as pd
 import pytest
 import trees
 
-from reidlib.data import vehicleid
+from reidlib.data import DataSource, load, release, vehicleid
 from reidlib.data.files import DatasetError
 from reidpapers.vehicles import rendered
 from reidpapers.vehicles.export import vehicleid as layout
@@ -147,3 +147,17 @@ def test_pixels_and_bytes_come_back(exported):
         assert np.array_equal(dataset.read(name), source.read(image))
         assert np.array_equal(dataset.read_mask(name), source.read_mask(image))
         assert (root / name).read_bytes() == rendered.world("smoke").jpeg(image)
+
+
+def test_a_dataset_is_parsed_again_only_when_its_files_changed(root):
+    source = DataSource("vehicleid", str(root))
+    first = load(source)
+    assert load(source) is first
+    trees.write(root / "train_test_split/test_list_1600.txt", trees.VEHICLEID["1600"][:2])
+    assert len(load(source).tests[1].gallery) == 2 and load(source) is not first
+
+
+def test_whoever_has_other_counts_is_told_so(root):
+    differences = release.deviations("vehicleid", vehicleid.load(root))
+    assert "800 has 2 vehicles, the release 800" in differences and len(differences) == 8
+    assert release.deviations("rendered", rendered.load("smoke")) == []
