@@ -177,7 +177,7 @@ def _check_apart(root: Path, rows: pd.DataFrame) -> None:
         raise DatasetError(f"{root / TABLE}: {len(both)} vehicles are for training and for testing: {examples}")
 
 
-def _mask(root: Path, masks: dict[str, str], name: str) -> np.ndarray:
+def _mask(root: Path, masks: dict[str, str], name: str, content: bytes | None = None) -> np.ndarray:
     """The mask of an image, by the image's name."""
     width, height = image_size(root, name)
-    return read_mask(root, masks[name], (height, width))
+    return read_mask(root, masks[name], (height, width), content)

@@ -1,41 +1,28 @@
 """Decode once: every image of a dataset as one uint8 array on disk, then resident on the device if it fits.
 
-An :class:`ImageStore` is built from ``read(image) → uint8 [H, W, 3]`` in chunks by several processes, each of which
-writes its chunks into the array itself and then marks them as done. So nothing waits in memory however many images
-there are, and a build that was stopped at any moment goes on with the chunks that are missing. The finished array
-appears under its name all at once.
+An :class:`ImageStore` is built by :mod:`reidlib.data.decoding` from ``read(image) → uint8 [H, W, 3]``.
 """
 
 from __future__ import annotations
 
-import errno
 import hashlib
-import math
-import os
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
-from pathlib import Path
 
 import numpy as np
 import pandas as pd
 import torch
 from filelock import FileLock
-from PIL import Image
 from torch import Tensor
-from tqdm import tqdm
 
 from reidlib import processes
-from reidlib.data.manifest import Dataset, MissingLabels, Reader
+from reidlib.data.decoding import CorruptImages, Files, Work, build
+from reidlib.data.manifest import Dataset, MissingLabels
 from reidlib.places import cache_dir
 
-CHUNK = 128  # images that are decoded, written and marked together
-FULL = (errno.ENOSPC, errno.EDQUOT)
-UNSUPPORTED = (errno.EOPNOTSUPP, errno.EINVAL)  # by a file system that cannot reserve space
+__all__ = ["CorruptImages", "ImageStore", "Resident", "cache_key", "open_masks", "open_store"]
+
 RESIDENT_SHARE = 0.5  # of a GPU's free memory, at most; the rest belongs to training
-
-
-class CorruptImages(ValueError):
-    """Some images cannot be read: all are counted, the first ten named."""
 
 
 @dataclass(frozen=True)
@@ -57,6 +44,11 @@ class ImageStore:
     def image(self, name: str) -> np.ndarray:
         """One image, uint8 ``[S, S, 3]``."""
         return np.asarray(self.pixels[self.names[name]])
+
+    def same_pictures(self, rows: pd.DataFrame) -> np.ndarray:
+        """Integers ``[len(rows)]`` that are equal where stored pixels are: one picture under two names, say."""
+        digests = [hashlib.sha256(self.image(image).tobytes()).digest() for image in rows["image"]]
+        return pd.factorize(np.array(digests, dtype=object))[0]
 
     def resident(self, device: torch.device | str) -> Resident:
         """The store as a source of batches on a device."""
@@ -100,7 +92,8 @@ def open_store(dataset: Dataset, size: int, *, workers: int = 1, progress: bool 
     """
     names = sorted(set(dataset.manifest.table["image"]))
     key = cache_key(dataset.manifest.origin, *names)
-    return _open(f"{key}-{size}", dataset.read, names, (size, size, 3), workers, progress)
+    files = Files(dataset.root, names) if dataset.root else None
+    return _open(f"{key}-{size}", Work(dataset.read, (size, size, 3), len(names), files), names, workers, progress)
 
 
 def open_masks(
@@ -128,9 +121,12 @@ def open_masks(
             f"{dataset.manifest.name} lacks column mask: {lacking or len(rows):,} of {len(rows):,} images have no mask "
             "of their vehicle; put PNG files into its folder mask, or leave out what learns from masks"
         )
-    names = sorted(set(rows["image"]))
+    chosen = rows.drop_duplicates("image").sort_values("image")
+    names = chosen["image"].tolist()
     key = cache_key("masks", dataset.manifest.origin, *names)
-    return _open(f"{key}-{size}-masks", dataset.read_mask, names, (size, size), workers, progress)
+    files = Files(dataset.root, chosen["mask"].tolist()) if dataset.root else None
+    work = Work(dataset.read_mask, (size, size), len(names), files)
+    return _open(f"{key}-{size}-masks", work, names, workers, progress)
 
 
 def cache_key(*parts: str) -> str:
@@ -138,132 +134,14 @@ def cache_key(*parts: str) -> str:
     return hashlib.sha256("\n".join(parts).encode()).hexdigest()[:24]
 
 
-def _open(
-    key: str, read: Reader, names: Sequence[str], shape: tuple[int, ...], workers: int, progress: bool
-) -> ImageStore:
-    """The store of that key, built first if it is not in the user's cache."""
+def _open(key: str, work: Work, names: Sequence[str], workers: int, progress: bool) -> ImageStore:
+    """The store of that key, built first if it is not in the user's cache, and mended where files have changed."""
     path = cache_dir() / "images" / f"{key}.npy"
-    if not path.exists():
+    if not path.exists() or work.changed(path):
         if workers > 1:
             processes.refuse_in_worker()  # which would wait here for the process that waits for it
         path.parent.mkdir(parents=True, exist_ok=True)
         with FileLock(f"{path}.lock"):
-            if not path.exists():
-                _build(path, read, names, shape, workers, progress)
+            build(path, work, names, workers, progress)
     # Copy-on-write: torch wants a writable array, and no one can harm the file.
     return ImageStore(np.load(path, mmap_mode="c"), {name: place for place, name in enumerate(names)})
-
-
-def _build(
-    path: Path, read: Reader, names: Sequence[str], shape: tuple[int, ...], workers: int, progress: bool
-) -> None:
-    """Decode all images into ``path``, resuming a build that was stopped."""
-    array, marks = path.with_suffix(".partial"), path.with_suffix(".chunks")
-    chunks = [names[start : start + CHUNK] for start in range(0, len(names), CHUNK)]
-    try:
-        # The marks are made last, so that an array without them, or with too few, is one whose making was stopped.
-        if not array.exists() or not marks.exists() or marks.stat().st_size != len(chunks):
-            marks.unlink(missing_ok=True)
-            _allocate(array, (len(names), *shape))
-            marks.write_bytes(bytes(len(chunks)))
-        work = _Work(read, array, marks, shape, np.load(array, mmap_mode="r").offset)
-        corrupt = _fill(work, chunks, workers, progress)
-    except OSError as error:
-        if error.errno not in FULL:
-            raise
-        for file in (array, marks):
-            file.unlink(missing_ok=True)
-        needed = f"{len(names) * math.prod(shape) / 1e9:.2f} GB of decoded images in {path.parent}"
-        advice = "make room, or name another folder by REIDLIB_CACHE"
-        raise OSError(error.errno, f"no space for {needed}: {advice}") from error
-    if corrupt:
-        shown = "\n  ".join(sorted(corrupt)[:10])
-        raise CorruptImages(f"{len(corrupt)} of {len(names)} images cannot be read:\n  {shown}")
-    os.replace(array, path)
-    marks.unlink()
-
-
-def _fill(work: _Work, chunks: Sequence[Sequence[str]], workers: int, progress: bool) -> list[str]:
-    """Decode the chunks that are not yet marked, and show how far that is; a line for each unreadable image."""
-    corrupt: list[str] = []
-    jobs = [(number, chunks[number]) for number, done in enumerate(work.marks.read_bytes()) if not done]
-    total, left = sum(map(len, chunks)), sum(len(names) for _, names in jobs)
-    with tqdm(
-        total=total, initial=total - left, desc="images", unit="image", smoothing=0.1, disable=not progress
-    ) as bar:
-        for place, (count, problems) in enumerate(_carried_out(work, jobs, workers)):
-            if place == 0:
-                bar.unpause()  # processes take seconds to start, which say nothing of the time left
-            corrupt += problems
-            bar.update(count)
-    return corrupt
-
-
-def _allocate(path: Path, shape: tuple[int, ...]) -> None:
-    """Reserve the array's whole space now, so that a full disk shows here and not in the middle."""
-    np.lib.format.open_memmap(path, mode="w+", dtype=np.uint8, shape=shape).flush()
-    if hasattr(os, "posix_fallocate"):
-        with path.open("r+b") as file:
-            try:
-                os.posix_fallocate(file.fileno(), 0, path.stat().st_size)
-            except OSError as error:
-                if error.errno not in UNSUPPORTED:
-                    raise
-
-
-@dataclass(frozen=True)
-class _Work:
-    """A store in the making, as the processes that make it know it.
-
-    Attributes:
-        read: from an image's name to its pixels.
-        array: the unfinished file.
-        marks: one byte a chunk beside it: 1 where the chunk is in the array, 0 where it is not.
-        shape: of one stored image ``(S, S, 3)`` or mask ``(S, S)``.
-        offset: bytes in ``array`` before the first image.
-    """
-
-    read: Reader
-    array: Path
-    marks: Path
-    shape: tuple[int, ...]
-    offset: int
-
-    def chunk(self, job: tuple[int, Sequence[str]]) -> tuple[int, list[str]]:
-        """Decode a chunk, given by number and names, into the array; the number of images, and what is wrong."""
-        number, names = job
-        images, problems = self._decoded(names)
-        if not problems:
-            with self.array.open("r+b") as file:
-                file.seek(self.offset + number * CHUNK * images[0].nbytes)
-                file.write(images)  # type: ignore[arg-type]
-                file.flush()
-                os.fsync(file.fileno())  # before its mark, whatever the machine does next
-            with self.marks.open("r+b") as file:
-                file.seek(number)
-                file.write(b"\1")
-        return len(names), problems
-
-    def _decoded(self, names: Sequence[str]) -> tuple[np.ndarray, list[str]]:
-        """Images read and resized, uint8 ``[N, S, S, 3]`` or masks, and a line for each that cannot be read."""
-        images, problems = np.zeros((len(names), *self.shape), np.uint8), []
-        for place, name in enumerate(names):
-            try:
-                image = Image.fromarray(self.read(name))
-                images[place] = np.asarray(image.resize(self.shape[:2], Image.Resampling.BILINEAR))  # type: ignore[arg-type]
-            except (OSError, ValueError, SyntaxError) as error:
-                if isinstance(error, OSError) and error.errno in FULL:  # of a reader that keeps what it draws
-                    raise
-                problems.append(f"{name}: {error}")
-        return images if len(self.shape) == 3 else np.where(images >= 128, np.uint8(255), np.uint8(0)), problems
-
-
-def _carried_out(work: _Work, jobs: list[tuple[int, Sequence[str]]], workers: int) -> Iterator[tuple[int, list[str]]]:
-    """What each chunk's decoding gave, in this process or in several."""
-    if workers == 1 or len(jobs) < 4:
-        yield from map(work.chunk, jobs)
-        return
-    with processes.pool(
-        min(workers, len(jobs)), kept="what is decoded is kept, and the same command goes on with the rest"
-    ) as pool:
-        yield from pool.map(work.chunk, jobs)

@@ -23,16 +23,17 @@ EIGHT_BITS = ("1", "L", "P", "RGB", "RGBX", "CMYK", "YCbCr", "LAB", "HSV")  # mo
 SEE_THROUGH = ("RGBA", "LA", "PA", "RGBa", "La")
 
 
-def read_image(root: Path, name: str) -> np.ndarray:
+def read_image(root: Path, name: str, content: bytes | None = None) -> np.ndarray:
     """Pixels of one image file, uint8 ``[H, W, 3]``, turned upright if its EXIF data say so.
 
-    Grey of 16 bits keeps its upper eight; what shines through is on white.
+    Grey of 16 bits keeps its upper eight; what shines through is on white. ``content`` is what is in the file, where
+    that was read already.
 
     Raises:
         DatasetError: it is truncated, no image, too large to be one of these, of a mode without a range that all agree
             on (32-bit numbers), or may not be read.
     """
-    return _opened(root / name, lambda picture: np.asarray(_rgb(picture)))
+    return _opened(root / name, lambda picture: np.asarray(_rgb(picture)), content)
 
 
 def image_size(root: Path, name: str) -> tuple[int, int]:
@@ -44,19 +45,19 @@ def image_size(root: Path, name: str) -> tuple[int, int]:
     return _opened(root / name, lambda picture: picture.size[::-1] if _lies_on_its_side(picture) else picture.size)
 
 
-def read_mask(root: Path, name: str, size: tuple[int, int]) -> np.ndarray:
+def read_mask(root: Path, name: str, size: tuple[int, int], content: bytes | None = None) -> np.ndarray:
     """A mask file as uint8 ``[H, W]``, 0 or 255; ``size`` is its image's (H, W).
 
     Raises:
         DatasetError: as for an image, or its size is not its image's.
     """
-    mask = _opened(root / name, lambda picture: np.asarray(picture.convert("L")))
+    mask = _opened(root / name, lambda picture: np.asarray(picture.convert("L")), content)
     if mask.shape != size:
         raise DatasetError(f"{root / name}: the mask has {mask.shape[0]}x{mask.shape[1]} pixels, its image {size}")
     return np.where(mask >= 128, 255, 0).astype(np.uint8)
 
 
-def read_mask_of(root: Path, name: str) -> np.ndarray:
+def read_mask_of(root: Path, name: str, content: bytes | None = None) -> np.ndarray:
     """The mask of a ``.jpg`` image, by the image's name or the mask's, as :func:`read_mask` gives it.
 
     Raises:
@@ -64,7 +65,7 @@ def read_mask_of(root: Path, name: str) -> np.ndarray:
     """
     image = name.removeprefix(f"{MASKS}/").removesuffix(".png").removesuffix(".jpg") + ".jpg"
     width, height = image_size(root, image)
-    return read_mask(root, mask_name(image), (height, width))
+    return read_mask(root, mask_name(image), (height, width), content)
 
 
 def mask_name(image: str) -> str:
@@ -114,9 +115,9 @@ def _rgb(picture: Image.Image) -> Image.Image:
     return picture.convert("RGB")
 
 
-def _opened(path: Path, look: Callable[[Image.Image], T]) -> T:
+def _opened(path: Path, look: Callable[[Image.Image], T], content: bytes | None = None) -> T:
     """What there is to see in an image file, if it is not too large; the decoder's complaints get the file's name."""
-    content = file_bytes(path)
+    content = file_bytes(path) if content is None else content
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore", Image.DecompressionBombWarning)  # ours is the narrower limit

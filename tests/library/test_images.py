@@ -1,6 +1,7 @@
 """The image store: decoded once, taken up again after a kill, complete or not there; bad images named all at once."""
 
 import errno
+import io
 import os
 import signal
 import subprocess
@@ -16,7 +17,6 @@ import pytest
 import torch
 from PIL import Image
 
-from reidlib.data import images
 from reidlib.data.images import CorruptImages, Resident, open_store
 from reidlib.data.manifest import COLUMNS, Dataset, Manifest
 from reidpapers.run import provenance
@@ -241,6 +241,74 @@ def test_mended_images_are_read_anew(tmp_path):
     assert max(read_names(log)) == "0127", "only the chunk of the bad image"
 
 
+@pytest.fixture
+def filed(tmp_path):
+    """A dataset whose images are files."""
+    root = tmp_path / "files"
+    root.mkdir()
+    names = [f"{number:04d}.png" for number in range(300)]
+    for number, name in enumerate(names):
+        Image.fromarray(picture(f"{number:04d}")).save(root / name)
+    table = pd.DataFrame({"image": names, "split": "train", "vehicle_id": "v"}).reindex(columns=list(COLUMNS))
+    log = tmp_path / "read.txt"
+    return Dataset(Manifest("toy", table, "files"), partial(logged, root, log), (), "", root=root), log
+
+
+def logged(root, log, name, content):
+    with log.open("a") as file:
+        file.write(f"{name}\n")
+    assert content == (root / name).read_bytes()
+    return np.asarray(Image.open(io.BytesIO(content)))
+
+
+def exchange(path):
+    """Other pixels in a file of the same size."""
+    content = bytearray(path.read_bytes())
+    Image.fromarray(picture("9999")).save(path)
+    assert path.stat().st_size == len(content)
+
+
+def test_a_file_exchanged_at_its_size_is_decoded_anew_and_its_chunk_alone(filed):
+    data, log = filed
+    before = np.array(open_store(data, 16).pixels)
+    running = open_store(data, 16)  # of a process that trains meanwhile
+    log.unlink()
+    exchange(data.root / "0200.png")
+    after = open_store(data, 16)
+    assert (after.image("0200.png") == expected("9999")).all()
+    assert (np.delete(after.pixels, 200, 0) == np.delete(before, 200, 0)).all() and (running.pixels == before).all()
+    assert read_names(log) == [f"{number:04d}.png" for number in range(128, 256)]
+    open_store(data, 16)
+    assert len(read_names(log)) == 128
+
+
+def test_a_file_that_was_only_touched_is_not_decoded(filed):
+    data, log = filed
+    open_store(data, 16)
+    log.unlink()
+    os.utime(data.root / "0007.png", (1, 1))
+    open_store(data, 16)
+    assert not log.exists()
+
+
+def test_a_stopped_build_does_not_keep_what_changed_meanwhile(filed, cache):
+    data, log = filed
+    (data.root / "0299.png").rename(data.root / "away")
+    with pytest.raises(CorruptImages):
+        open_store(data, 16)
+    (data.root / "away").rename(data.root / "0299.png")
+    exchange(data.root / "0000.png")
+    store = open_store(data, 16)
+    assert (store.image("0000.png") == expected("9999")).all() and (store.image("0299.png") == expected("0299")).all()
+
+
+def test_one_picture_under_two_names_is_seen(filed):
+    data, _ = filed
+    (data.root / "0005.png").write_bytes((data.root / "0001.png").read_bytes())
+    rows = pd.DataFrame({"image": ["0001.png", "0002.png", "0005.png"]})
+    assert open_store(data, 16).same_pictures(rows).tolist() == [0, 1, 0]
+
+
 def full(*arguments):
     raise OSError(errno.ENOSPC, "No space left on device")
 
@@ -248,7 +316,7 @@ def full(*arguments):
 def test_a_full_disk_is_said_before_anything_is_decoded(tmp_path, cache, monkeypatch):
     log = tmp_path / "read.txt"
     with monkeypatch.context() as patch:
-        patch.setattr(images.os, "posix_fallocate", full, raising=False)
+        patch.setattr(os, "posix_fallocate", full, raising=False)
         with pytest.raises(OSError, match="no space for .* GB of decoded images in .*REIDLIB_CACHE"):
             open_store(dataset(partial(read, log=log)), 16)
     assert not read_names(log) and not [path for path in cache.iterdir() if path.suffix != ".lock"]
@@ -271,7 +339,7 @@ def test_a_file_system_that_reserves_no_space_will_do(monkeypatch):
     def unsupported(*arguments):
         raise OSError(errno.EOPNOTSUPP, "Operation not supported")
 
-    monkeypatch.setattr(images.os, "posix_fallocate", unsupported, raising=False)
+    monkeypatch.setattr(os, "posix_fallocate", unsupported, raising=False)
     assert (open_store(dataset(read), 16).image("0399") == expected("0399")).all()
 
 
