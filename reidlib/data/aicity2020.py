@@ -184,22 +184,6 @@ def _simulated(base: Path, part: str) -> pd.DataFrame:
     })  # fmt: skip
 
 
-def remarks(root: Path) -> list[str]:
-    """Why images have no track, if some have none."""
-    base, part = _places(root)
-    present = [name for name in TRACKS if (base / part / name).exists()]
-    rows = _real(base, part)
-    lacking = int(rows["track_id"].isna().sum())
-    if not lacking:
-        return []
-    if not present:
-        return [f"no image has a track: {' or '.join(TRACKS)} is needed for that"]
-    why = f"{present[0]} does not hold them"
-    if present == ["train_track.txt"]:
-        why = "known copies of train_track.txt lack the last image of each line; train_track_id.txt is complete"
-    return [f"{lacking:,} of {len(rows):,} real images have no track: {why}"]
-
-
 def parts(table: pd.DataFrame) -> dict[str, pd.Series]:
     """The rows of the real training part, held-out ones among them, and of the simulated one."""
     simulated = table["vehicle_id"].str.startswith(PREFIX)
@@ -223,6 +207,5 @@ BENCHMARK = Benchmark(
     protocol="aicity2020",
     labels=frozenset({"camera_id", "track_id"}),  # colour and type are those of the simulated part alone
     lists=("*", *(f"{part}{kind}/*" for part in REALS for kind in ("", "_Simulation"))),
-    remarks=remarks,
     parts=parts,
 )

@@ -16,7 +16,7 @@ import math
 import os
 import shutil
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
@@ -38,38 +38,37 @@ class CorruptImages(ValueError):
 
 
 @dataclass(frozen=True)
-class Files:
-    """The files that images, or masks, are read from: their names from a folder, in the images' order."""
-
-    root: Path
-    names: Sequence[str]
-
-
-@dataclass(frozen=True)
 class Work:
     """What a store is made of.
 
     Attributes:
         read: from an image's name to its pixels; where it is a file, from its name and the file's bytes.
         shape: of one stored image ``(S, S, 3)`` or mask ``(S, S)``.
-        count: how many there are.
-        files: where they are read from; None where they are made.
+        names: of the images, ``[N]``.
+        root: the folder of the files; None where images are made.
+        files: that they, or their masks, are read from, by their names from the folder, ``[N]``.
     """
 
     read: Reader
     shape: tuple[int, ...]
-    count: int
-    files: Files | None = None
+    names: Sequence[str]
+    root: Path | None = None
+    files: Sequence[str] = ()
+
+    @property
+    def chunks(self) -> int:
+        """How many chunks they make."""
+        return -(-len(self.names) // CHUNK)
 
     @property
     def pixels(self) -> int:
         """Bytes of all images."""
-        return self.count * math.prod(self.shape)
+        return len(self.names) * math.prod(self.shape)
 
     @property
     def identities(self) -> int:
         """Bytes behind the images that tell which files they come from."""
-        return 3 * IDENTITY.itemsize * self.count if self.files else 0
+        return 3 * IDENTITY.itemsize * len(self.files)
 
     def changed(self, array: Path, chunks: np.ndarray | None = None) -> list[int]:
         """The chunks of an array whose files hold other bytes than when they were read.
@@ -78,18 +77,18 @@ class Work:
             array: its file. Times of files that were only touched are put into it.
             chunks: whether each chunk counts, ``[C]``; None: all do.
         """
-        if self.files is None:
+        if self.root is None:
             return []
         if array.stat().st_size < self.pixels + self.identities:
-            return list(range(-(-self.count // CHUNK)))  # of a time when files were not looked at
-        table = np.memmap(array, IDENTITY, "r+", array.stat().st_size - self.identities, (self.count, 3))
-        now = stamps(self.files.root, self.files.names)
+            return list(range(self.chunks))  # of a time when files were not looked at
+        table = np.memmap(array, IDENTITY, "r+", array.stat().st_size - self.identities, (len(self.files), 3))
+        now = stamps(self.root, self.files)
         differs = (table[:, :2] != now).any(1)
         if chunks is not None:
-            differs &= np.repeat(chunks, CHUNK)[: self.count]
+            differs &= np.repeat(chunks, CHUNK)[: len(self.files)]
         others = []
         for place in np.flatnonzero(differs):
-            if now[place, 0] >= 0 and _opened(f"{self.files.root}/{self.files.names[place]}")[0][2] == table[place, 2]:
+            if now[place, 0] >= 0 and _opened(f"{self.root}/{self.files[int(place)]}")[0][2] == table[place, 2]:
                 table[place, :2] = now[place]
             else:
                 others.append(place)
@@ -105,7 +104,7 @@ def _opened(path: str) -> tuple[tuple[int, int, int], bytes]:
     return (status.st_size, status.st_mtime_ns, int.from_bytes(digest, "little", signed=True)), content
 
 
-def build(path: Path, work: Work, names: Sequence[str], workers: int, progress: bool) -> None:
+def build(path: Path, work: Work, workers: int, progress: bool) -> None:
     """Decode all images into ``path``, or those that are missing or were changed; the caller holds its lock.
 
     Raises:
@@ -114,16 +113,15 @@ def build(path: Path, work: Work, names: Sequence[str], workers: int, progress: 
         RuntimeError: a decoding process was killed; what is decoded is kept.
     """
     array, marks = path.with_suffix(".partial"), path.with_suffix(".chunks")
-    chunks = [names[start : start + CHUNK] for start in range(0, len(names), CHUNK)]
     try:
         if path.exists():
             if not (changed := work.changed(path)):
                 return  # another process has been here
-            if len(changed) < len(chunks) and not marks.exists():
+            if len(changed) < work.chunks and not marks.exists():
                 shutil.copyfile(path, array)  # others may be looking at the finished one
-                marks.write_bytes(bytes(int(number not in changed) for number in range(len(chunks))))
-        _begin(array, marks, work, len(chunks))
-        corrupt = _fill(work, array, marks, chunks, workers, progress)
+                marks.write_bytes(bytes(int(number not in changed) for number in range(work.chunks)))
+        _begin(array, marks, work)
+        corrupt = _fill(work, array, marks, workers, progress)
     except OSError as error:
         if error.errno not in FULL:
             raise
@@ -134,18 +132,18 @@ def build(path: Path, work: Work, names: Sequence[str], workers: int, progress: 
         raise OSError(error.errno, f"no space for {needed}: {advice}") from error
     if corrupt:
         examples = "\n  ".join(sorted(corrupt)[:10])
-        raise CorruptImages(f"{len(corrupt)} of {len(names)} images cannot be read:\n  {examples}")
+        raise CorruptImages(f"{len(corrupt)} of {len(work.names)} images cannot be read:\n  {examples}")
     os.replace(array, path)
     marks.unlink()
 
 
-def _begin(array: Path, marks: Path, work: Work, chunks: int) -> None:
+def _begin(array: Path, marks: Path, work: Work) -> None:
     """An unfinished array and its marks: those of a build that was stopped, or empty ones."""
     # The marks are made last, so that an array without them, or with too few, is one whose making was stopped.
-    if not array.exists() or not marks.exists() or marks.stat().st_size != chunks:
+    if not array.exists() or not marks.exists() or marks.stat().st_size != work.chunks:
         marks.unlink(missing_ok=True)
         _allocate(array, work)
-        marks.write_bytes(bytes(chunks))
+        marks.write_bytes(bytes(work.chunks))
     done = bytearray(marks.read_bytes())
     for number in work.changed(array, np.frombuffer(done, bool)):
         done[number] = 0
@@ -154,7 +152,7 @@ def _begin(array: Path, marks: Path, work: Work, chunks: int) -> None:
 
 def _allocate(path: Path, work: Work) -> None:
     """Reserve the array's whole space now, so that a full disk shows here and not in the middle."""
-    np.lib.format.open_memmap(path, mode="w+", dtype=np.uint8, shape=(work.count, *work.shape)).flush()
+    np.lib.format.open_memmap(path, mode="w+", dtype=np.uint8, shape=(len(work.names), *work.shape)).flush()
     os.truncate(path, size := path.stat().st_size + work.identities)
     if hasattr(os, "posix_fallocate"):
         with path.open("r+b") as file:
@@ -165,19 +163,14 @@ def _allocate(path: Path, work: Work) -> None:
                     raise
 
 
-def _fill(
-    work: Work, array: Path, marks: Path, chunks: Sequence[Sequence[str]], workers: int, progress: bool
-) -> list[str]:
+def _fill(work: Work, array: Path, marks: Path, workers: int, progress: bool) -> list[str]:
     """Decode the chunks that are not yet marked, and show how far that is; a line for each unreadable image."""
     corrupt: list[str] = []
-    root, files = (str(work.files.root), work.files.names) if work.files else (None, ())
-    job = _Job(work.read, work.shape, root, array, marks, work.pixels, work.identities)
-    jobs = [
-        (number, chunks[number], files[number * CHUNK : (number + 1) * CHUNK])
-        for number, done in enumerate(marks.read_bytes())
-        if not done
-    ]
-    total, left = sum(map(len, chunks)), sum(len(names) for _, names, _ in jobs)
+    job = _Job(replace(work, names=(), files=()), array, marks, work.pixels, work.identities)
+    missing = [number for number, done in enumerate(marks.read_bytes()) if not done]
+    parts = [slice(number * CHUNK, (number + 1) * CHUNK) for number in missing]
+    jobs = [(number, work.names[part], work.files[part]) for number, part in zip(missing, parts, strict=True)]
+    total, left = len(work.names), sum(len(names) for _, names, _ in jobs)
     with tqdm(
         total=total, initial=total - left, desc="images", unit="image", smoothing=0.1, disable=not progress
     ) as bar:
@@ -205,17 +198,13 @@ class _Job:
     """A store in the making, as the processes that make it know it; names come with each chunk.
 
     Attributes:
-        read: from an image's name, and its file's bytes if it is one, to its pixels.
-        shape: of one stored image or mask.
-        root: the folder of the files; None where images are made.
+        work: what it is made of, but for the names.
         array: the unfinished file.
         marks: one byte a chunk beside it: 1 where the chunk is in the array, 0 where it is not.
         pixels, identities: bytes in ``array`` of all images, and of what follows them.
     """
 
-    read: Reader
-    shape: tuple[int, ...]
-    root: str | None
+    work: Work
     array: Path
     marks: Path
     pixels: int
@@ -242,20 +231,17 @@ class _Job:
     def _decoded(self, names: Sequence[str], files: Sequence[str]) -> tuple[np.ndarray, np.ndarray, list[str]]:
         """Images read and resized, uint8 ``[N, S, S, 3]`` or masks; their files; a line for each unreadable one."""
         problems: list[str] = []
-        images, identities = np.zeros((len(names), *self.shape), np.uint8), np.zeros((len(files), 3), IDENTITY)
+        shape, read, root = self.work.shape, self.work.read, str(self.work.root)
+        images, identities = np.zeros((len(names), *shape), np.uint8), np.zeros((len(files), 3), IDENTITY)
         for place, name in enumerate(names):
             try:
-                if self.root is None:
-                    pixels = self.read(name)
-                else:
-                    identities[place], content = _opened(f"{self.root}/{files[place]}")
-                    pixels = self.read(name, content)
-                image = Image.fromarray(pixels)
-                images[place] = np.asarray(image.resize(self.shape[:2], Image.Resampling.BILINEAR))  # type: ignore[arg-type]
+                if files:
+                    identities[place], content = _opened(f"{root}/{files[place]}")
+                image = Image.fromarray(read(name, content) if files else read(name))
+                images[place] = np.asarray(image.resize(shape[:2], Image.Resampling.BILINEAR))  # type: ignore[arg-type]
             except (OSError, ValueError, SyntaxError) as error:
                 if isinstance(error, OSError) and error.errno in FULL:  # of a reader that keeps what it draws
                     raise
                 problems.append(f"{name}: {error}")
-        if len(self.shape) == 2:
-            images = np.where(images >= 128, np.uint8(255), np.uint8(0))
+        images = images if len(shape) == 3 else np.where(images >= 128, np.uint8(255), np.uint8(0))
         return images, identities, problems

@@ -57,7 +57,6 @@ class Benchmark:
         protocol: the rule by which its authors score it, known without the data.
         labels: the manifest's columns that its release has something to say of, beside image, split and vehicle.
         lists: patterns of the files, and folders of images, by whose times and sizes a change shows.
-        remarks: what a look at its files tells that the labels do not, a sentence each.
         parts: rows of a manifest's table that the release counts apart from splits and test sets, by name.
     """
 
@@ -72,7 +71,6 @@ class Benchmark:
     protocol: str
     labels: frozenset[str] = frozenset()
     lists: tuple[str, ...] = ("*",)
-    remarks: Callable[[Path], list[str]] = lambda root: []
     parts: Callable[[pd.DataFrame], Mapping[str, pd.Series]] = lambda table: {}
 
     def candidates(self, given: str | Path | None) -> list[Path]:

@@ -6,7 +6,6 @@ An :class:`ImageStore` is built by :mod:`reidlib.data.decoding` from ``read(imag
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -16,7 +15,7 @@ from filelock import FileLock
 from torch import Tensor
 
 from reidlib import processes
-from reidlib.data.decoding import CorruptImages, Files, Work, build
+from reidlib.data.decoding import CorruptImages, Work, build
 from reidlib.data.manifest import Dataset, MissingLabels
 from reidlib.places import cache_dir
 
@@ -92,8 +91,8 @@ def open_store(dataset: Dataset, size: int, *, workers: int = 1, progress: bool 
     """
     names = sorted(set(dataset.manifest.table["image"]))
     key = cache_key(dataset.manifest.origin, *names)
-    files = Files(dataset.root, names) if dataset.root else None
-    return _open(f"{key}-{size}", Work(dataset.read, (size, size, 3), len(names), files), names, workers, progress)
+    files = names if dataset.root else ()
+    return _open(f"{key}-{size}", Work(dataset.read, (size, size, 3), names, dataset.root, files), workers, progress)
 
 
 def open_masks(
@@ -124,9 +123,9 @@ def open_masks(
     chosen = rows.drop_duplicates("image").sort_values("image")
     names = chosen["image"].tolist()
     key = cache_key("masks", dataset.manifest.origin, *names)
-    files = Files(dataset.root, chosen["mask"].tolist()) if dataset.root else None
-    work = Work(dataset.read_mask, (size, size), len(names), files)
-    return _open(f"{key}-{size}-masks", work, names, workers, progress)
+    files = chosen["mask"].tolist() if dataset.root else ()
+    work = Work(dataset.read_mask, (size, size), names, dataset.root, files)
+    return _open(f"{key}-{size}-masks", work, workers, progress)
 
 
 def cache_key(*parts: str) -> str:
@@ -134,7 +133,7 @@ def cache_key(*parts: str) -> str:
     return hashlib.sha256("\n".join(parts).encode()).hexdigest()[:24]
 
 
-def _open(key: str, work: Work, names: Sequence[str], workers: int, progress: bool) -> ImageStore:
+def _open(key: str, work: Work, workers: int, progress: bool) -> ImageStore:
     """The store of that key, built first if it is not in the user's cache, and mended where files have changed."""
     path = cache_dir() / "images" / f"{key}.npy"
     if not path.exists() or work.changed(path):
@@ -142,6 +141,6 @@ def _open(key: str, work: Work, names: Sequence[str], workers: int, progress: bo
             processes.refuse_in_worker()  # which would wait here for the process that waits for it
         path.parent.mkdir(parents=True, exist_ok=True)
         with FileLock(f"{path}.lock"):
-            build(path, work, names, workers, progress)
+            build(path, work, workers, progress)
     # Copy-on-write: torch wants a writable array, and no one can harm the file.
-    return ImageStore(np.load(path, mmap_mode="c"), {name: place for place, name in enumerate(names)})
+    return ImageStore(np.load(path, mmap_mode="c"), {name: place for place, name in enumerate(work.names)})

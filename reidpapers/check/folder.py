@@ -12,9 +12,9 @@ from PIL import Image
 from reidlib.data import DataSource, load
 from reidlib.data.files import SHOWN, DatasetError
 from reidlib.data.manifest import Dataset
-from reidlib.evaluate.protocols import unscorable
 from reidpapers.check import damage
 from reidpapers.check.official import label_lines
+from reidpapers.run.scorable import unscorable
 
 ROWS, COLUMNS, SIDE = 12, 8, 96  # of a contact sheet: vehicles, pictures of each, pixels
 

@@ -8,13 +8,13 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
-from reidlib.data import BENCHMARKS
+from reidlib.data import BENCHMARKS, aicity2020
 from reidlib.data.files import DatasetError
 from reidlib.data.manifest import Dataset
-from reidlib.data.release import COUNTED, Counts, counts, deviations
-from reidlib.evaluate.protocols import unscorable
 from reidlib.places import data_dir
 from reidpapers.check import damage
+from reidpapers.run.release import COUNTED, Counts, counts, deviations
+from reidpapers.run.scorable import unscorable
 
 ATTRIBUTES = ("camera_id", "color", "type", "model", "track_id", "time", "mask")
 SAMPLE = 200
@@ -45,9 +45,28 @@ def check(name: str, root: str | Path | None = None, sample: int = SAMPLE) -> tu
     lines += [*label_lines(dataset.manifest.table), ""]
     lines += [f"images: {tried - len(broken)} of {tried} sampled ones can be decoded and show no damage"]
     lines += [f"  {problem}" for problem in broken[:10]]
+    lines += [f"note: {remark}" for remark in remarks(name, folder, dataset)]
     lines += [f"cannot be scored: {problem}" for problem in impossible]
     lines += [f"deviation: {difference}" for difference in differences]
     return "\n".join([*lines, "", _advice(broken, impossible, differences)]), not broken and not impossible
+
+
+def remarks(name: str, folder: Path, dataset: Dataset) -> list[str]:
+    """What a look at a release's files tells that its labels do not: of AI City, why images have no track."""
+    if name != aicity2020.BENCHMARK.name:
+        return []
+    table = dataset.manifest.table.drop_duplicates("image")
+    tracks = table["track_id"][aicity2020.parts(table)["train"]]
+    lacking = int(tracks.isna().sum())
+    present = [file for file in aicity2020.TRACKS if list(folder.glob(file)) + list(folder.glob(f"AIC*_ReID/{file}"))]
+    if not lacking:
+        return []
+    if not present:
+        return [f"no image has a track: {' or '.join(aicity2020.TRACKS)} is needed for that"]
+    why = f"{present[0]} does not hold them"
+    if present == ["train_track.txt"]:
+        why = "known copies of train_track.txt lack the last image of each line; train_track_id.txt is complete"
+    return [f"{lacking:,} of {len(tracks):,} real images have no track: {why}"]
 
 
 def label_lines(table: pd.DataFrame) -> list[str]:

@@ -13,13 +13,13 @@ from torch import Tensor
 
 from reidlib.data.images import ImageStore
 from reidlib.data.manifest import Dataset, Test
-from reidlib.data.side_inputs import masks, original_sizes
 from reidlib.evaluate import protocols
 from reidlib.evaluate.embed import embed
 from reidpapers.multiguided import segmentation
 from reidpapers.multiguided.config import ATTRIBUTES, EXTRACTORS, MultiGuidedConfig
 from reidpapers.multiguided.data import classes, held_out, is_simulated
 from reidpapers.multiguided.postprocessing import reranking, thresholds
+from reidpapers.multiguided.side_inputs import masks, original_sizes
 from reidpapers.run import evaluate_run
 from reidpapers.run.evaluate_run import Trained
 

@@ -13,7 +13,6 @@ from torch import Tensor, nn
 
 from reidlib import sampler
 from reidlib.data.manifest import Dataset, Test
-from reidlib.data.side_inputs import masks, original_sizes
 from reidlib.evaluate.protocols import Distance
 from reidlib.train import Schedule
 from reidpapers.multiguided import data, evaluation, postprocessing
@@ -23,6 +22,7 @@ from reidpapers.multiguided.loss import classification, extraction, segmentation
 from reidpapers.multiguided.needs import PartNeed, needs, refusal
 from reidpapers.multiguided.network import Classifier, Ensemble, extractor, segmenter
 from reidpapers.multiguided.segmentation import predict
+from reidpapers.multiguided.side_inputs import masks, original_sizes
 from reidpapers.run import datasets
 from reidpapers.run.base import Paper
 from reidpapers.run.config import ConfigError

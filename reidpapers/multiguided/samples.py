@@ -14,10 +14,10 @@ from reidlib import sampler
 from reidlib.augment import pixels
 from reidlib.data.images import ImageStore
 from reidlib.data.manifest import Dataset
-from reidlib.data.side_inputs import masks, original_sizes
 from reidpapers.multiguided.config import MultiGuidedConfig
 from reidpapers.multiguided.evaluation import unpacked
 from reidpapers.multiguided.paper import PAPER
+from reidpapers.multiguided.side_inputs import masks, original_sizes
 from reidpapers.run.training import Training, batches
 
 STEPS = {

@@ -21,12 +21,12 @@ from torch import Tensor, nn
 
 from reidlib.augment import Augment
 from reidlib.data.manifest import Dataset, Test
-from reidlib.evaluate import protocols
 from reidlib.evaluate.protocols import Distance
 from reidlib.train import Schedule
 from reidpapers.run import datasets, evaluate_run, probe, training
 from reidpapers.run.config import Config, ConfigError
 from reidpapers.run.evaluate_run import Trained
+from reidpapers.run.scorable import unscorable
 from reidpapers.run.training import Augmentation, Batch, Training, Workspace
 
 
@@ -312,6 +312,6 @@ def _refuse_unscorable(paper: Paper, config: Config) -> None:
     dataset = datasets.load(config.source)
     tested = replace(dataset, tests=paper.tests_by_labels(config, dataset))
     if tested.digest not in _unscorable:
-        _unscorable[tested.digest] = protocols.unscorable(tested)
+        _unscorable[tested.digest] = unscorable(tested)
     if problems := _unscorable[tested.digest]:
         raise ConfigError(f"{dataset.manifest.name} is refused, as it cannot be scored: {'; '.join(problems)}")

@@ -12,6 +12,7 @@ from test_export import plain_source
 
 from reidlib.data import aicity2020
 from reidlib.data.files import DatasetError
+from reidpapers.check.official import remarks
 from reidpapers.vehicles import rendered
 from reidpapers.vehicles.export import LAYOUTS
 
@@ -125,15 +126,17 @@ def test_track_numbers_go_before_track_names(tree):
 
 def test_a_list_of_tracks_without_each_lines_last_image_is_explained(tree):
     folder = tree / REAL
-    assert aicity2020.remarks(tree) == []
+
+    def told():
+        return remarks("aicity2020", tree, aicity2020.load(tree))
+
+    assert told() == []
     put(folder / "train_track.txt", [line.rsplit(" ", 1)[0] for line in lines(folder / "train_track.txt")])
     (folder / "train_track_id.txt").unlink()
-    (remark,) = aicity2020.remarks(tree)
+    (remark,) = told()
     assert "of 144 real images have no track: known copies of train_track.txt lack the last image" in remark
     (folder / "train_track.txt").unlink()
-    assert aicity2020.remarks(tree) == [
-        "no image has a track: train_track_id.txt or train_track.txt is needed for that"
-    ]
+    assert told() == ["no image has a track: train_track_id.txt or train_track.txt is needed for that"]
     assert aicity2020.BENCHMARK.find(folder) == folder
 
 

@@ -8,7 +8,7 @@ from PIL import Image
 from reidlib.data import DataSource, folder, load
 from reidlib.data.files import DatasetError
 from reidlib.evaluate import protocols
-from reidlib.evaluate.protocols import unscorable
+from reidpapers.run.scorable import unscorable
 
 NAMES = [f"v{vehicle}_c{camera}_{shot}.jpg" for vehicle in range(6) for camera in (1, 2) for shot in (0, 1)]
 

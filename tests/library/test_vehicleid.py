@@ -7,8 +7,9 @@ import pandas as pd
 import pytest
 import trees
 
-from reidlib.data import DataSource, load, release, vehicleid
+from reidlib.data import DataSource, load, vehicleid
 from reidlib.data.files import DatasetError
+from reidpapers.run import release
 from reidpapers.vehicles import rendered
 from reidpapers.vehicles.export import vehicleid as layout
 from reidpapers.vehicles.export.source import rendered_source

@@ -464,7 +464,7 @@ def test_among_other_backgrounds_vehicles_stay_and_backgrounds_are_of_other_vehi
     rows = rows.assign(place=trained.store.places(rows).numpy()).sort_values("image")
     before = torch.as_tensor(trained.store.pixels[rows["place"].to_numpy()]).permute(0, 3, 1, 2)
     from reidlib.augment import pixels
-    from reidlib.data.side_inputs import masks
+    from reidpapers.multiguided.side_inputs import masks
 
     ordered = rows.sort_values(["vehicle_id", "image"])["image"]
     order = ordered.reset_index(drop=True).reset_index().set_index("image")["index"].loc[rows["image"]].to_numpy()

@@ -4,17 +4,15 @@ A protocol turns a table of manifest rows into tasks: which rows query which, an
 task; those that draw at random have ten, from the seeds 0 to 9, and their scores are averaged. The rules stand in
 :mod:`~reidlib.evaluate.protocols.rules`, their names and sources in :mod:`~reidlib.evaluate.protocols.benchmarks`.
 A dataset's :class:`~reidlib.data.manifest.Test` is scored by :func:`assess`, but for tests of pairs, which have neither
-query nor gallery, and whose rule is a paper's own. Whether a
-test can be scored at all, :func:`unscorable` tells from labels alone.
+query nor gallery, and whose rule is a paper's own.
 """
 
 from reidlib.evaluate.protocols.assessment import assess, needed, needs
 from reidlib.evaluate.protocols.benchmarks import PROTOCOLS, Protocol
 from reidlib.evaluate.protocols.query_gallery import DISTANCES, Distance, Reranking, evaluate, retrieval, splits
 from reidlib.evaluate.protocols.rules import SEEDS, Task
-from reidlib.evaluate.protocols.scorable import unscorable
 
 __all__ = [
     "DISTANCES", "PROTOCOLS", "SEEDS", "Distance", "Protocol", "Reranking", "Task", "assess", "evaluate", "needed",
-    "needs", "retrieval", "splits", "unscorable",
+    "needs", "retrieval", "splits",
 ]  # fmt: skip

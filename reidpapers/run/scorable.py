@@ -8,8 +8,7 @@ import numpy as np
 
 from reidlib.data.manifest import Dataset, Manifest, Test
 from reidlib.evaluate.metrics import Relevance
-from reidlib.evaluate.protocols.assessment import needs
-from reidlib.evaluate.protocols.benchmarks import named
+from reidlib.evaluate.protocols import PROTOCOLS, needs
 
 
 def unscorable(dataset: Dataset, tests: Sequence[Test] | None = None) -> list[str]:
@@ -56,7 +55,7 @@ def _problem(test: Test, manifest: Manifest) -> str | None:
             if pairs is None or pairs["same"].nunique() < 2:
                 return f"its {role} are not of both kinds, of one model and of two"
         return None
-    table, rule = manifest.rows(*needs(test)), named(test.protocol)
+    table, rule = manifest.rows(*needs(test)), PROTOCOLS[test.protocol]
     try:
         tasks = [task for rules in (rule.tasks, rule.cmc_tasks) if rules for task in rules(table[test.rows(table)])]
     except ValueError as error:

@@ -7,8 +7,7 @@ from hypothesis import strategies as st
 
 from reidlib.data.manifest import COLUMNS, Dataset, Manifest, Test
 from reidlib.evaluate.metrics import Relevance
-from reidlib.evaluate.protocols import unscorable
-from reidlib.evaluate.protocols.scorable import matchless
+from reidpapers.run.scorable import matchless, unscorable
 
 VERI = (Test("", "veri"),)
 
