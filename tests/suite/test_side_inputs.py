@@ -8,9 +8,10 @@ import pytest
 import torch
 from PIL import Image
 
-from reidlib.data import aicity2020, side_inputs
+from reidlib.data import aicity2020
 from reidlib.data.images import open_masks
 from reidlib.data.manifest import COLUMNS, Dataset, Manifest, MissingLabels
+from reidpapers.multiguided import side_inputs
 from reidpapers.vehicles import rendered
 from reidpapers.vehicles.export import LAYOUTS, rendered_source, simulated_preset
 
