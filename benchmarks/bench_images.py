@@ -20,7 +20,8 @@ import numpy as np
 from PIL import Image
 
 from reidlib.data import veri776
-from reidlib.data.images import CHUNK, open_store
+from reidlib.data.decoding import CHUNK
+from reidlib.data.images import open_store
 from reidpapers.vehicles.export import export
 from reidpapers.vehicles.render import Preset, Share
 

@@ -71,11 +71,9 @@ class Work:
         return 3 * IDENTITY.itemsize * len(self.files)
 
     def changed(self, array: Path, chunks: np.ndarray | None = None) -> list[int]:
-        """The chunks of an array whose files hold other bytes than when they were read.
+        """The chunks of an array, or of its ``chunks [C]``, whose files hold other bytes than when they were read.
 
-        Args:
-            array: its file. Times of files that were only touched are put into it.
-            chunks: whether each chunk counts, ``[C]``; None: all do.
+        Times of files that were only touched are put into the array's file.
         """
         if self.root is None:
             return []

@@ -59,11 +59,7 @@ def load(root: Path, seed: int = 0) -> Dataset:
 
 
 def find(root: str | Path | None) -> Path:
-    """The folder that is meant; by default ``folder`` in :func:`reidlib.places.data_dir`.
-
-    Raises:
-        FileNotFoundError: there is no such folder.
-    """
+    """The folder that is meant, by default ``folder`` in the data folder; refused if it is absent."""
     root = Path(root or data_dir() / "folder").expanduser()
     if not root.is_dir():
         raise FileNotFoundError(f"{root} is no folder: name the one of your pictures with data_root")
@@ -81,10 +77,10 @@ def _from_table(root: Path) -> pd.DataFrame:
     """The rows of labels.csv."""
     path = root / TABLE
     try:
-        rows = pd.read_csv(io.StringIO(text(path)), dtype="string", skipinitialspace=True)
+        rows = pd.read_csv(io.StringIO(text(path)), dtype="string", skipinitialspace=True, keep_default_na=False)
     except ValueError as error:
         raise DatasetError(f"{path} is no table of comma-separated values: {error}") from error
-    rows.index += 2  # lines of the file
+    rows = rows.set_axis(rows.index + 2).replace("", pd.NA)  # lines of the file; a vehicle may be called NA
     lacking, unknown = {"image", "vehicle_id"} - set(rows), set(rows) - set(COLUMNS)
     if lacking or unknown:
         raise DatasetError(f"{path}: columns {sorted(lacking)} are missing and {sorted(unknown)} unknown; allowed are "

@@ -156,15 +156,14 @@ class Dataset:
     Attributes:
         manifest: the rows.
         read: ``read(image)`` returns uint8 pixels, ``[H, W, 3]``; picklable, so that processes can share the work.
-            Where images are files, ``read(image, content)`` decodes a file's bytes that were read already.
         tests: its test sets, the principal one first.
         note: one sentence that says which data this is; it stands on every page made from it.
         read_mask: ``read_mask(image)`` returns a uint8 mask ``[H, W]``, 0 or 255; None where the dataset has none.
-            Where images are files, ``read_mask(image, content)`` decodes the mask file's bytes.
         camera_distances: metres between cameras, a square frame by camera name; None where the dataset has none.
         read_size: ``read_size(image)`` returns (width, height) in pixels without decoding the image; None where only
             its pixels tell.
-        root: the folder that image names start from, where images are files; None where they are made.
+        root: the folder that image names start from, where images are files; None where they are made. Of files both
+            readers also take the bytes, where they were read already: ``read(image, content)``.
     """
 
     manifest: Manifest

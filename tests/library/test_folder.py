@@ -68,12 +68,12 @@ def test_a_table_says_all_that_a_manifest_holds(root):
     Image.new("L", (6, 4), 255).save(root / "m.png")
     header = "image,vehicle_id,camera_id,split,color,time,bbox,mask"
     lines = [f"{name},{name[:2]},{name[3:5]},{'train' if name < 'v3' else 'gallery'},,,," for name in NAMES]
-    lines[0] = "v0_c1_0.jpg,007,1,train,rot,12.5,0 1 5 4,m.png"
+    lines[0] = "v0_c1_0.jpg,NA,1,train,rot,12.5,0 1 5 4,m.png"
     lines += [line.replace("gallery", "query") for line in lines if "_0.jpg" in line and "gallery" in line]
     table(root, header, *lines)
     dataset = folder.load(root)
     row = dataset.manifest.table.set_index("image").loc["v0_c1_0.jpg"]
-    assert row[["vehicle_id", "camera_id", "color", "time", "bbox"]].tolist() == ["007", "1", "rot", 12.5, (0, 1, 5, 4)]
+    assert row[["vehicle_id", "camera_id", "color", "time", "bbox"]].tolist() == ["NA", "1", "rot", 12.5, (0, 1, 5, 4)]
     assert dataset.read_mask("v0_c1_0.jpg").shape == (4, 6) and "splits as given" in dataset.note
     assert folder.load(root, 1).digest == dataset.digest
 
