@@ -24,12 +24,6 @@ from reidlib.evaluate.rerank.spacetime import spatio_temporal
 from reidlib.evaluate.rerank.units import mean_distance, rooted
 
 __all__ = [
-    "attribute_constraint",
-    "group_means",
-    "insert_tracks",
-    "k_reciprocal",
-    "mean_distance",
-    "query_groups",
-    "rooted",
+    "attribute_constraint", "group_means", "insert_tracks", "k_reciprocal", "mean_distance", "query_groups", "rooted",
     "spatio_temporal",
-]
+]  # fmt: skip
