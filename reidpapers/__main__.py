@@ -181,9 +181,9 @@ def _data_check(given: argparse.Namespace) -> int:
     _refuse_unless(given.dataset in names, "dataset", given.dataset, names)
     _refuse_unless(given.sample > 0, "--sample", given.sample, ["a whole number > 0"])
     if given.dataset == "folder":
-        report, usable = folder.check(given.root, given.sheet)
+        report, usable = folder.check(given.root, given.sheet, load_all())
     else:
-        report, usable = official.check(given.dataset, given.root, given.sample)
+        report, usable = official.check(given.dataset, given.root, given.sample, load_all())
     print(report)
     return 0 if usable else 1
 

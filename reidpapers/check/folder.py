@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import numpy as np
 from PIL import Image
@@ -14,17 +15,22 @@ from reidlib.data.files import SHOWN, DatasetError
 from reidlib.data.manifest import Dataset
 from reidpapers.check import damage
 from reidpapers.check.official import label_lines
+from reidpapers.check.papers import lines as on_papers
 from reidpapers.run.scorable import unscorable
+
+if TYPE_CHECKING:
+    from reidpapers.run.base import Paper
 
 ROWS, COLUMNS, SIDE = 12, 8, 96  # of a contact sheet: vehicles, pictures of each, pixels
 
 
-def check(root: str | Path | None, sheet: Path | None = None) -> tuple[str, bool]:
+def check(root: str | Path | None, sheet: Path | None = None, papers: Iterable[Paper] = ()) -> tuple[str, bool]:
     """What is in a folder of pictures, for a reader; see :func:`reidlib.data.folder.load`.
 
     Args:
         root: the folder.
         sheet: where to write a contact sheet, an image file: one vehicle a row.
+        papers: whose default options are tried on the data.
 
     Returns:
         The report, and whether the folder can be used.
@@ -42,6 +48,7 @@ def check(root: str | Path | None, sheet: Path | None = None) -> tuple[str, bool
     lines += [f"images: {len(rows) - len(broken):,} of {len(rows):,} can be decoded and show no damage"]
     lines += [f"  {problem}" for problem in list(broken.values())[:SHOWN]]
     lines += [f"cannot be scored: {problem}" for problem in impossible]
+    lines += on_papers("folder", root, papers)
     if sheet:
         contact_sheet(dataset, [image for image in rows["image"] if image not in broken]).save(sheet)
         lines.append(f"contact sheet: {sheet}")

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import numpy as np
 import pandas as pd
@@ -13,20 +14,27 @@ from reidlib.data.files import DatasetError
 from reidlib.data.manifest import Dataset
 from reidlib.places import data_dir
 from reidpapers.check import damage
+from reidpapers.check.papers import lines as on_papers
 from reidpapers.run.release import COUNTED, Counts, counts, deviations
 from reidpapers.run.scorable import unscorable
+
+if TYPE_CHECKING:
+    from reidpapers.run.base import Paper
 
 ATTRIBUTES = ("camera_id", "color", "type", "model", "track_id", "time", "mask")
 SAMPLE = 200
 
 
-def check(name: str, root: str | Path | None = None, sample: int = SAMPLE) -> tuple[str, bool]:
+def check(
+    name: str, root: str | Path | None = None, sample: int = SAMPLE, papers: Iterable[Paper] = ()
+) -> tuple[str, bool]:
     """Look a dataset's folder over: counts beside the release's, labels, tests, and whether images are whole.
 
     Args:
         name: a name in :data:`reidlib.data.BENCHMARKS`.
         root: its folder; default: where ``REIDLIB_DATA`` says.
         sample: how many images to decode, evenly over the dataset.
+        papers: whose default options are tried on the data.
 
     Returns:
         The report, and whether the dataset can be used.
@@ -47,6 +55,7 @@ def check(name: str, root: str | Path | None = None, sample: int = SAMPLE) -> tu
     lines += [f"  {problem}" for problem in broken[:10]]
     lines += [f"note: {remark}" for remark in remarks(name, folder, dataset)]
     lines += [f"cannot be scored: {problem}" for problem in impossible]
+    lines += on_papers(name, root, papers)
     lines += [f"deviation: {difference}" for difference in differences]
     return "\n".join([*lines, "", _advice(broken, impossible, differences)]), not broken and not impossible
 

@@ -22,6 +22,7 @@ from reidlib.evaluate.embed import Embeddings, embed
 from reidlib.train import History, Schedule
 from reidpapers.run import datasets, joint_bayesian, provenance, verification
 from reidpapers.run.config import Config
+from reidpapers.run.release import deviations
 
 SIZES = ("small", "medium", "large")
 LEARNT = "joint_bayesian"  # the test distance that training features teach
@@ -29,9 +30,12 @@ STRIPS, MAP_POINTS, HISTORY_POINTS, QUERIES = 12, 2000, 200, 2_000
 
 
 def data(config: Config) -> dict[str, Any]:
-    """What is known of a dataset without reading pixels: name, digest, note, counts; training vehicles and models."""
+    """What is known of a dataset without reading pixels: name, digest, note, counts; training vehicles and models.
+
+    Where its counts are not those of the release of its name, also in what they deviate.
+    """
     dataset = datasets.load(config.source)
-    counts = dataset.manifest.counts()
+    counts, differences = dataset.manifest.counts(), deviations(config.dataset, dataset)
     return {
         "name": dataset.manifest.name,
         "digest": dataset.digest,
@@ -39,6 +43,7 @@ def data(config: Config) -> dict[str, Any]:
         "counts": counts,
         "identities": counts["train"]["vehicles"],
         "models": counts["train"]["models"],
+        **({"deviations": differences} if differences else {}),
     }
 
 

@@ -48,6 +48,7 @@ def probe(paper: Paper, config: Config, data: Mapping[str, Any], nudge: int = 0)
         nudge: other than 0, the initial weights are moved by rounding errors drawn from this seed.
     """
     config = config.canonical().but(device="cpu", precision="float32", pretrained=False, weights=None)
+    data = _with_room(data, 1 + max(map(max, paper.toy_labels)))
     values = {}
     for place, protocol in enumerate(paper.protocols(config)):
         values[f"scores {protocol}" if place else "scores"] = toy_scores(protocol, config.test_distance)
@@ -55,6 +56,17 @@ def probe(paper: Paper, config: Config, data: Mapping[str, Any], nudge: int = 0)
         if paper.steps(stage):
             values |= _stage(paper, stage, data, nudge)
     return values | dict(paper.extra_probe(config))
+
+
+def _with_room(data: Mapping[str, Any], least: int) -> dict[str, Any]:
+    """What is known of data, with as many classes of each kind as toy labels name, where there are any of the kind."""
+
+    def enough(value: Any) -> Any:
+        if isinstance(value, list):
+            return [*value, *(f"class {number}" for number in range(len(value), least))] if value else value
+        return max(value, least) if isinstance(value, int) and value else value
+
+    return {name: enough(value) for name, value in data.items()}
 
 
 def _stage(paper: Paper, stage: Config, data: Mapping[str, Any], nudge: int) -> dict[str, list[float]]:

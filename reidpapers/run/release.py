@@ -7,6 +7,7 @@ from collections.abc import Iterator, Mapping
 from reidlib.data import BENCHMARKS
 from reidlib.data.files import Benchmark
 from reidlib.data.manifest import SPLITS, Dataset
+from reidpapers.run.records import Record
 
 COUNTED = {"vehicles": "vehicle_id", "cameras": "camera_id", "tracks": "track_id"}
 Counts = Mapping[str, Mapping[str, int]]
@@ -20,6 +21,13 @@ def deviations(name: str, dataset: Dataset) -> list[str]:
     if name not in BENCHMARKS:
         return []
     return list(_differences(BENCHMARKS[name].release, counts(BENCHMARKS[name], dataset)))
+
+
+def not_the_release(record: Record) -> str:
+    """What a reader must know of a record whose data only bear a release's name, in words; else empty."""
+    differences = record.data.get("deviations", [])
+    more = f" and {len(differences) - 1} more deviations" if len(differences) > 1 else ""
+    return f"{record.data['name']} here is not the release: {differences[0]}{more}" if differences else ""
 
 
 def counts(benchmark: Benchmark, dataset: Dataset) -> dict[str, dict[str, int]]:

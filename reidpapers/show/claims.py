@@ -18,6 +18,7 @@ from scipy import stats
 
 from reidpapers.run import imagenet
 from reidpapers.run.records import Record
+from reidpapers.run.release import not_the_release
 from reidpapers.show.templates import macros
 
 Word = Literal["reproduced", "contradicted", "inconclusive", "not run"]
@@ -125,6 +126,7 @@ class Verdict:
         device: type of the device the records come from; None where nothing could be paired.
         dataset: name of the records' dataset; None where nothing could be paired.
         freshness: the least fresh word among the records used; "fresh" where there are none.
+        foreign: in what the records' data are not the release whose name they bear; empty where they are.
     """
 
     claim: Claim
@@ -134,6 +136,7 @@ class Verdict:
     device: str | None
     dataset: str | None
     freshness: str
+    foreign: str = ""
 
     @property
     def stale(self) -> bool:
@@ -199,7 +202,8 @@ def judge(claim: Claim, runs: Mapping[str, Sequence[Record]]) -> Verdict:
     Differences are paired by seed, within one device type and one dataset digest: a CPU's record is never compared
     with a GPU's, nor one whose trunk began with other ImageNet weights than the same trunk of the other's. Where
     several such groups hold all rows, the one with the most common seeds speaks. At least :data:`MIN_SEEDS` of them
-    are needed. A claim over several rows is reproduced if every pair is, contradicted if any is.
+    are needed. What is claimed of a dataset is held against its release alone. A claim over several rows is reproduced
+    if every pair is, contradicted if any is.
 
     Args:
         claim: the claim.
@@ -209,18 +213,24 @@ def judge(claim: Claim, runs: Mapping[str, Sequence[Record]]) -> Verdict:
         ValueError: two records of one row share seed, device type and dataset, so that pairing would be a choice.
     """
     groups = {
-        name: _grouped(name, [run for run in runs.get(name, ()) if claim.dataset in (None, run.data["name"])])
+        name: _grouped(name, [run for run in runs.get(name, ()) if _is_about(claim, run)])
         for name in (claim.better, *claim.rivals)
     }
     group = max(sorted(groups[claim.better]), key=lambda group: _support(claim, groups, group), default=None)
     rows = {name: by_group.get(group, {}) for name, by_group in groups.items()}
     dataset = next((record.data["name"] for record in rows[claim.better].values()), None)
-    margin = claim.margin if dataset == claim.margin_dataset else 0.0
+    foreign = next(filter(None, map(not_the_release, rows[claim.better].values())), "")
+    margin = claim.margin if dataset == claim.margin_dataset and not foreign else 0.0
     pairs = tuple(_difference(claim, rival, rows, margin) for rival in claim.rivals)
     used = [rows[name][s] for pair in pairs for name in (pair.better, pair.worse) for s in pair.seeds if rows[name]]
     worst = max((record.freshness for record in used), key=FRESHNESS.index, default="fresh")
     where = (group[0], dataset) if used else (None, None)
-    return Verdict(claim, _together(pairs), pairs, margin, *where, worst)
+    return Verdict(claim, _together(pairs), pairs, margin, *where, worst, foreign if used else "")
+
+
+def _is_about(claim: Claim, record: Record) -> bool:
+    """Whether a claim is about a record's data: any, or the release of the claim's dataset."""
+    return claim.dataset is None or (claim.dataset == record.data["name"] and not not_the_release(record))
 
 
 def _grouped(row: str, records: Iterable[Record]) -> dict[Group, dict[int, Record]]:

@@ -18,6 +18,7 @@ from reidpapers.run.config import Config, ConfigError
 from reidpapers.run.datasets import BENCHMARKS, LABELS
 from reidpapers.run.provenance import CHECKOUT
 from reidpapers.run.records import Record
+from reidpapers.run.release import not_the_release
 from reidpapers.run.runs import STALE, UNVERIFIED
 from reidpapers.show.claims import common, interval, metric_name, score
 from reidpapers.show.templates import macros
@@ -149,6 +150,8 @@ def to_html(
 ) -> str:
     """A table as HTML: ours (mean ± half of the 95% interval, in percent) beside the printed, the number of seeds.
 
+    No printed number stands beside runs on data that bear a release's name and are not that release.
+
     Args:
         table: which.
         results: records by row name.
@@ -157,7 +160,10 @@ def to_html(
         dataset: which data the results are of; a table of other data shows none of them.
         links: where the records behind a row are, by its name; our numbers lead there.
     """
-    fits, numbers, lines = table.fits(dataset), printed(paper), []
+    fits, lines = table.fits(dataset), []
+    foreign = next((words for row in table.rows for record in results.get(row.name, ())
+                    if (words := not_the_release(record))), "")  # fmt: skip
+    numbers = {} if foreign else printed(paper)
     for row in table.rows:
         runnable = fits and row.changes is not None
         records = results.get(row.name, []) if runnable else []
@@ -169,7 +175,7 @@ def to_html(
         })  # fmt: skip
     noted = any(line["command"] or line["state"] for line in lines)
     return macros("tables.j2").results(
-        table, _columns(table, numbers), lines, noted, "" if fits else _fill(table, command)
+        table, _columns(table, numbers), lines, noted, "" if fits else _fill(table, command), foreign
     )
 
 

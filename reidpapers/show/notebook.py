@@ -20,8 +20,24 @@ from pygments.lexers import PythonLexer
 from reidlib.data.images import ImageStore
 from reidlib.data.manifest import Manifest, Test
 from reidpapers.run import provenance
+from reidpapers.run.config import Config
+from reidpapers.run.datasets import BENCHMARKS
 from reidpapers.run.records import Record
 from reidpapers.show.templates import macros
+
+RENDERED = (
+    "Official benchmarks need a licence, so the suite carries its own data: vehicles drawn by a small renderer, of "
+    "several types and models, in 10 colours, seen by fixed cameras that each have their own pose, light, blur and "
+    "resolution. They are *procedural* pictures, no photographs. Two vehicles of one model and colour differ *only in "
+    "their marks*: stickers, stripes, roof loads, plates, things behind the windscreen. All follows from a seed. "
+    "With `dataset` and `data_root` the same cells run on an official benchmark, or on a folder of your own pictures."
+)
+OWN = (
+    "These are pictures of your own, from a folder: vehicles, cameras and other labels are those that its table, its "
+    "file names or its folders give, and what they do not say is missing. No paper prints numbers for them: what is "
+    "printed beside ours in the tables below was measured on other data."
+)
+UNLIKE = "So no printed number stands beside their results, and none of the papers' margins is held against them."
 
 
 def source(*objects: Any) -> HTML:
@@ -59,6 +75,22 @@ def origins(records: Iterable[Record]) -> HTML:
 def _counted(values: Sequence[str]) -> str:
     counts = Counter(values)
     return values[0] if len(counts) == 1 else ", ".join(f"{value} ({count})" for value, count in counts.items())
+
+
+def about(config: Config, data: Mapping[str, Any], rendered: str = "") -> HTML:
+    """What the data at hand are, in a paragraph: rendered, an official benchmark, one's own pictures, or digits.
+
+    Args:
+        config: of which data.
+        data: what :meth:`reidpapers.run.base.Paper.data` says of them.
+        rendered: what else is to be said of rendered vehicles.
+    """
+    text = {"rendered": f"{RENDERED} {rendered}", "folder": OWN}.get(config.dataset, data["note"])
+    if config.dataset in BENCHMARKS:
+        text = f"{data['name']}, read from its folder on this machine: {BENCHMARKS[config.dataset].source}."
+    if differences := data.get("deviations"):
+        text += f" *These are not the data as released*: {'; '.join(differences)}. {UNLIKE}"
+    return HTML(macros("tables.j2").paragraph(text))
 
 
 def samples(manifest: Manifest, count: int, seed: int = 0) -> pd.DataFrame:

@@ -13,12 +13,12 @@ from scipy import stats
 from reidpapers.show.claims import Claim, Verdict, interval, judge, score, verdict_table
 
 
-def record(seed, points, device="cpu", digest="d" * 64, name="rendered", freshness="fresh", weights=None):
+def record(seed, points, device="cpu", digest="d" * 64, name="rendered", freshness="fresh", weights=None, **data):
     fraction = points / 100
     return SimpleNamespace(
         seed=seed,
         scores={"mAP": fraction, "top1": fraction, "top5": fraction, "cmc": [fraction] * 50},
-        data={"name": name, "digest": digest},
+        data={"name": name, "digest": digest, **data},
         device={"type": device},
         freshness=freshness,
         weights={trunk: {"sha256": sha} for trunk, sha in (weights or {}).items()},
@@ -105,6 +105,21 @@ def test_margin_counts_on_its_dataset_alone():
     printed = judge(claim, {name: row(*values, name="VeRi-776") for name, values in points.items()})
     assert (elsewhere.verdict, elsewhere.margin) == ("reproduced", 0)
     assert (printed.verdict, printed.margin) == ("inconclusive", 4)
+
+
+def test_data_that_only_bear_a_releases_name_meet_no_margin_and_no_claim_of_it():
+    foreign = {"name": "VeRi-776", "deviations": ["train has 2 images, the release 37,778"]}
+    runs = {"MLSL": row(42, 42.1, 41.9, **foreign), "SLSL": row(40, 40, 40, **foreign)}
+    printed = {"margin": 4, "margin_dataset": "VeRi-776"}
+    verdict = judge(Claim("t", "s", "MLSL", "SLSL", "mAP", **printed), runs)
+    assert (verdict.margin, verdict.verdict) == (0, "reproduced")
+    assert "VeRi-776 here is not the release: train has 2 images" in verdict_table([verdict]).data
+    assert judge(Claim("t", "s", "MLSL", "SLSL", "mAP", dataset="VeRi-776"), runs).verdict == "not run"
+    release = {
+        name: [record(r.seed, 100 * r.scores["mAP"], name="VeRi-776") for r in row] for name, row in runs.items()
+    }
+    verdict = judge(Claim("t", "s", "MLSL", "SLSL", "mAP", dataset="VeRi-776", **printed), release)
+    assert (verdict.margin, verdict.verdict, verdict.foreign) == (4, "inconclusive", "")
 
 
 def test_best_of_several():

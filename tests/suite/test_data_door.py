@@ -3,9 +3,10 @@
 import pytest
 import trees
 
-from reidpapers.run import datasets
-from reidpapers.run.config import ConfigError
+from reidpapers.run import datasets, evaluate_run
+from reidpapers.run.config import Config, ConfigError
 from reidpapers.run.papers import load
+from reidpapers.show import notebook
 
 MLSL = load("mlsl")
 
@@ -52,3 +53,30 @@ def test_the_seed_of_the_split_makes_other_runs(root):
     assert one.fingerprint() != other.fingerprint() and MLSL.data(one)["digest"] != MLSL.data(other)["digest"]
     digits = MLSL.Config(dataset="digits", device="cpu")
     assert digits.fingerprint() == digits.but(data_seed=1).fingerprint()
+
+
+@pytest.mark.parametrize(("paper", "few"), [
+    ("mlsl", {"identities": 2}), ("agnet", {"identities": 2, "colors": 1, "types": 1}),
+    ("c2f_rank", {"identities": 2, "models": 1}),
+])  # fmt: skip
+def test_no_data_break_a_probe(paper, few):
+    paper = load(paper)
+    config = paper.Config(profile="smoke", device="cpu")
+    probe = paper.probe(config, paper.data(config) | few)
+    assert all(value == value for values in probe.values() for value in values)
+
+
+def test_a_record_says_that_its_data_are_not_the_release(tmp_path):
+    trees.vehicleid(tmp_path)
+    data = evaluate_run.data(Config(dataset="vehicleid", data_root=str(tmp_path)))
+    assert "800 has 2 vehicles, the release 800" in data["deviations"]
+    page = notebook.about(Config(dataset="vehicleid"), data).data
+    assert "These are not the data as released" in page and "the release 800" in page and "no printed number" in page
+    assert "deviations" not in evaluate_run.data(Config(preset="smoke"))
+
+
+def test_section_four_speaks_of_the_data_at_hand(root):
+    own = config(root)
+    assert "pictures of your own" in notebook.about(own, MLSL.data(own), "Clean ones.").data
+    assert "small renderer" in notebook.about(Config(), {"note": ""}, "Clean ones.").data
+    assert "Huang" in notebook.about(Config(dataset="vehicleid"), {"note": "", "name": "VehicleID"}).data

@@ -12,10 +12,11 @@ from reidpapers.show import layout
 from reidpapers.show.claims import metric_name
 
 
-def record(seed, mAP, freshness="fresh"):
+def record(seed, mAP, freshness="fresh", **data):
     return SimpleNamespace(
-        seed=seed, scores={"mAP": mAP, "top1": mAP, "top5": mAP, "cmc": [mAP] * 50}, tests={}, freshness=freshness
-    )
+        seed=seed, scores={"mAP": mAP, "top1": mAP, "top5": mAP, "cmc": [mAP] * 50}, tests={}, freshness=freshness,
+        data={"name": "VERI-Wild", **data},
+    )  # fmt: skip
 
 
 def cells(page):
@@ -107,6 +108,17 @@ def test_printed_numbers_stand_beside_ours():
     for number in ("86.03", "46.32", "64.03", "35.11"):
         assert number in page
     assert layout.printed("mlsl")["Table 9", "MLSL", "800 top1"] == "74.21"
+
+
+def test_no_printed_number_stands_beside_data_that_bear_a_releases_name():
+    tables = {table.number: table for table in mlsl.tables()}
+    other = record(
+        0, 0.5, deviations=["train has 12 images, the release 277,797", "large has 0 images, the release 138,517"]
+    )
+    page = layout.to_html(tables["Table 10"], {"MLSL": [other]}, "mlsl", "", "veriwild")
+    assert "86.03" not in page and "46.32" not in page and "50.0" in page
+    assert "VERI-Wild here is not the release: train has 12 images, the release 277,797 and 1 more deviations" in page
+    assert "86.03" in layout.to_html(tables["Table 10"], {"MLSL": [record(0, 0.5)]}, "mlsl", "", "veriwild")
 
 
 def test_collect_computes_nothing(monkeypatch, tmp_path):

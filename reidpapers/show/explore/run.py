@@ -126,12 +126,17 @@ class Run:
 
     @cached_property
     def seen(self) -> tuple[pd.DataFrame, Tensor]:
-        """Rows of the test images, each image once, and their features."""
+        """Rows of the test images, each picture once whatever files hold it, and their features."""
         if self.test is None:
-            rows = self.trained.dataset.manifest.rows("gallery", "query").drop_duplicates("image")
+            rows = self.trained.dataset.manifest.rows("gallery", "query")
+            rows = rows[self._once(rows)]
             return rows.reset_index(drop=True), self.trained.embed(rows).features
-        once = ~self.tested.table.duplicated("image").to_numpy(bool)
+        once = self._once(self.tested.table)
         return self.tested.table[once].reset_index(drop=True), self.tested.features[torch.as_tensor(once)]
+
+    def _once(self, rows: pd.DataFrame) -> np.ndarray:
+        """Which rows show a picture for the first time, ``[N]``: a query may have a copy in the gallery."""
+        return ~pd.Index(self.store.same_pictures(rows)).duplicated()
 
     @cached_property
     def learnt(self) -> tuple[pd.DataFrame, Tensor]:
