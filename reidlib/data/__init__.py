@@ -36,17 +36,17 @@ class DataSource:
 
 
 DATASETS: dict[str, Callable[[DataSource], Dataset]] = {
-    "folder": lambda source: _folder(source.root, source.seed),
     **{name: lambda source: _benchmark(source.dataset, source.root) for name in BENCHMARKS},
+    "folder": lambda source: _folder(source.root, source.seed),
 }
-PROTOCOLS = {"folder": "veri", **{name: benchmark.protocol for name, benchmark in BENCHMARKS.items()}}
+PROTOCOLS = {**{name: benchmark.protocol for name, benchmark in BENCHMARKS.items()}, "folder": "veri"}
 # The columns of a manifest that each release has something to say of; vehicles, unless it knows models alone.
 LABELS = {
-    "folder": folder.LABELS,  # that it may have
     **{
         name: benchmark.labels | ({"vehicle_id"} if benchmark.protocol != "verification" else set())
         for name, benchmark in BENCHMARKS.items()
     },
+    "folder": folder.LABELS,  # that it may have
 }
 
 _parsed: dict[tuple[str, Path, int], tuple[object, Dataset]] = {}

@@ -343,7 +343,11 @@ def made_up(labels, camera_distances=None, **columns):
     test = table.assign(split="gallery")
     table = pd.concat([table, test.assign(image="t" + test["image"])]).assign(**columns).reindex(columns=COLUMNS)
     return Dataset(
-        Manifest("made up", table, "nowhere"), None, (manifest.Test("", "veri"),), "", camera_distances=camera_distances
+        Manifest("made up", table, "nowhere"),
+        None,
+        (manifest.Test("", "vehicleid"),),
+        "",
+        camera_distances=camera_distances,
     )
 
 
