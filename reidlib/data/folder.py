@@ -5,7 +5,7 @@ from __future__ import annotations
 import io
 import os
 import re
-from functools import partial
+from functools import lru_cache, partial
 from pathlib import Path
 
 import numpy as np
@@ -68,9 +68,17 @@ def find(root: str | Path | None) -> Path:
 
 def state(root: Path) -> tuple[tuple[str, int, int], ...]:
     """Names, times and sizes of the folder, of the folders in it, and of its lists: what changes when they do."""
+    inner = _folders(root, root.stat().st_mtime_ns)
+    paths = [root, *inner, *(path for path in (root / TABLE, root / PATTERN) if path.exists())]
+    return tuple((str(path), (found := path.stat()).st_mtime_ns, found.st_size) for path in paths)
+
+
+@lru_cache(maxsize=8)
+def _folders(root: Path, modified: int) -> tuple[Path, ...]:
+    """The folders in a folder, listed once as long as it is not modified: it may hold many pictures."""
+    del modified
     with os.scandir(root) as entries:
-        paths = [entry.path for entry in entries if entry.is_dir() or entry.name in (TABLE, PATTERN)]
-    return tuple((path, (found := os.stat(path)).st_mtime_ns, found.st_size) for path in (str(root), *sorted(paths)))
+        return tuple(sorted(Path(entry.path) for entry in entries if entry.is_dir()))
 
 
 def _from_table(root: Path) -> pd.DataFrame:
