@@ -179,7 +179,8 @@ def test_weights_that_were_found_fill_every_fc7_too_and_a_file_without_one_is_re
     (tmp_path / "weights").mkdir()
     single = {"network": "single", "backbone": "vgg_cnn_m_1024", "image_size": 41, "embedding": 1024, "device": "cpu"}
     start = DRDL(DRDLConfig(**single), 4)
-    state, file = start.trunk.state_dict(), tmp_path / "weights" / "vgg_cnn_m_1024.safetensors"
+    state = {name: value.contiguous() for name, value in start.trunk.state_dict().items()}
+    file = tmp_path / "weights" / "vgg_cnn_m_1024.safetensors"
     save_file({**state, "fc7.weight": start.fc7.weight.data, "fc7.bias": start.fc7.bias.data}, file)
     config = DRDLConfig(**single, pretrained=True)
     assert torch.equal(PAPER.build(config, KNOWN).fc7.weight, start.fc7.weight)
