@@ -26,13 +26,25 @@ class Elsewhere(torch.Tensor):
     def __init__(self, numbers):
         self.numbers = numbers
 
+    def tolist(self):
+        return self.numbers.tolist()
+
     @classmethod
     def __torch_dispatch__(cls, func, types, args=(), kwargs=None):
         return carried_out(func, args, kwargs or {})
 
 
 class PretendedGPU(FakeTensorMode):
-    """While it lasts, ``device="cuda"`` makes such tensors, and PyTorch looks for no driver."""
+    """While it lasts, ``device="cuda"`` makes such tensors, and PyTorch looks for no driver and for no cuDNN."""
+
+    def __enter__(self):
+        self.without_cudnn = torch.backends.cudnn.flags(enabled=False)
+        self.without_cudnn.__enter__()
+        return super().__enter__()
+
+    def __exit__(self, *raised):
+        super().__exit__(*raised)
+        self.without_cudnn.__exit__(*raised)
 
     def __torch_dispatch__(self, func, types, args=(), kwargs=None):
         return carried_out(func, args, kwargs or {})

@@ -1,4 +1,4 @@
-"""What runs on a GPU, without one: objectives at the papers' sizes on fake tensors, all that a run does on pretended."""
+"""What runs on a GPU, without one: objectives at the papers' sizes on fake tensors, a run's parts on pretended ones."""
 
 import pytest
 import torch
@@ -28,6 +28,8 @@ class Values(FakeTensorMode):
     def dispatch(self, func, types, args=(), kwargs=None):
         if func is torch.ops.aten._local_scalar_dense.default:
             return 0
+        if func is torch.ops.aten.bincount.default:  # of codes, none of which is beyond the least length
+            return args[0].new_empty((args[2:] or (kwargs["minlength"],))[0])
         return super().dispatch(func, types, args, kwargs or {})
 
 
@@ -58,7 +60,8 @@ def room(monkeypatch):
     monkeypatch.setattr(torch.cuda, "mem_get_info", lambda device: (2**40, 2**40))
 
 
-@pytest.mark.parametrize("stage", STAGES)
+@pytest.mark.parametrize("stage", ["mlsl 1", "mlsl", "drdl", "c2f_rank", "agnet", "multiguided agn",
+                                   "multiguided dense161bs", "multiguided segmenter"])  # fmt: skip
 def test_batches_objectives_and_features_have_the_cpus_values(stage, monkeypatch, room):
     monkeypatch.setattr(torch.nn.functional, "dropout", lambda values, *args, **kwargs: values)
     paper, config = config_of(stage, profile="smoke")
@@ -83,11 +86,8 @@ def test_batches_objectives_and_features_have_the_cpus_values(stage, monkeypatch
 def test_a_tensor_that_was_left_behind_is_found():
     with PretendedGPU():
         there = torch.ones(3, device="cuda")
-        assert (
-            there.device == CUDA
-            and (there + 1).device == CUDA
-            and (there * torch.tensor(2.0)).numbers.tolist() == [2] * 3
-        )
+        assert there.device == (there + 1).device == CUDA
+        assert (there * torch.tensor(2.0)).numbers.tolist() == [2] * 3
         assert there.cpu().tolist() == [1] * 3 and there[torch.tensor([0, 2])].device == CUDA
         with pytest.raises(RuntimeError, match="on cuda and on cpu"):
             there + torch.ones(3)
