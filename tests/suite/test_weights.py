@@ -1,8 +1,11 @@
 """ImageNet weights onto this machine: listed, fetched from a server, converted, found, or refused."""
 
+import hashlib
+import json
 import os
 import struct
 import threading
+from dataclasses import replace
 from functools import partial
 from http.server import SimpleHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
@@ -10,9 +13,12 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
+import torch.nn.functional as F
 
-from reidlib import models
+from reidlib import augment, models
 from reidlib.backbones import BACKBONES, PUBLISHED, find
+from reidlib.models.tfjs import read_tfjs
+from reidlib.models.weights import TENSORFLOW, Weights, save
 from reidpapers import weights
 from reidpapers.__main__ import main
 
@@ -95,6 +101,114 @@ def test_googles_files_are_fetched_checked_and_converted(server, capsys):
     assert main(["weights", "get", "mobilenet_v1", "--base_url", address]) == 0
     trunk = models.build("mobilenet_v1", pretrained=True).eval()
     assert trunk(torch.zeros(1, 3, 224, 224)).isfinite().all()
+
+
+# --- MobileNet v1 as TensorFlow.js has it ----------------------------------------------------------------------------
+
+OUT = (64, 128, 128, 256, 256, *[512] * 6, 1024, 1024)  # channels of the thirteen separable layers
+STRIDES = (1, 2, 1, 2, 1, 2, 1, 1, 1, 1, 1, 2, 1)
+
+
+def published_arrays():
+    """Numbers of a MobileNet v1 in Keras' layout, by TensorFlow.js' names, so that TensorFlow's epsilon matters."""
+    draw, arrays = np.random.default_rng(0), {}
+
+    def kernel(name, *shape):
+        arrays[name] = draw.normal(0, (2 / np.prod(shape[:2]) / (shape[2] if shape[3] > 1 else 1)) ** 0.5, shape)
+
+    def norm(name, channels):
+        for part, low, high in (("gamma", 0.03, 0.08), ("beta", 0, 0.3), ("moving_mean", -0.02, 0.02),
+                                ("moving_variance", 5e-4, 2e-3)):  # fmt: skip
+            arrays[f"{name}_bn/{part}"] = draw.uniform(low, high, channels)
+
+    kernel("conv1/kernel", 3, 3, 3, 32)
+    norm("conv1", 32)
+    for number, (before, after) in enumerate(zip((32, *OUT), OUT, strict=False), 1):
+        kernel(f"conv_dw_{number}/depthwise_kernel", 3, 3, before, 1)
+        norm(f"conv_dw_{number}", before)
+        kernel(f"conv_pw_{number}/kernel", 1, 1, before, after)
+        norm(f"conv_pw_{number}", after)
+    kernel("conv_preds/kernel", 1, 1, 1024, 10)
+    arrays["conv_preds/bias"] = draw.normal(size=10)
+    return {name: values.astype("<f4") for name, values in arrays.items()}
+
+
+@pytest.fixture(scope="module")
+def published(tmp_path_factory):
+    """A folder of TensorFlow.js made from these numbers: two groups, each of two shards that part a tensor."""
+    folder, arrays, groups = tmp_path_factory.mktemp("tfjs"), published_arrays(), []
+    for number, names in enumerate((list(arrays)[:40], list(arrays)[40:])):
+        content, paths = b"".join(arrays[name].tobytes() for name in names), [f"g{number}-shard{i}" for i in (1, 2)]
+        for path, part in zip(paths, (content[:12345], content[12345:]), strict=True):
+            (folder / path).write_bytes(part)
+        tensors = [{"name": name, "shape": list(arrays[name].shape), "dtype": "float32"} for name in names]
+        groups.append({"paths": paths, "weights": tensors})
+    (folder / "model.json").write_text(json.dumps({"weightsManifest": groups}))
+    return folder, arrays
+
+
+def keras(arrays, pixels):
+    """What TensorFlow computes of uint8 pixels ``[N, S, S, 3]`` up to the mean: written out with functions alone."""
+    maps = pixels.permute(0, 3, 1, 2).double() / 127.5 - 1
+
+    def layer(maps, kernel, norm, stride, depthwise=False):
+        weight = torch.from_numpy(arrays[kernel]).double().permute(*((2, 3, 0, 1) if depthwise else (3, 2, 0, 1)))
+        total = max((-(-maps.shape[2] // stride) - 1) * stride + weight.shape[2] - maps.shape[2], 0)
+        border = (total // 2, total - total // 2) * 2  # "same": the odd pixel at the right and at the bottom
+        maps = F.conv2d(F.pad(maps, border), weight, stride=stride, groups=maps.shape[1] if depthwise else 1)
+        gamma, beta, mean, variance = (
+            torch.from_numpy(arrays[f"{norm}_bn/{part}"]).double()[:, None, None]
+            for part in ("gamma", "beta", "moving_mean", "moving_variance")
+        )
+        return ((maps - mean) / (variance + 1e-3).sqrt() * gamma + beta).clamp(0, 6)
+
+    maps = layer(maps, "conv1/kernel", "conv1", 2)
+    for number, stride in enumerate(STRIDES, 1):
+        maps = layer(maps, f"conv_dw_{number}/depthwise_kernel", f"conv_dw_{number}", stride, depthwise=True)
+        maps = layer(maps, f"conv_pw_{number}/kernel", f"conv_pw_{number}", 1)
+    return maps.mean((2, 3))
+
+
+def test_mobilenet_v1_computes_what_tensorflow_does(published, folders):
+    folder, arrays = published
+    state = {**read_tfjs(folder)}
+    assert torch.equal(state["classifier.weight"], torch.from_numpy(arrays["conv_preds/kernel"][0, 0].T))
+    pixels = torch.randint(0, 256, (2, 64, 64, 3), dtype=torch.uint8, generator=torch.Generator().manual_seed(0))
+    features = {}
+    for name, notes in (("as trained", TENSORFLOW), ("another epsilon", {"padding": "same", "epsilon": "1e-5"}),
+                        ("another border", {"epsilon": "0.001"})):  # fmt: skip
+        file = save(Weights(folder, state, notes), folders / "w.safetensors")
+        trunk = models.build("mobilenet_v1", weights=str(file)).eval()
+        with torch.no_grad():
+            features[name] = trunk(augment.normalise(pixels)).double()
+    wanted = keras(arrays, pixels)
+    assert wanted.std(0).mean() > 0.01, "features tell the pictures apart"
+    torch.testing.assert_close(features.pop("as trained"), wanted, rtol=1e-3, atol=1e-4)
+    assert all((values - wanted).abs().mean() > 0.01 for values in features.values())
+
+
+def test_a_set_of_shards_is_fetched_checked_converted_and_found(published, server, monkeypatch, capsys):
+    (folder, arrays), (served, address) = published, server
+    get = ["weights", "get", "mobilenet_v1", "--base_url", address]
+    for path in folder.iterdir():
+        (served / path.name).write_bytes(path.read_bytes())
+    assert main(get) == 2 and "SHA-256 of its numbers is" in capsys.readouterr().err, "they are not Google's"
+    sums = hashlib.sha256()
+    for name, values in arrays.items():
+        sums.update(f"{name} {values.shape}".encode() + values.tobytes())
+    monkeypatch.setitem(PUBLISHED, "mobilenet_v1", replace(PUBLISHED["mobilenet_v1"], sha256=sums.hexdigest()))
+    (served / "g1-shard2").write_bytes(b"1234")
+    assert main(get) == 2 and "hold" in capsys.readouterr().err and find("mobilenet_v1") is None
+    (served / "g1-shard2").write_bytes((folder / "g1-shard2").read_bytes())
+    assert main(get) == 0
+    weights = models.weights.read_weights(find("mobilenet_v1"))
+    assert weights.source == PUBLISHED["mobilenet_v1"].address and weights.notes["padding"] == "same"
+    assert weights.sha256 == models.weights.read_weights(folder).sha256, "the folder itself is the same weights"
+    assert all(torch.equal(values, weights.tensors[name]) for name, values in read_tfjs(folder).items())
+    models.build("mobilenet_v1", pretrained=True)
+
+
+# --- the Caffe model of VGG-CNN-M-1024 -------------------------------------------------------------------------------
 
 
 def varint(number):
