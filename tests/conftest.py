@@ -23,6 +23,8 @@ def pytest_configure(config):
     signal.signal(signal.SIGINT, signal.default_int_handler)  # else what nohup ignores, processes of tests ignore, too
     if not hasattr(config, "workerinput"):
         config.reidlib_scratch = tempfile.mkdtemp(prefix="reidlib-tests-")
+        # What tests may read of the user's data, where there are some: ImageNet weights.
+        os.environ.setdefault("REIDLIB_PUBLISHED", os.path.join(os.environ.get("REIDLIB_DATA", ""), "weights"))
         os.environ["REIDLIB_CACHE"] = os.path.join(config.reidlib_scratch, "cache")
         os.environ["REIDLIB_OWN_DATA"] = os.environ.get("REIDLIB_DATA", "absent")  # real data, where there are any
         os.environ["REIDLIB_DATA"] = os.path.join(config.reidlib_scratch, "data")
