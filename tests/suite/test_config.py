@@ -165,7 +165,7 @@ def test_canonical_is_idempotent_and_keeps_the_fingerprint(given):
 def test_fields_that_a_variant_does_not_use_change_no_fingerprint(given, data):
     learning, mapping = given.get("learning", "joint"), given.get("mapping", "sigmoid")
     paired = learning in ("similarity", "joint")
-    unused = {"profile": "quick", "data_root": "elsewhere", "digits_test": 5}
+    unused = {"data_root": "elsewhere", "digits_test": 5}
     if not paired:
         unused |= {"labels": ("id",), "mapping": "none", "distance": "euclidean", "scheme": "scalar", "dropout": 0.7,
                    "margin": 0.2, "plain_margin": 3.0, "weight_color": 3.0, "scalar_dropout": False, "scalar": "bare",
@@ -184,6 +184,7 @@ def test_fields_that_a_variant_does_not_use_change_no_fingerprint(given, data):
     name = data.draw(st.sampled_from(sorted(unused)))
     config = MLSLConfig(**given)
     assert config.but(**{name: unused[name]}).fingerprint() == config.fingerprint(), name
+    assert config.model_copy(update={"profile": "paper"}).fingerprint() == config.fingerprint()
 
 
 @pytest.mark.parametrize(
