@@ -44,7 +44,7 @@ class Case(NamedTuple):
 
 
 CASES = {
-    "VeRi-776": Case(1_678, 11_579, vehicles=200, cameras=19, pairs=7, least=0.6, aim=0.8),
+    "VeRi-776": Case(1_678, 11_579, vehicles=200, cameras=19, pairs=7, least=0.7, aim=0.85),
     "VERI-Wild": Case(3_000, 38_861, vehicles=3_000, cameras=174, pairs=3, least=0.8, aim=0.93),
 }
 

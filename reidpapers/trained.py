@@ -112,7 +112,9 @@ def _config(record: Record) -> Config:
 
 def _network(record: Record, config: Config, module: nn.Module) -> Network:
     title, origin = f"{load(record.paper).short}, record {record.key}", f"trained on {record.data['name']}"
-    origin = f"{origin}, seed {record.seed}, from {'ImageNet weights' if config.pretrained else 'initial weights'}"
+    begun = ", ".join(f"{trunk}'s ({of['source']})" for trunk, of in record.weights.items())
+    start = f"ImageNet weights {begun}".strip() if begun or config.pretrained else "initial weights"
+    origin = f"{origin}, seed {record.seed}, from {start}"
     return Network(module, config.image_size, title, origin, config.test_distance, config, record)
 
 

@@ -36,12 +36,12 @@ def writers() -> dict[str, Writer]:
     """Everything that writes, each with something to write that fits on none of the first disks."""
     import nbformat
     import torch
+    from reidlib.data.side_inputs import original_sizes
 
     from reidlib.data.images import open_store
     from reidlib.models import weights
     from reidlib.train import save_atomically
     from reidpapers.grid.__main__ import main as grid
-    from reidpapers.multiguided.side_inputs import original_sizes
     from reidpapers.run import records, runs
     from reidpapers.run.papers import load_all
     from reidpapers.run.provenance import CHECKOUT
@@ -58,7 +58,7 @@ def writers() -> dict[str, Writer]:
     return {
         "record": lambda disk: records.write(record, disk / "records" / "a.json"),
         "checkpoint": lambda disk: save_atomically({"state": tensors}, disk / "checkpoints" / "a.pt"),
-        "trunk": lambda disk: weights.save(weights.Weights(tensors, "here", {}), disk / "a.safetensors"),
+        "trunk": lambda disk: weights.save(weights.Weights(disk, tensors, {}), disk / "a.safetensors"),
         "ledger": lambda disk: runs.remember({f"{i:0>33}": runs.FRESH for i in range(9_000)}, disk / "verified.json"),
         "images": lambda disk: open_store(dataset, 64),
         "sizes": lambda disk: original_sizes(dataset, dataset.manifest.rows("train")),

@@ -17,7 +17,8 @@ import sys
 import tempfile
 import warnings
 from collections import Counter
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -48,63 +49,107 @@ def mutated(content: bytes, draw: random.Random) -> bytes:
     return bytes(data)
 
 
-def kinds(folder: Path) -> dict[str, tuple[Path, Reader, bool]]:
-    """Of each kind a file, what reads it, and whether a checksum promises that a change is seen."""
+Case = tuple[Path, Reader, bool]
+"""A file, what reads it, and whether a checksum promises that a change is seen."""
+
+
+def _list(folder: Path) -> Case:
+    from reidlib.data.files import Form, fields
+
+    path, form = folder / "list.txt", Form(r"(?P<image>\d{4}_c\d{3}_\d{8}_\d\.jpg)", "0001_c001_00016450_0.jpg")
+    path.write_text("\n".join(f"{i:04}_c001_{i:08}_0.jpg" for i in range(50)), encoding="utf-8")
+    return path, lambda path: fields(path, form).to_csv(), False
+
+
+def _xml(folder: Path) -> Case:
+    from reidlib.data import BENCHMARKS
+    from reidpapers.vehicles import export
+
+    root = export.export("veri776", folder / "veri", preset="smoke")
+    return root / "train_label.xml", lambda path: BENCHMARKS["veri776"].load(root).manifest.digest, False
+
+
+def _mat(folder: Path) -> Case:
     import numpy as np
-    import torch
-    from PIL import Image
     from scipy.io import savemat
 
     from reidlib.data.compcars import _type_names
-    from reidlib.data.files import Form, fields
+
+    savemat(folder / "types.mat", {"types": np.array([["MPV"], ["SUV"], ["sedan"]], dtype=object)})
+    return folder / "types.mat", _type_names, False
+
+
+def _picture(suffix: str, folder: Path) -> Case:
+    import numpy as np
+    from PIL import Image
+
     from reidlib.data.pictures import read_image
+
+    path = folder / f"picture.{suffix}"
+    Image.fromarray(np.random.default_rng(0).integers(0, 255, (48, 64, 3), np.uint8)).save(path)
+    return path, lambda path: read_image(folder, path.name).tobytes(), False
+
+
+def _record(folder: Path) -> Case:
+    from reidpapers.run import records
+    from reidpapers.run.provenance import CHECKOUT
+
+    path = folder / "record.json"
+    smallest = min((CHECKOUT / "results").glob("*/records/*.json"), key=lambda path: path.stat().st_size)
+    path.write_bytes(smallest.read_bytes())
+    return path, lambda path: records.checksum(records.read(path).body()), True
+
+
+def _json(folder: Path) -> Case:
+    from reidpapers.run.config import from_json
+
+    path = folder / "settings.json"
+    path.write_text('{"papers": "mlsl", "dropout": [0.1, 0.5], "seeds": [0]}', encoding="utf-8")
+    return path, lambda path: from_json(path.read_text(encoding="utf-8")), False
+
+
+def _tensors(name: str, folder: Path) -> Case:
+    import torch
+
     from reidlib.models import weights
     from reidlib.train import load_saved, save_atomically
-    from reidpapers.run import config, records
-    from reidpapers.run.provenance import CHECKOUT
-    from reidpapers.vehicles import export
 
-    veri = export.export("veri776", folder / "veri", preset="smoke")
-    from reidlib.data import BENCHMARKS
-
-    form = Form(r"(?P<image>\d{4}_c\d{3}_\d+_\d+\.jpg)", "0001_c001_1_1.jpg")
-    names = (veri / "name_train.txt").read_text(encoding="utf-8").split()
-    (folder / "list.txt").write_text("\n".join(names), encoding="utf-8")
-    savemat(folder / "types.mat", {"types": np.array([["MPV"], ["SUV"], ["sedan"]], dtype=object)})
-    picture = Image.fromarray(np.random.default_rng(0).integers(0, 255, (48, 64, 3), np.uint8))
-    for name in ("picture.jpg", "picture.png"):
-        picture.save(folder / name)
-    tensors = {"a.weight": torch.arange(12.0).reshape(3, 4), "a.bias": torch.zeros(3)}
-    weights.save(weights.Weights(tensors, "here", {"note": "x"}), folder / "trunk.safetensors")
-    torch.save(tensors, folder / "trunk.pth")
-    save_atomically({"stamp": {"code": "c"}, "state": tensors}, folder / "kept.pt")
-    record = min((CHECKOUT / "results").glob("*/records/*.json"), key=lambda path: path.stat().st_size)
-    (folder / "record.json").write_bytes(record.read_bytes())
-    (folder / "settings.json").write_text('{"papers": "mlsl", "dropout": [0.1, 0.5], "seeds": [0]}', encoding="utf-8")
-    found = {
-        "list": (folder / "list.txt", lambda path: fields(path, form).to_csv(), False),
-        "xml": (veri / "train_label.xml", lambda path: BENCHMARKS["veri776"].load(veri).manifest.digest, False),
-        "mat": (folder / "types.mat", _type_names, False),
-        "jpeg": (folder / "picture.jpg", lambda path: read_image(folder, path.name).tobytes(), False),
-        "png": (folder / "picture.png", lambda path: read_image(folder, path.name).tobytes(), False),
-        "record": (folder / "record.json", lambda path: records.checksum(records.read(path).body()), True),
-        "json": (folder / "settings.json", lambda path: config.from_json(path.read_text(encoding="utf-8")), False),
-        "safetensors": (folder / "trunk.safetensors", lambda path: _bytes(weights.read_weights(path).tensors), False),
-        "state dict": (folder / "trunk.pth", lambda path: _bytes(weights.read_weights(path).tensors), False),
-        "kept": (folder / "kept.pt", lambda path: _kept(load_saved(path)), False),
-    }
-    try:
-        from reidpapers import features
-    except ImportError:
-        return found
-    np.savez(folder / "features.npz", features=np.eye(6, 4, dtype=np.float32))
-    if reader := getattr(features, "read", None):
-        found["features"] = (folder / "features.npz", lambda path: repr(reader(path)), False)
-    return found
+    path, tensors = folder / name, {"a.weight": torch.arange(12.0).reshape(3, 4), "a.bias": torch.zeros(3)}
+    if name == "kept.pt":
+        save_atomically({"stamp": {"code": "c"}, "state": tensors}, path)
+        return path, lambda path: _kept(load_saved(path)), False
+    if name.endswith(".pth"):
+        torch.save(tensors, path)
+    else:
+        weights.save(weights.Weights(path, tensors, {"note": "x"}), path)
+    return path, lambda path: _bytes(weights.read_weights(path).tensors), False
 
 
-def _bytes(tensors: dict) -> bytes:
-    return b"".join(name.encode() + tensors[name].numpy().tobytes() for name in sorted(tensors))
+def _features(suffix: str, folder: Path) -> Case:
+    import numpy as np
+    import pandas as pd
+
+    from reidpapers.features import read_features
+
+    path, values = folder / f"features.{suffix}", np.arange(24, dtype=np.float32).reshape(6, 4)
+    if suffix == "csv":
+        pd.DataFrame(values).to_csv(path, index=False)
+    else:
+        np.savez(path, features=values) if suffix == "npz" else np.save(path, values)
+    return path, lambda path: read_features(path).values.numpy().tobytes(), False
+
+
+KINDS: dict[str, Callable[[Path], Case]] = {
+    "list": _list, "xml": _xml, "mat": _mat, "jpeg": partial(_picture, "jpg"), "png": partial(_picture, "png"),
+    "record": _record, "json": _json, "safetensors": partial(_tensors, "trunk.safetensors"),
+    "state dict": partial(_tensors, "trunk.pth"), "kept weights": partial(_tensors, "kept.pt"),
+    "features.npy": partial(_features, "npy"), "features.npz": partial(_features, "npz"),
+    "features.csv": partial(_features, "csv"),
+}  # fmt: skip
+
+
+def _bytes(tensors: Mapping[str, Any]) -> bytes:
+    return b"".join(name.encode() + tensors[name].contiguous().numpy().tobytes() for name in sorted(tensors))
 
 
 def _kept(saved: dict | None) -> bytes:
@@ -131,7 +176,7 @@ def outcome(path: Path, read: Reader, sealed: bool, before: Any) -> tuple[str, s
 def work(kind: str, first: int, count: int, folder: Path) -> None:
     """Carry out the cases of one kind from a number on, and print how each ended."""
     warnings.simplefilter("ignore")
-    path, read, sealed = kinds(folder)[kind]
+    path, read, sealed = KINDS[kind](folder)
     original, before = path.read_bytes(), read(path)
     for number in range(first, first + count):
         print(f"{number}", end=" ", flush=True)  # so that a crash is told by its number
@@ -165,15 +210,14 @@ def campaign(kind: str, count: int) -> tuple[Counter, list[str]]:
 def main() -> int:
     parser = argparse.ArgumentParser("python -m tests.campaigns.mutations", description=__doc__)
     parser.add_argument("--cases", type=int, default=100_000, help="of all kinds together (default: %(default)s)")
-    parser.add_argument("--kind")
+    parser.add_argument("--kind", choices=KINDS)
     parser.add_argument("--first", type=int, default=0)
     parser.add_argument("--folder", type=Path)
     given = parser.parse_args()
     if given.folder:
         work(given.kind, given.first, given.cases, given.folder)
         return 0
-    names = [given.kind] if given.kind else ["list", "xml", "mat", "jpeg", "png", "record", "json", "safetensors",
-                                             "state dict", "kept"]  # fmt: skip
+    names = [given.kind] if given.kind else list(KINDS)
     os.environ["OMP_NUM_THREADS"] = "1"
     wrong = []
     for name in names:

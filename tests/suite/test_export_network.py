@@ -127,7 +127,7 @@ def test_an_exported_record_embeds_without_data_and_cache(record, folder, tmp_pa
     for part in (PAPER.title, "| preset | smoke |", record.key, record.data["note"], "mAP", "seed 0", "uint8 [N, "):
         assert part in card
     assert json.loads((out / "record.json").read_text())["key"] == record.key
-    assert "allowed is an absent or empty folder" in refused(capsys, "export", record.key, "--out", out)
+    assert "allowed is an absent or empty folder" in refused(capsys, "export", out, "--out", out)
 
 
 def test_an_export_that_changes_or_collapses_is_refused(record, tmp_path, monkeypatch):
