@@ -7,11 +7,14 @@ of part II, which the reproduced papers leave aside; it is not read, and neither
 
 from __future__ import annotations
 
+import json
+import subprocess
+import sys
+from functools import cache
 from pathlib import Path
 
 import numpy as np
 import pandas as pd
-from scipy.io import loadmat
 
 from reidlib.data.files import Benchmark, DatasetError, Form, content, fields, refuse, text
 from reidlib.data.lists import dataset, present, refuse_repeated, refuse_shared
@@ -32,6 +35,13 @@ HEADER = r"\D.*"
 BOX = r"-?\d+\s+1\s+(\d{1,6}) (\d{1,6}) (\d{1,6}) (\d{1,6})\s*"  # viewpoint, one box, x1 y1 x2 y2
 THRESHOLD_PAIRS, THRESHOLD_SEED = 4000, 0
 LARGEST_TABLE = 1_000_000  # bytes of car_type.mat; the release's has some hundred
+READ_CELLS = """
+import io, json, sys
+import numpy as np
+from scipy.io import loadmat
+tables = [value for name, value in loadmat(io.BytesIO(sys.stdin.buffer.read())).items() if not name.startswith("__")]
+print(json.dumps([str(np.asarray(cell).item()).strip() for cell in tables[0].ravel()]))
+"""
 NOTE = "CompCars (web): {train:,} training images of {models:,} car models, {gallery:,} images in {pairs:,} test pairs."
 
 
@@ -179,15 +189,31 @@ def _types(folder: Path) -> pd.Series:
 
 def _type_names(path: Path) -> list[str]:
     """The names in car_type.mat, a Matlab file with one cell array."""
-    if len(content(path)) > LARGEST_TABLE:
+    table = content(path)
+    if len(table) > LARGEST_TABLE:
         raise DatasetError(f"{path} is refused: larger than {LARGEST_TABLE:,} bytes; fetch it again")
+    names, why = _cells(table)
+    if why:
+        raise DatasetError(f"{path} cannot be read as a Matlab table of names: {why}; fetch it again")
+    return list(names)
+
+
+@cache
+def _cells(table: bytes) -> tuple[tuple[str, ...], str]:
+    """Names of a Matlab file's cell array, and why there are none.
+
+    SciPy's reader, fed with garbage, raises nearly anything, and may crash or be lost in it: it has its own process.
+    """
     try:
-        tables = [value for name, value in loadmat(path).items() if not name.startswith("__")]
-        names = [str(np.asarray(cell).item()).strip() for cell in tables[0].ravel()]
-    # The reader, fed with garbage, raises nearly anything.
-    except Exception as error:
-        raise DatasetError(f"{path} cannot be read as a Matlab table of names: {error}; fetch it again") from error
-    return names
+        run = subprocess.run(
+            [sys.executable, "-c", READ_CELLS], input=table, capture_output=True, timeout=60, check=False
+        )
+    except subprocess.TimeoutExpired:
+        return (), "its reader comes to no end"
+    if run.returncode:
+        last = run.stderr.decode(errors="replace").strip().splitlines()[-1:]
+        return (), last[0] if last and run.returncode > 0 else "it makes its reader crash"
+    return tuple(json.loads(run.stdout)), ""
 
 
 def _boxes(folder: Path, images: pd.Series) -> pd.Series:

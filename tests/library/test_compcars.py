@@ -56,6 +56,20 @@ def test_the_inner_folder_will_do_and_types_have_names_where_the_table_is(root):
             compcars.load(root)
 
 
+@pytest.mark.parametrize("place, bit", [(144, 4), (144, 8), (200, 128)])
+def test_a_changed_byte_of_the_table_of_names_never_takes_the_process_along(root, place, bit):
+    """At the first two SciPy 1.17's reader crashes."""
+    path = root / "data/misc/car_type.mat"
+    savemat(path, {"types": np.array([["MPV"], ["SUV"], ["sedan"]], dtype=object)})
+    damaged = bytearray(path.read_bytes())
+    damaged[place] ^= bit
+    path.write_bytes(damaged)
+    try:
+        assert len(compcars.load(root).manifest.table) == 7
+    except DatasetError as error:
+        assert "car_type.mat" in str(error)
+
+
 def test_a_label_that_belies_the_models_is_refused(root):
     path = root / "data/train_test_split/verification/verification_pairs_medium.txt"
     trees.write(path, [trees.PAIRS[0], trees.PAIRS[1][:-1] + "1"])
