@@ -9,7 +9,8 @@ from __future__ import annotations
 import re
 from collections import defaultdict
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
+from itertools import product
 from typing import Literal, TypeVar
 
 import numpy as np
@@ -29,6 +30,7 @@ FRESHNESS = ("fresh", "fresh by probe", "unverified", "stale")
 MIN_SEEDS = 3
 K = TypeVar("K")
 Origin = tuple[str, str, str]  # device type, how it rounds, dataset digest
+ByOrigin = Mapping[Origin, Mapping[int, Record]]  # a row's records
 Rows = Mapping[str, Mapping[int, Record]]  # one origin's records by row and seed
 
 
@@ -96,7 +98,9 @@ class Claim:
 class Difference:
     """``better − worse`` over the seeds that both rows share, in points, with its 95% interval.
 
-    ``mean``, ``low`` and ``high`` are nan below :data:`MIN_SEEDS` common seeds.
+    ``mean``, ``low`` and ``high`` are nan below :data:`MIN_SEEDS` common seeds. Where the two rows were computed on two
+    kinds of processor, ``paired`` is False and the seeds are those of each: rounding sends the same seed another way
+    there, so the rows are two independent samples (Welch's interval).
     """
 
     better: str
@@ -106,6 +110,8 @@ class Difference:
     high: float
     seeds: tuple[int, ...]
     word: Word
+    paired: bool = True
+    records: tuple[Record, ...] = field(default=(), repr=False, compare=False)
 
     @property
     def measured(self) -> bool:
@@ -118,7 +124,7 @@ class Difference:
         if not self.measured:
             return "–", "–", f"{len(self.seeds)} of {MIN_SEEDS}"
         mean, low, high = (signed(value) for value in (self.mean, self.low, self.high))
-        return mean, f"{low} to {high}", f"{len(self.seeds)}"
+        return mean, f"{low} to {high}", f"{len(self.seeds)}" + ("" if self.paired else ", unpaired")
 
 
 @dataclass(frozen=True)
@@ -224,10 +230,10 @@ def by_place(records: Iterable[Record]) -> dict[tuple[int, Origin], Record]:
 def judge(claim: Claim, runs: Mapping[str, Sequence[Record]]) -> Verdict:
     """The verdict on a claim from the records of each row.
 
-    Differences are paired by seed, within one :func:`origin`: a record is never compared with one of another processor,
+    Differences are paired by seed, within one :func:`origin`: a record is never paired with one of another processor,
     device or dataset, nor one whose trunk began with other ImageNet weights than the same trunk of the other's. Where
-    several origins hold all rows, the one with the most common seeds speaks, and what it leaves out is counted. At
-    least :data:`MIN_SEEDS` seeds are needed. What is claimed of a dataset is held against its release alone. A claim
+    several origins hold all rows, the one with the most common seeds speaks, and what it leaves out is counted. Two
+    rows that no processor has both of are compared without pairs. At least :data:`MIN_SEEDS` seeds are needed. What is claimed of a dataset is held against its release alone. A claim
     over several rows is reproduced if every pair is, contradicted if any is.
 
     Args:
@@ -248,12 +254,14 @@ def judge(claim: Claim, runs: Mapping[str, Sequence[Record]]) -> Verdict:
     foreign = next(filter(None, map(not_the_release, rows[first].values())), "")
     margin = claim.within or (claim.margin if dataset == claim.margin_dataset and not foreign else 0.0)
     pairs = tuple(_difference(claim, rival, rows, margin) for rival in claim.rivals)
-    sides = {(side, s) for pair in pairs for side in (pair.better, pair.worse) for s in pair.seeds}
-    used = [rows[name][s] for side, s in sides for name in rows_of(side) if rows[name]]
+    left_out = sum(len(by_seed) for by_group in groups.values() for by_seed in by_group.values())
+    left_out -= sum(map(len, rows.values()))
+    if claim.printed is None and left_out and not any(pair.measured for pair in pairs):
+        apart = [_unpaired(claim, rival, groups, margin) for rival in claim.rivals]
+        pairs, left_out = (tuple(apart), 0) if all(pair.measured for pair in apart) else (pairs, left_out)
+    used = [record for pair in pairs for record in pair.records]
     worst = max((record.freshness for record in used), key=FRESHNESS.index, default="fresh")
-    where = (group[0], dataset) if used else (None, None)
-    count = sum(len(by_seed) for by_group in groups.values() for by_seed in by_group.values())
-    left_out = count - sum(map(len, rows.values()))
+    where = (used[0].device["type"], dataset) if used else (None, None)
     return Verdict(claim, _together(pairs), pairs, margin, *where, worst, left_out, foreign if used else "")
 
 
@@ -274,7 +282,7 @@ def _grouped(row: str, records: Iterable[Record]) -> dict[Origin, dict[int, Reco
     return dict(groups)
 
 
-def _of_group(groups: Mapping[str, Mapping[Origin, Mapping[int, Record]]], group: Origin | None) -> Rows:
+def _of_group(groups: Mapping[str, ByOrigin], group: Origin | None) -> Rows:
     return {name: by_group.get(group, {}) for name, by_group in groups.items()}  # type: ignore[call-overload]
 
 
@@ -297,9 +305,11 @@ def common(mine: Mapping[K, Record], theirs: Mapping[K, Record]) -> set[K]:
 
 def _difference(claim: Claim, rival: str, rows: Rows, margin: float) -> Difference:
     """One pair of sides: mean difference, interval and word."""
-    seeds = tuple(sorted(_seeds((claim.better,) if claim.printed is not None else (claim.better, rival), rows)))
+    sides = (claim.better,) if claim.printed is not None else (claim.better, rival)
+    seeds = tuple(sorted(_seeds(sides, rows)))
+    used = tuple(rows[name][seed] for side in sides for name in rows_of(side) for seed in seeds)
     if len(seeds) < MIN_SEEDS:
-        return Difference(claim.better, rival, np.nan, np.nan, np.nan, seeds, "not run")
+        return Difference(claim.better, rival, np.nan, np.nan, np.nan, seeds, "not run", records=used)
 
     def points(side: str, seed: int) -> float:
         return value_of(side, [score(rows[name][seed], claim.metric) for name in rows_of(side)])
@@ -307,10 +317,39 @@ def _difference(claim: Claim, rival: str, rows: Rows, margin: float) -> Differen
     beaten = {s: points(rival, s) if claim.printed is None else claim.printed for s in seeds}
     mean, half = interval([points(claim.better, s) - beaten[s] for s in seeds])
     low, high = mean - half, mean + half
-    word: Word = "reproduced" if low > margin else "contradicted" if high < 0 else "inconclusive"
+    return Difference(claim.better, rival, mean, low, high, seeds, _word(claim, low, high, margin), records=used)
+
+
+def _unpaired(claim: Claim, rival: str, groups: Mapping[str, ByOrigin], margin: float) -> Difference:
+    """Two rows of one device type and dataset, but of two processors: Welch's interval."""
+    places = [
+        ((), ()),
+        *((tuple(mine.values()), tuple(theirs.values()))
+          for a, mine in groups.get(claim.better, {}).items() for b, theirs in groups.get(rival, {}).items()
+          if (a[0], a[2]) == (b[0], b[2]) and _begin_alike(mine.values(), theirs.values())),
+    ]  # fmt: skip
+    mine, theirs = max(places, key=lambda place: min(map(len, place)))
+    seeds = tuple(sorted({record.seed for record in (*mine, *theirs)}))
+    if min(len(mine), len(theirs)) < MIN_SEEDS:
+        return Difference(claim.better, rival, np.nan, np.nan, np.nan, seeds, "not run", paired=False)
+    first, second = ([score(record, claim.metric) for record in row] for row in (mine, theirs))
+    mean = float(np.mean(first) - np.mean(second))
+    low, high = mean, mean
+    if np.ptp(first) or np.ptp(second):
+        low, high = map(float, stats.ttest_ind(first, second, equal_var=False).confidence_interval(0.95))
+    word = _word(claim, low, high, margin)
+    return Difference(claim.better, rival, mean, low, high, seeds, word, False, (*mine, *theirs))
+
+
+def _begin_alike(mine: Iterable[Record], theirs: Iterable[Record]) -> bool:
+    return all(imagenet.agree(first.weights, second.weights) for first, second in product(mine, theirs))
+
+
+def _word(claim: Claim, low: float, high: float, margin: float) -> Word:
+    """The word on an interval."""
     if claim.within:
-        word = "reproduced" if high < margin else "contradicted" if low > margin else "inconclusive"
-    return Difference(claim.better, rival, mean, low, high, seeds, word)
+        return "reproduced" if high < margin else "contradicted" if low > margin else "inconclusive"
+    return "reproduced" if low > margin else "contradicted" if high < 0 else "inconclusive"
 
 
 def _together(pairs: Sequence[Difference]) -> Word:

@@ -77,7 +77,7 @@ def test_seeds_pair_by_number_not_by_position():
     assert pair.seeds == (1, 2, 3)
 
 
-@pytest.mark.parametrize("other", [{"device": "cuda"}, {"digest": "e" * 64}, {"arithmetic": "7645"}], ids=str)
+@pytest.mark.parametrize("other", [{"device": "cuda"}, {"digest": "e" * 64}], ids=str)
 def test_devices_and_datasets_are_never_mixed(other):
     runs = {"MLSL": row(50, 50, 50), "SLSL": row(40, 40, 40, **other)}
     assert judge(CLAIM, runs).verdict == "not run"
@@ -96,9 +96,23 @@ def test_records_that_tell_how_they_round_are_paired_by_that_and_not_by_the_proc
     """Two processors are both called "AMD EPYC, 2 cores"; the records of one of them do not say how it rounds."""
     named = {"processor": "AMD EPYC, 2 cores"}
     runs = {"MLSL": row(50, 50, 50, **named), "SLSL": row(40, 40, 40, arithmetic="3368", **named)}
-    assert judge(CLAIM, runs).verdict == "not run"
+    assert not judge(CLAIM, runs).differences[0].paired
     assert judge(CLAIM, {name: row(*v, arithmetic="3368", **named) for name, v in
-                         {"MLSL": (50, 50, 50), "SLSL": (40, 40, 40)}.items()}).verdict == "reproduced"  # fmt: skip
+                         {"MLSL": (50, 50, 50), "SLSL": (40, 40, 40)}.items()}).differences[0].paired  # fmt: skip
+
+
+def test_rows_of_two_processors_are_two_independent_samples():
+    runs = {"MLSL": row(50, 52, 51), "SLSL": row(40, 43, 41, 44, arithmetic="7645")}
+    verdict = judge(CLAIM, runs)
+    (pair,) = verdict.differences
+    spread = np.var([50, 52, 51], ddof=1) / 3, np.var([40, 43, 41, 44], ddof=1) / 4
+    freedom = sum(spread) ** 2 / (spread[0] ** 2 / 2 + spread[1] ** 2 / 3)  # Welch and Satterthwaite
+    half = stats.t.ppf(0.975, freedom) * np.sqrt(sum(spread))
+    assert (pair.mean, pair.high) == (pytest.approx(9), pytest.approx(9 + half))
+    assert pair.texts[2] == "4, unpaired" and verdict.verdict == "reproduced" and verdict.left_out == 0
+    both = {"MLSL": row(50, 52, 51), "SLSL": [*row(40, 43, 41), *row(10, 10, 10, arithmetic="7645")]}
+    assert judge(CLAIM, both).differences[0].paired, "where pairs are to be had, pairs speak"
+    assert judge(CLAIM, {**runs, "SLSL": runs["SLSL"][:2]}).verdict == "not run"
 
 
 def test_what_is_of_another_origin_is_left_out_and_counted():

@@ -15,8 +15,8 @@ from reidpapers.show.claims import metric_name
 def record(seed, mAP, freshness="fresh", test="", **data):
     scores = {"mAP": mAP, "top1": mAP, "top5": mAP, "cmc": [mAP] * 50}
     return SimpleNamespace(
-        seed=seed, scores=scores, tests={test: scores} if test else {}, freshness=freshness, device={"type": "cpu"}, weights={},
-        data={"name": "VERI-Wild", "digest": "d", **data},
+        seed=seed, scores=scores, tests={test: scores} if test else {}, freshness=freshness, device={"type": "cpu"},
+        weights={}, data={"name": "VERI-Wild", "digest": "d", **data},
     )  # fmt: skip
 
 

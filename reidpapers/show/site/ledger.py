@@ -9,7 +9,6 @@ from collections.abc import Iterator, Sequence
 import numpy as np
 
 from reidpapers.show.claims import Difference, Verdict
-from reidpapers.show.sides import rows_of
 from reidpapers.show.site.gather import PROFILE, Paper
 
 COLUMNS = (
@@ -44,7 +43,7 @@ def _lines(paper: Paper, kind: str, verdict: Verdict) -> Iterator[tuple[str, ...
             f"{verdict.margin:g}", *numbers, " ".join(map(str, pair.seeds)), pair.word, verdict.verdict,
             _freshness(verdict) if measured else "", verdict.dataset or claim.dataset or "",
             PROFILE if measured else "",
-            _commits(paper, pair, verdict.dataset) if measured else "",
+            _commits(pair) if measured else "",
         )  # fmt: skip
 
 
@@ -53,10 +52,6 @@ def _freshness(verdict: Verdict) -> str:
     return "fresh" if verdict.freshness.startswith("fresh") else verdict.freshness
 
 
-def _commits(paper: Paper, pair: Difference, dataset: str | None) -> str:
+def _commits(pair: Difference) -> str:
     """The commits of the records behind a pair."""
-    both = [
-        record for side in (pair.better, pair.worse) for row in rows_of(side) for record in paper.found.get(row, ())
-    ]
-    used = {record.commit for record in both if record.seed in pair.seeds and record.data["name"] == dataset}
-    return " ".join(sorted(used))
+    return " ".join(sorted({record.commit for record in pair.records}))
