@@ -233,8 +233,9 @@ def judge(claim: Claim, runs: Mapping[str, Sequence[Record]]) -> Verdict:
     Differences are paired by seed, within one :func:`origin`: a record is never paired with one of another processor,
     device or dataset, nor one whose trunk began with other ImageNet weights than the same trunk of the other's. Where
     several origins hold all rows, the one with the most common seeds speaks, and what it leaves out is counted. Two
-    rows that no processor has both of are compared without pairs. At least :data:`MIN_SEEDS` seeds are needed. What is claimed of a dataset is held against its release alone. A claim
-    over several rows is reproduced if every pair is, contradicted if any is.
+    rows that no processor has both of are compared without pairs. At least :data:`MIN_SEEDS` seeds are needed. What is
+    claimed of a dataset is held against its release alone. A claim over several rows is reproduced if every pair is,
+    contradicted if any is.
 
     Args:
         claim: the claim.
