@@ -587,8 +587,10 @@ def test_the_browser_follows_its_controls(screen):
 
 def test_rows_without_curves_are_shown_by_their_scores(screen):
     def verified(seed, value):
-        return SimpleNamespace(seed=seed, scores={"accuracy": value, "pairs": 9}, tests={}, device={"type": "cpu"},
-                               data={"digest": "d"})  # fmt: skip
+        scores = {"accuracy": value, "pairs": 9}
+        return SimpleNamespace(
+            seed=seed, scores=scores, tests={}, device={"type": "cpu"}, data={"digest": "d"}, weights={}
+        )
 
     explore.ablations({"one": {"a": [verified(0, 0.5)], "b": [verified(0, 0.75)]}})
     assert "b +25.0" in screen.text and panel().controls["metric"].options == ("accuracy",)
