@@ -70,9 +70,12 @@ def embedding_map(points: Mapping[str, Sequence], purities: Mapping[str, Mapping
         points: the ``tsne`` exhibit of a record.
         purities: ``{"identity" | "color" | "type": {"purity", "chance"}}`` in [0, 1], as records hold it.
 
-    Images whose label is unknown are left out of that panel; a paint's name is shown in its own colour.
+    Images whose label is unknown are left out of that panel; a paint's name is shown in its own colour. Where the map
+    is empty, since all features were one point, the picture says so.
     """
     picture, axes = panels(3, 3.9)
+    if not points["x"]:
+        picture.text(0.5, 0.5, "no map: the features of all images are one point", ha="center", color=INK)
     x, y = np.asarray(points["x"], dtype=float), np.asarray(points["y"], dtype=float)
     for axis, (title, label) in zip(axes, (("identity", "vehicle"), ("color", "color"), ("type", "type")), strict=True):
         _labelled(axis, x, y, points[label], names=label != "vehicle")
