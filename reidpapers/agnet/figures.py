@@ -97,7 +97,7 @@ def _labelled(axis: Axes, x: np.ndarray, y: np.ndarray, labels: Sequence[str | N
         )
     axis.set(xticks=[], yticks=[])
     axis.set_box_aspect(1)
-    if names and len(values) <= 12:
+    if names and 0 < len(values) <= 12:
         axis.legend(loc="upper center", bbox_to_anchor=(0.5, 0.0), ncols=3, fontsize=7, markerscale=1.6,
                     handletextpad=0.1, columnspacing=0.6)  # fmt: skip
 
