@@ -14,7 +14,7 @@ from reidlib.data.manifest import Dataset, Test, codes
 from reidlib.evaluate import metrics, protocols, rerank
 from reidpapers.agnet import neighbours
 from reidpapers.agnet.config import AGNetConfig
-from reidpapers.run.evaluate_run import Trained
+from reidpapers.run.evaluate_run import Trained, one_point
 
 WEIGHTS = (0.0, 0.2, 0.5, 1.0, 2.0, 4.0, 8.0)  # ω that held-out training vehicles may choose from
 DEPTHS, STRIPS = {"veri": 11, "vehicleid": 5}, 4  # Fig. 8
@@ -45,9 +45,15 @@ def purity(trained: Trained, test: Test) -> dict[str, dict[str, float]]:
 
 
 def embedding_map(trained: Trained, test: Test) -> dict[str, list]:
-    """Fig. 7: the plane of t-SNE with each test image's vehicle, colour and type (None: unknown)."""
+    """Fig. 7: the plane of t-SNE with each test image's vehicle, colour and type (None: unknown).
+
+    Of a model that fell together there is no map, and no image is in it.
+    """
     rows = whole_vehicles(trained, test, MAP_POINTS)
-    x, y = neighbours.tsne(trained.embed(rows).features).T.tolist()
+    features = trained.embed(rows).features
+    if one_point(features):
+        return {name: [] for name in ("x", "y", "vehicle", "color", "type")}
+    x, y = neighbours.tsne(features).T.tolist()
     labels = {"vehicle": rows["vehicle_id"], "color": rows["color"], "type": kinds(rows)}
     texts = {name: [None if pd.isna(label) else str(label) for label in values] for name, values in labels.items()}
     return {"x": [round(value, 1) for value in x], "y": [round(value, 1) for value in y], **texts}

@@ -70,9 +70,12 @@ def embedding_map(points: Mapping[str, Sequence], purities: Mapping[str, Mapping
         points: the ``tsne`` exhibit of a record.
         purities: ``{"identity" | "color" | "type": {"purity", "chance"}}`` in [0, 1], as records hold it.
 
-    Images whose label is unknown are left out of that panel; a paint's name is shown in its own colour.
+    Images whose label is unknown are left out of that panel; a paint's name is shown in its own colour. Where the map
+    is empty, since all features were one point, the picture says so.
     """
     picture, axes = panels(3, 3.9)
+    if not points["x"]:
+        picture.text(0.5, 0.5, "no map: the features of all images are one point", ha="center", color=INK)
     x, y = np.asarray(points["x"], dtype=float), np.asarray(points["y"], dtype=float)
     for axis, (title, label) in zip(axes, (("identity", "vehicle"), ("color", "color"), ("type", "type")), strict=True):
         _labelled(axis, x, y, points[label], names=label != "vehicle")
@@ -94,7 +97,7 @@ def _labelled(axis: Axes, x: np.ndarray, y: np.ndarray, labels: Sequence[str | N
         )
     axis.set(xticks=[], yticks=[])
     axis.set_box_aspect(1)
-    if names and len(values) <= 12:
+    if names and 0 < len(values) <= 12:
         axis.legend(loc="upper center", bbox_to_anchor=(0.5, 0.0), ncols=3, fontsize=7, markerscale=1.6,
                     handletextpad=0.1, columnspacing=0.6)  # fmt: skip
 

@@ -67,7 +67,7 @@ def tsne(features: Tensor, seed: int = 0) -> np.ndarray:
     """A map of features in the plane by t-SNE (van der Maaten and Hinton, JMLR 9, 2008), from their principal axes.
 
     Args:
-        features: ``[N, D]``, at least four images.
+        features: ``[N, D]``, at least four images, not all at one point.
         seed: of its draws.
 
     Returns:

@@ -25,6 +25,7 @@ from reidpapers.run.config import Config
 from reidpapers.run.release import deviations
 
 SIZES = ("small", "medium", "large")
+ROUNDING = 1e-6  # relative, of features in float32
 LEARNT = "joint_bayesian"  # the test distance that training features teach
 STRIPS, MAP_POINTS, HISTORY_POINTS, QUERIES = 12, 2000, 200, 2_000
 
@@ -115,6 +116,15 @@ def assess(trained: Trained, tests: Sequence[Test], distance: protocols.Distance
         parts["exhibits"] = _exhibits(seen, first, tests[0].protocol, distance)
     several = {name: score_fields(scores) for name, scores in found.items()}
     return {**parts, "tests": several if len(tests) > 1 else {}}
+
+
+def one_point(features: Tensor) -> bool:
+    """Whether a model fell together: all features ``[N, D]`` are one point, but for the rounding of float32.
+
+    Nothing has neighbours then, and t-SNE, which divides by their spread, would end the process.
+    """
+    points = features.double()
+    return bool((points - points[:1]).abs().max() <= ROUNDING * points.abs().max())
 
 
 def learnt(features: Tensor, labels: Tensor) -> protocols.Distance:

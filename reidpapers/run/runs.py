@@ -191,7 +191,7 @@ def _beside(record: Path, kind: str) -> Path:
 
 
 def _compute(config: Config, paper: Paper, path: Path, committed: bool, progress: Progress) -> Record:
-    """Carry a run out, keep its weights, write its record."""
+    """Carry a run out, keep its weights, write its record; then add what it shows, to which no score can be lost."""
     from reidlib import parallel
     from reidlib.train import Checkpoint, save_atomically
     from reidpapers.run.training import Workspace
@@ -205,7 +205,9 @@ def _compute(config: Config, paper: Paper, path: Path, committed: bool, progress
     save_atomically({"stamp": asdict(stamp), "state": state}, _beside(path, "weights"))
     record = records.write(_assemble(config, paper, parts, stamp), path)
     checkpoint.path.unlink(missing_ok=True)
-    return replace(record, freshness=FRESH)
+    record = replace(record, freshness=FRESH)
+    missing = lacks(record, config, paper)
+    return _complete(record, config, paper, missing) if missing else record
 
 
 def _complete(record: Record, config: Config, paper: Paper, missing: Sequence[str]) -> Record:

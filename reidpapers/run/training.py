@@ -152,6 +152,7 @@ def batches(
 def compute(paper: Paper, config: Config, space: Workspace) -> tuple[dict[str, Any], Any]:
     """Train and test one configuration: parts of its record, and the weights.
 
+    What a record only shows (:meth:`Paper.exhibits`) is made by :func:`complete`, once the record is written.
     Of several processes that train together only the main one tests; the others return nothing.
     """
     config = config.canonical()
@@ -164,11 +165,9 @@ def compute(paper: Paper, config: Config, space: Workspace) -> tuple[dict[str, A
     images = (schedule.iterations - history.resumed) * paper.batch_size(config)  # of this sitting, as the seconds are
     parts = evaluate_run.assess(trained, paper.tests(config, dataset), paper.distance(config, trained))
     measures = paper.measures(config, trained)
-    exhibits = {name: make(trained) for name, make in paper.exhibits(config).items()}
     parts = {
         **parts,
         "tests": {**parts["tests"], **measures},
-        "exhibits": {**parts["exhibits"], **exhibits},
         "history": evaluate_run.history(history, schedule),
         "cost": evaluate_run.cost(network, config, images, seconds, schedule.iterations),
         "device": evaluate_run.device_fields(config.device),

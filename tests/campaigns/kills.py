@@ -31,10 +31,20 @@ def command(paper: str, workers: int) -> list[str]:
 
 
 def start(paper: str, workers: int, cache: Path) -> subprocess.Popen:
-    """Begin a paper's runs, in a process group of their own."""
+    """Begin a paper's runs, in a process group of their own; what is said goes to a file beside the cache."""
     given = {**os.environ, "REIDLIB_CACHE": str(cache), "OMP_NUM_THREADS": "1"}
-    return subprocess.Popen(command(paper, workers), env=given, start_new_session=True, encoding="utf-8",
-                            stdout=subprocess.DEVNULL, stderr=subprocess.PIPE)  # fmt: skip
+    with _said(cache).open("w", encoding="utf-8") as said:
+        return subprocess.Popen(command(paper, workers), env=given, start_new_session=True, stdout=said, stderr=said)
+
+
+def _said(cache: Path) -> Path:
+    return cache.with_name(f"{cache.name}.log")
+
+
+def ended(process: subprocess.Popen, cache: Path) -> tuple[int, str]:
+    """Exit code of a process that ends by itself, and the last of what it said."""
+    code = process.wait()
+    return code, _said(cache).read_text(encoding="utf-8", errors="replace")[-800:]
 
 
 def records(cache: Path) -> dict[str, dict]:
@@ -73,9 +83,8 @@ class Siege:
         self.paper, self.cache, self.workers = paper, folder / paper, workers
         quiet = folder / f"{paper}-quiet"
         began = time.monotonic()
-        process = start(paper, workers, quiet)
-        _, told = process.communicate()
-        if process.returncode:
+        code, told = ended(start(paper, workers, quiet), quiet)
+        if code:
             raise RuntimeError(f"{paper} fails undisturbed: {told}")
         self.seconds = time.monotonic() - began
         self.wanted = {name: essence(body) for name, body in records(quiet).items()}
@@ -86,18 +95,18 @@ class Siege:
         """One sitting: perhaps a cut file, then a kill at a random moment; what is wrong afterwards."""
         damaged = cut(self.cache, draw) if damage and self.cache.exists() else None
         if damaged:
-            self.whole.pop(damaged.name, None)
+            self.whole.pop(f"{damaged.stem}.json", None)  # a run whose weights are wanted is carried out again
         process = start(self.paper, self.workers, self.cache)
         try:
             process.wait(draw.uniform(0.0, 1.1) * self.seconds)
         except subprocess.TimeoutExpired:
             os.killpg(process.pid, signal.SIGKILL)
-            process.communicate()
+            process.wait()
             return [f"{self.paper}: {problem}" for problem in self._again()]
-        told = process.communicate()[1]
-        problems = [f"ended with {process.returncode} after {damaged}: {told[-500:]}"] if process.returncode else []
+        code, told = ended(process, self.cache)
+        problems = [f"ended with {code} after {damaged} was cut: {told}"] if code else []
         problems += self._again() + self._ended()
-        shutil.rmtree(self.cache)
+        shutil.rmtree(self.cache, ignore_errors=True)
         self.whole = {}
         return [f"{self.paper}: {problem}" for problem in problems]
 
@@ -109,7 +118,7 @@ class Siege:
         return [f"{name} was computed twice" for name in twice]
 
     def _ended(self) -> list[str]:
-        """What differs from the undisturbed runs, and drafts that were left."""
+        """What differs from the undisturbed runs."""
         found = {name: essence(body) for name, body in records(self.cache).items()}
         different = [name for name in self.wanted if found.get(name) != self.wanted[name]]
         return [f"{name} is not as undisturbed" for name in different]
@@ -132,9 +141,8 @@ def main() -> int:
             print(f"{number + 1} of {given.runs}: {siege.paper}, {len(problems)} problems", flush=True)
         for siege in sieges:
             if siege.cache.exists():  # let what is left end by itself
-                process = start(siege.paper, siege.workers, siege.cache)
-                told = process.communicate()[1]
-                problems += [f"{siege.paper} ended with {process.returncode}: {told[-500:]}"] * bool(process.returncode)
+                code, told = ended(start(siege.paper, siege.workers, siege.cache), siege.cache)
+                problems += [f"{siege.paper} ended with {code}: {told}"] * bool(code)
                 problems += [f"{siege.paper}: {problem}" for problem in siege._again() + siege._ended()]
     print("\n".join(problems))
     print(

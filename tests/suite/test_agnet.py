@@ -1,6 +1,7 @@
 """AGNet: its mask, branches and objective against loops; what shares a record and a training; tiny runs of each."""
 
 import math
+from types import SimpleNamespace
 
 import pandas as pd
 import pytest
@@ -11,7 +12,7 @@ from torch import nn
 from reidlib import sampler
 from reidlib.data import manifest
 from reidlib.data.manifest import COLUMNS, Dataset, Manifest
-from reidpapers.agnet import evaluation
+from reidpapers.agnet import evaluation, figures
 from reidpapers.agnet.config import AGNetConfig
 from reidpapers.agnet.loss import pair_losses, term_weights, terms
 from reidpapers.agnet.network import AGNet, AttributeMask, embedding
@@ -20,6 +21,7 @@ from reidpapers.run import datasets, evaluate_run, runs
 from reidpapers.run.base import _data
 from reidpapers.run.config import ConfigError, configure
 from reidpapers.run.training import Batch
+from reidpapers.show.explore.embedding_map import flat
 from reidpapers.vehicles.export import export
 
 TINY = {"profile": "smoke", "image_size": 32, "width": 8, "iterations": 2, "pairs": 4}
@@ -560,3 +562,17 @@ def test_official_layouts_run(layout, tmp_path):
     else:
         assert known["identities"] == known["counts"]["train"]["vehicles"]
         runs.run(base.but(str_weight=0.5), PAPER, committed=False)
+
+
+@pytest.mark.parametrize("features", [torch.zeros(7, 8), torch.full((7, 8), 0.3) + 1e-8 * torch.eye(7, 8)])
+def test_a_model_that_fell_together_has_no_map_and_says_so(features, monkeypatch):
+    """t-SNE would end the process: its native code goes astray on what is not a number."""
+    monkeypatch.setattr(evaluation, "MAP_POINTS", 7)
+    monkeypatch.setattr(evaluation.neighbours, "tsne", lambda features: pytest.fail("t-SNE was called"))
+    stand = SimpleNamespace(dataset=made_up(LABELLED), embed=lambda rows: SimpleNamespace(features=features))
+    points = evaluation.embedding_map(stand, manifest.Test("", "veri"))
+    assert points == {name: [] for name in ("x", "y", "vehicle", "color", "type")}
+    picture = figures.embedding_map(points)
+    assert [text.get_text() for text in picture.texts] == ["no map: the features of all images are one point"]
+    assert (flat(features) == 0).all() and flat(features).shape == (7, 2)
+    assert not evaluate_run.one_point(torch.eye(7)) and not evaluate_run.one_point(features + 1e-5 * torch.eye(7, 8))

@@ -107,6 +107,31 @@ def other_code(monkeypatch):
     monkeypatch.setattr(runs, "code", lambda paper: "f" * 64)
 
 
+class Drawn(ToyPaper):
+    """Draws after it has computed, and breaks while it does as long as it is told to."""
+
+    def compute(self, config, space):
+        parts, state = super().compute(config, space)
+        return {**parts, "exhibits": {}}, state
+
+    def exhibits(self, config):
+        return {"map": None}
+
+    def complete(self, config, weights, exhibits):
+        if "BREAKS" in os.environ:
+            raise ArithmeticError("no map")
+        return super().complete(config, weights, exhibits)
+
+
+def test_a_record_is_written_before_anything_that_only_draws(cache, monkeypatch):
+    monkeypatch.setenv("BREAKS", "1")
+    with pytest.raises(ArithmeticError, match="no map"):
+        runs.run(toy(), Drawn())
+    assert runs.lookup(toy(), Drawn()).scores["mAP"] == toy().value and len(log()) == 1
+    monkeypatch.delenv("BREAKS")
+    assert runs.run(toy(), Drawn()).exhibits == {"map": "MAP"} and len(log()) == 1
+
+
 def test_a_run_is_computed_once_and_then_read(cache):
     first, counted = runs.run(toy(), TOY), []
     again = runs.run(toy(), TOY, progress=counted.append)

@@ -13,6 +13,7 @@ from matplotlib.figure import Figure
 from sklearn.manifold import TSNE
 from torch import Tensor
 
+from reidpapers.run.evaluate_run import one_point
 from reidpapers.show.explore import missing_weights
 from reidpapers.show.explore.controls import ControlMaker
 from reidpapers.show.explore.panel import Panel, Picture, say
@@ -42,9 +43,14 @@ def embedding(run: Run) -> None:
 
 
 def flat(features: Tensor) -> np.ndarray:
-    """Points of the plane, ``[N, 2]``: the features themselves where they have two dimensions, else by t-SNE."""
+    """Points of the plane, ``[N, 2]``: the features themselves where they have two dimensions, else by t-SNE.
+
+    Features that are all one point stay one.
+    """
     if features.shape[1] == 2:
         return features.double().cpu().numpy()
+    if one_point(features):
+        return np.zeros((len(features), 2))
     perplexity = min(PERPLEXITY, (len(features) - 1) / 3)
     tsne = TSNE(perplexity=perplexity, init="pca", random_state=SEED, max_iter=500)
     return tsne.fit_transform(features.float().cpu().numpy()).astype(float)
@@ -60,8 +66,9 @@ def spread(rows: pd.DataFrame, count: int) -> np.ndarray:
 
 
 def kept_map(run: Run) -> Mapping[str, Any] | None:
-    """The map that a record keeps: its two features, or its own t-SNE."""
-    return run.record.exhibits.get("map") or run.record.exhibits.get("tsne")
+    """The map that a record keeps: its two features, or its own t-SNE; None where that is of one point."""
+    kept = run.record.exhibits.get("map") or run.record.exhibits.get("tsne")
+    return kept if kept and kept["x"] else None
 
 
 class _Map:
@@ -101,6 +108,8 @@ class _Map:
             points, labels.tolist(), int(at[0]) if len(at) else None, others, self._sheet(image, near, distance)
         )
         made_by = "The two features" if self.features.shape[1] == 2 else "t-SNE"
+        if one_point(self.features):
+            made_by = "No map, as all features are one point,"
         text = (
             f"{made_by} of {len(places)} test images, coloured by {color}. ★ image {image} "
             f"({described(self.rows.iloc[image])}){'' if len(at) else ', which is not among the points'}; "
