@@ -324,7 +324,7 @@ def dataset(color=True, kind=True, mask=True, track=True, simulated=True, camera
     """Six real and two simulated vehicles, of which some things are known; two of the real ones are tested."""
     rows = []
     for v in range(6):
-        for i in range(2):
+        for i in range(4):
             labels = (f"c{v % 2}" if color else None, f"t{v % 3}" if kind else None, f"{v}" if track else None,
                      f"{v}-{i}.png" if mask else None)  # fmt: skip
             split = ("train",) if v < 4 else ("query", "gallery")
@@ -392,12 +392,12 @@ def test_data_without_what_a_run_needs_are_refused_by_the_columns_name(labels, r
 def test_all_that_data_lack_is_said_at_once_and_with_the_named_options_it_runs(lacking, with_data):
     with_data(**dict.fromkeys(lacking, False))
     with pytest.raises(ConfigError) as caught:
-        PAPER.data(MultiGuidedConfig())
+        PAPER.data(MultiGuidedConfig(images=2))
     text = str(caught.value).partition("it runs with --")[2]
     assert ("simulated false" in text) == ("simulated" in lacking)
     words = [option.split() for option in text.split(" --")]
     options = {name: values if name == "members" else values[0] for name, *values in words}
-    config, _ = configure(MultiGuidedConfig, options)
+    config, _ = configure(MultiGuidedConfig, {**options, "images": 2})
     assert PAPER.data(config)["identities"] == 4 + 2 * ("simulated" not in lacking)
     assert all(PAPER.data(start)["name"] == "made up" for start in starts_from(config))
 
