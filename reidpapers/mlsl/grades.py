@@ -14,7 +14,7 @@ from matplotlib.figure import Figure
 
 from reidpapers.mlsl.sharing import KINDS
 from reidpapers.run.records import Record
-from reidpapers.show.claims import MARKS, Word, interval
+from reidpapers.show.claims import MARKS, Word, by_place, common, interval
 from reidpapers.show.convergence import paired
 from reidpapers.show.plots.style import SOFT, blank, figure, look, styled
 
@@ -48,11 +48,11 @@ def relative(record: Record, kind: str) -> float:
 
 def judge(grade: Grade, results: Mapping[str, Sequence[Record]]) -> tuple[Word, str]:
     """The word, and the mean difference (farther minus nearer) over common seeds with its 95% interval, in percent."""
-    near, far = (
-        {record.seed: relative(record, kind) for record in results.get(row, ())}
-        for row, kind in (grade.nearer, grade.farther)
-    )
-    values = [far[seed] - near[seed] for seed in sorted(near.keys() & far.keys())]
+    near, far = (by_place(results.get(row, ())) for row, _ in (grade.nearer, grade.farther))
+    values = [
+        relative(far[place], grade.farther[1]) - relative(near[place], grade.nearer[1])
+        for place in sorted(common(near, far))
+    ]
     return paired([value for value in values if np.isfinite(value)])
 
 
