@@ -1,12 +1,17 @@
 """What is refused of data before anything is computed; data that change are looked at again."""
 
+import numpy as np
+import pandas as pd
 import pytest
 import trees
 
+from reidlib.data.images import ImageStore
+from reidpapers.check.papers import lines
 from reidpapers.run import datasets, evaluate_run
 from reidpapers.run.config import Config, ConfigError
 from reidpapers.run.papers import load
 from reidpapers.show import notebook
+from reidpapers.show.explore.run import Run
 
 MLSL = load("mlsl")
 
@@ -80,3 +85,18 @@ def test_section_four_speaks_of_the_data_at_hand(root):
     assert "pictures of your own" in notebook.about(own, MLSL.data(own), "Clean ones.").data
     assert "small renderer" in notebook.about(Config(), {"note": ""}, "Clean ones.").data
     assert "Huang" in notebook.about(Config(dataset="vehicleid"), {"note": "", "name": "VehicleID"}).data
+
+
+def test_explorers_show_a_picture_once_whatever_files_hold_it():
+    pixels = np.zeros((3, 2, 2, 3), np.uint8)
+    pixels[1] = 9
+    run = object.__new__(Run)
+    run.store = ImageStore(pixels, {"query/a.jpg": 0, "gallery/b.jpg": 1, "gallery/a.jpg": 2})
+    rows = pd.DataFrame({"image": ["query/a.jpg", "gallery/a.jpg", "gallery/b.jpg", "gallery/b.jpg"]})
+    assert run._once(rows).tolist() == [True, False, True, False]
+
+
+def test_a_check_says_which_papers_run_and_what_would(root):
+    labelled(root, camera=None)
+    mlsl, agnet = lines("folder", root, [MLSL, load("agnet")])
+    assert mlsl == "paper mlsl: runs by default" and "branches = 'only_id' needs neither colour nor type" in agnet
