@@ -31,7 +31,7 @@ if TYPE_CHECKING:
 
 FRESH, BY_PROBE, STALE = "fresh", "fresh by probe", "stale"
 # What the data's own digest tells, so that a further dataset makes no record stale; but for how files become pixels.
-PINNED = ("reidpapers.vehicles", "reidpapers.digits", "reidpapers.run.datasets")
+PINNED = ("reidpapers.vehicles", "reidpapers.digits", "reidpapers.run.datasets", "reidpapers.run.release")
 DECODING = ("reidlib.data.pictures:read_image", "reidlib.data.pictures:read_mask_of")
 
 Progress = Callable[[int], None]
