@@ -58,7 +58,8 @@ def _parser(arguments: Sequence[str]) -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser("reidlib", description="Vehicle re-identification papers, reproduced.")
     parser.add_argument("--version", action="version", version=f"reidlib {metadata.version('reidpapers')}")
     commands = parser.add_subparsers(
-        required=True, metavar="run | data | weights | embed | evaluate | export | verify | report | tables | site"
+        required=True,
+        metavar="run | data | weights | embed | evaluate | export | verify | report | tables | transfer | site",
     )
     run = commands.add_parser("run", help="compute the records of a configuration, or of all tables")
     papers = run.add_subparsers(required=True, metavar="paper", dest="paper")
@@ -103,6 +104,7 @@ def _parser(arguments: Sequence[str]) -> argparse.ArgumentParser:
     tables.add_argument("--table", metavar="NUMBER", help='only this one, such as "Table 2"')
     tables.add_argument("--profile", default="quick", help="whose records (default: %(default)s)")
     tables.set_defaults(command=_tables)
+    _add_transfer(commands.add_parser("transfer", help="what is learnt on rendered vehicles, tried on photographs"))
     site = commands.add_parser("site", help="write the results as a site: overview, papers, errata, ledger of claims")
     site.add_argument("--out", type=Path, default=Path("results"), help="its folder (default: %(default)s)")
     site.set_defaults(command=_site)
@@ -238,6 +240,38 @@ def _refuse_unless(fine: bool, name: str, value: Any, allowed_values: Iterable[s
     """Stop at a wrong argument, as a configuration does."""
     if not fine:
         raise ConfigError(f"{name} = {value!r} is refused: allowed is {', '.join(allowed_values)}")
+
+
+def _add_transfer(parser: argparse.ArgumentParser) -> None:
+    """The command that holds rendered worlds against photographs."""
+    parser.add_argument("--data_root", required=True, metavar="DIR", help="photographs: a folder with labels.csv, "
+                        "which names image, vehicle_id and camera_id")  # fmt: skip
+    parser.add_argument("--preset", nargs="+", default=["study"], help="worlds to learn on (default: study)")
+    parser.add_argument("--worlds", type=int, nargs="+", default=[0, 1, 2], help="their seeds (default: 0 1 2)")
+    parser.add_argument("--trunks", nargs="+", default=["mobilenet_v1", "small"],
+                        help="networks (default: mobilenet_v1 small)")  # fmt: skip
+    parser.add_argument("--steps", type=int, default=900, help="of training, 48 images each (default: %(default)s)")
+    parser.add_argument("--out", type=Path, help="also write the table there, as CSV")
+    parser.set_defaults(command=_transfer)
+
+
+def _transfer(given: argparse.Namespace) -> int:
+    """Train on rendered vehicles, match photographs before and after."""
+    from reidlib.backbones import BACKBONES
+    from reidpapers import transfer
+    from reidpapers.vehicles import rendered
+
+    for name in given.preset:
+        _refuse_unless(name in rendered.PRESETS, "--preset", name, rendered.PRESETS)
+    for name in given.trunks:
+        _refuse_unless(name in BACKBONES, "--trunks", name, BACKBONES)
+    _refuse_unless(given.steps > 0, "--steps", given.steps, ["a whole number > 0"])
+    _refuse_unless(min(given.worlds) >= 0, "--worlds", given.worlds, ["whole numbers >= 0"])
+    rows = transfer.table(given.data_root, given.preset, given.worlds, given.trunks, given.steps, show=print)
+    print(f"\n{transfer.means(rows).round(1).to_string(index=False)}")
+    if given.out:
+        rows.to_csv(given.out, index=False)
+    return 0
 
 
 def _verify(given: argparse.Namespace) -> int:

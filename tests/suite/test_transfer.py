@@ -1,0 +1,87 @@
+"""What is learnt on rendered vehicles, tried on photographs: matched across cameras only, and by a command."""
+
+import numpy as np
+import pandas as pd
+import pytest
+import torch
+from PIL import Image
+
+from reidpapers import transfer
+from reidpapers.__main__ import main
+from reidpapers.transfer import Photographs
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory):
+    """Four vehicles of a colour of their own, each by two cameras of which one sees everything darker."""
+    root, rng = tmp_path_factory.mktemp("photographs"), np.random.default_rng(0)
+    rows = []
+    for vehicle, color in enumerate(rng.integers(60, 250, (4, 3))):
+        for camera, light in (("a", 1.0), ("b", 0.8)):
+            picture = np.clip(color * light + rng.normal(0, 4, (24, 30, 3)), 0, 255).astype(np.uint8)
+            name = f"{vehicle}_{camera}.png"
+            Image.fromarray(picture).save(root / name)
+            rows.append((name, f"v{vehicle}", camera))
+    pd.DataFrame(rows, columns=["image", "vehicle_id", "camera_id"]).to_csv(root / "labels.csv", index=False)
+    return root
+
+
+def test_pictures_of_one_camera_never_come_before_those_of_another(folder):
+    pictures = Photographs.load(folder)
+    camera = pictures.table["camera_id"].eq("a").to_numpy()
+    vehicle = pictures.table["vehicle_id"].str[1:].astype(int).to_numpy()
+    # Nearest by features are those of the own camera; across cameras the right vehicle.
+    features = torch.zeros(len(camera), 6)
+    features[np.arange(len(camera)), vehicle] = 1.0
+    features[:, 4], features[:, 5] = torch.tensor(3.0 * camera), torch.tensor(3.0 * ~camera)
+    assert pictures.score_features(features).top(1) == 1
+    wrong = features[:, [1, 0, 2, 3, 4, 5]].clone()
+    wrong[torch.tensor(camera)] = features[torch.tensor(camera)]
+    scores = pictures.score_features(wrong)
+    assert scores.top(1) == pytest.approx(0.5) and len(scores.ap) == 8
+
+
+def test_a_share_of_the_vehicles_can_be_kept_aside(folder):
+    parts = transfer.thirds(["v0", "v1", "v2", "v3"])
+    assert sorted(parts.values()) == [0, 0, 1, 2] and parts == transfer.thirds(["v3", "v1", "v0", "v2", "v2"])
+    kept = [vehicle for vehicle, part in parts.items() if part < 2]
+    assert set(Photographs.load(folder, kept).table["vehicle_id"]) == set(kept)
+
+
+def test_pictures_that_cannot_be_matched_are_refused(folder):
+    with pytest.raises(ValueError, match="seen by two"):
+        Photographs.load(folder, ["nobody's"])
+
+
+def test_the_command_trains_and_says_what_it_found(folder, tmp_path, monkeypatch, capsys):
+    monkeypatch.setenv("REIDLIB_CACHE", str(tmp_path / "cache"))
+    out = tmp_path / "table.csv"
+    given = [
+        "--data_root",
+        str(folder),
+        "--preset",
+        "study_smoke",
+        "--trunks",
+        "small",
+        "--steps",
+        "2",
+        "--worlds",
+        "0",
+    ]
+    assert main(["transfer", *given, "--out", str(out)]) == 0
+    said = capsys.readouterr().out
+    assert "pixels, 16" in said and "small after 2 steps, study_smoke, world 0" in said
+    rows = pd.read_csv(out)
+    assert list(rows["features"]) == ["pixels, 16 × 16", "small as it is", "small after 2 steps"]
+    assert rows[["Top-1", "Top-5", "mAP"]].notna().all().all()
+    assert transfer.means(rows)["worlds"].tolist() == [0, 0, 1]
+
+
+@pytest.mark.parametrize(
+    ("given", "said"),
+    [(["--preset", "tiny"], "preset"), (["--steps", "0"], "steps"), (["--trunks", "vgg"], "trunks"),
+     (["--data_root", "nowhere"], "nowhere")],
+)  # fmt: skip
+def test_refusals(folder, given, said, capsys):
+    assert main(["transfer", "--data_root", str(folder), *given]) == 2
+    assert said in capsys.readouterr().err
