@@ -92,7 +92,7 @@ STALE = {
         "reidpapers/mlsl/network.py", "nn.Dropout(config.dropout", "nn.Dropout(0.9 * config.dropout",
         {"joint", "digits"},
     ),
-    "metrics": ("reidlib/evaluate/metrics/evaluator.py", "place.double() / (place", "place.double() / (1 + place", ALL),
+    "metrics": ("reidlib/evaluate/metrics/evaluator.py", "place.double() / rank", "place.double() / (1 + rank)", ALL),
     "cosine schedule": ("reidlib/train.py", "0.5 * (1 + math.cos", "0.51 * (1 + math.cos", RENDERED),
     "dropping schedule": ("reidlib/train.py", "factor: float = 0.1", "factor: float = 0.2", {"joint", "digits"}),
     "optimizer": ("reidlib/train.py", '"betas": (0.9, 0.999)', '"betas": (0.8, 0.999)', ALL),
