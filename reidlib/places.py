@@ -43,14 +43,6 @@ def draft_of(path: Path, *, sync: bool = True) -> Iterator[Path]:
 
     Raises:
         OSError: as the system has it, such as a full disk; with the name of the file.
-
-    >>> from tempfile import TemporaryDirectory
-    >>> with TemporaryDirectory() as folder:
-    ...     target = Path(folder, "new", "file.txt")
-    ...     with draft_of(target) as draft:
-    ...         _ = draft.write_text("whole", encoding="utf-8")
-    ...     target.read_text(encoding="utf-8"), len(list(target.parent.iterdir()))
-    ('whole', 1)
     """
     path.parent.mkdir(parents=True, exist_ok=True)
     draft = path.with_name(f".{path.name}.{secrets.token_hex(8)}{path.suffix}")
@@ -63,7 +55,7 @@ def draft_of(path: Path, *, sync: bool = True) -> Iterator[Path]:
             _sync(path.parent)
     except BaseException as error:
         draft.unlink(missing_ok=True)
-        if isinstance(error, OSError) and error.filename in (None, str(draft)):
+        if isinstance(error, OSError) and error.errno and error.filename in (None, str(draft)):
             error.filename, error.filename2 = str(path), None
         raise
 

@@ -35,9 +35,7 @@ HEADER = r"\D.*"
 BOX = r"-?\d+\s+1\s+(\d{1,6}) (\d{1,6}) (\d{1,6}) (\d{1,6})\s*"  # viewpoint, one box, x1 y1 x2 y2
 THRESHOLD_PAIRS, THRESHOLD_SEED = 4000, 0
 LARGEST_TABLE = 1_000_000  # bytes of car_type.mat; the release's has some hundred
-READ_CELLS = """
-import io, json, sys
-import numpy as np
+READ_CELLS = """import io, json, sys, numpy as np
 from scipy.io import loadmat
 tables = [value for name, value in loadmat(io.BytesIO(sys.stdin.buffer.read())).items() if not name.startswith("__")]
 print(json.dumps([str(np.asarray(cell).item()).strip() for cell in tables[0].ravel()]))
@@ -200,14 +198,9 @@ def _type_names(path: Path) -> list[str]:
 
 @cache
 def _cells(table: bytes) -> tuple[tuple[str, ...], str]:
-    """Names of a Matlab file's cell array, and why there are none.
-
-    SciPy's reader, fed with garbage, raises nearly anything, and may crash or be lost in it: it has its own process.
-    """
+    """Names of a Matlab file's cells, or why there are none; SciPy's reader, which garbage may crash, runs apart."""
     try:
-        run = subprocess.run(
-            [sys.executable, "-c", READ_CELLS], input=table, capture_output=True, timeout=60, check=False
-        )
+        run = subprocess.run([sys.executable, "-c", READ_CELLS], input=table, capture_output=True, timeout=60)
     except subprocess.TimeoutExpired:
         return (), "its reader comes to no end"
     if run.returncode:

@@ -125,7 +125,8 @@ class Paper:
         Raises:
             ConfigError: the data cannot give what the configuration asks for.
         """
-        state = {datasets.load(one.source).digest for one in (config, self.learns_from(config))}
+        asked = (config, self.learns_from(config)) if isinstance(config, self.Config) else (config,)  # or data alone
+        state = {datasets.load(one.source).digest for one in asked}
         return dict(_data(self, config.model_copy(update={"seed": 0}), frozenset(state)))
 
     def check(self, config: Any) -> None:

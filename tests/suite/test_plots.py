@@ -20,7 +20,7 @@ def record(seed, score):
     history = {"iteration": steps, "total": [1.0 / (s + 1) for s in steps], "rate": [1e-3] * len(steps)}
     return SimpleNamespace(
         seed=seed, freshness="fresh", scores={"mAP": score, "top1": cmc[0], "top5": cmc[4], "cmc": cmc},
-        data={"name": "toy", "digest": "d"}, device={"type": "cpu"}, history=history,
+        data={"name": "toy", "digest": "d"}, device={"type": "cpu"}, history=history, weights={},
     )  # fmt: skip
 
 
