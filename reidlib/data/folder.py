@@ -20,7 +20,7 @@ TABLE, PATTERN = "labels.csv", "pattern.txt"
 NAMED = "{vehicle_id}_{camera_id}_*"  # how pictures are named unless pattern.txt says otherwise
 ENDINGS = (".jpg", ".jpeg", ".png", ".bmp", ".webp")
 LABELS = frozenset(COLUMNS) - {"image", "split"}  # that it may have
-BOX = r"\D*\d+(?:[\s,;]+\d+){3}\D*"
+BOX = r"[\s(\[]*\d+(?:[\s,;]+\d+){3}[\s)\]]*"
 NOTE = "Pictures of one's own in {folder}: {images:,} of {vehicles:,} vehicles, {how}."
 
 

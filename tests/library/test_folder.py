@@ -87,6 +87,7 @@ def test_a_table_says_all_that_a_manifest_holds(root):
         ("image,vehicle_id,split", "v0_c1_0.jpg,1,test", "have a split none of train, query, gallery"),
         ("image,vehicle_id,time", "v0_c1_0.jpg,1,noon", "no number of seconds"),
         ("image,vehicle_id,bbox", "v0_c1_0.jpg,1,0 1 2", "not x1 y1 x2 y2"),
+        ("image,vehicle_id,bbox", "v0_c1_0.jpg,1,-3 1 5 4", "not x1 y1 x2 y2"),  # never read as 3
         ("image,vehicle_id", "v0_c1_0.jpg,1", "1 vehicles, 0 of them with two images"),
     ],
 )
