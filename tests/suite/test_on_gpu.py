@@ -61,9 +61,10 @@ def room(monkeypatch):
 
 
 @pytest.mark.parametrize("stage", ["mlsl 1", "mlsl", "drdl", "c2f_rank", "agnet", "multiguided agn",
-                                   "multiguided dense161bs"])  # fmt: skip
+                                   "multiguided dense161bs", "multiguided segmenter"])  # fmt: skip
 def test_batches_objectives_and_features_have_the_cpus_values(stage, monkeypatch, room):
-    monkeypatch.setattr(torch.nn.functional, "dropout", lambda values, *args, **kwargs: values)
+    for name in ("dropout", "dropout2d"):  # of whole channels, in the segmenter
+        monkeypatch.setattr(torch.nn.functional, name, lambda values, *args, **kwargs: values)
     paper, config = config_of(stage, profile="smoke")
 
     def computed(config, place):
