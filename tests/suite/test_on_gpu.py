@@ -1,5 +1,7 @@
 """What runs on a GPU, without one: objectives at the papers' sizes on fake tensors, a run's parts on pretended ones."""
 
+import copy
+
 import pytest
 import torch
 from elsewhere import CUDA, PretendedGPU, moved
@@ -67,18 +69,17 @@ def test_batches_objectives_and_features_have_the_cpus_values(stage, monkeypatch
         monkeypatch.setattr(torch.nn.functional, name, lambda values, *args, **kwargs: values)
     paper, config = config_of(stage, profile="smoke")
 
-    def computed(config, place):
-        network, batch = (
-            paper.build(config.model_copy(update={"device": "cpu"}), counts(paper, 24)),
-            feed(paper, config, 24, 4)(1),
-        )
-        network = place(network)
+    network = paper.build(config.model_copy(update={"device": "cpu"}), counts(paper, 24))  # before what draws otherwise
+
+    def computed(config, network):
+        batch = feed(paper, config, 24, 4)(1)
         terms = paper.objective(config, network, batch)
         return {**terms, "images": batch.images, "features": network.eval()(batch.images)}
 
-    wanted = computed(config, lambda network: network.requires_grad_(False))
+    there = copy.deepcopy(network)
+    wanted = computed(config, network.requires_grad_(False))
     with PretendedGPU():
-        found = computed(config.model_copy(update={"device": "cuda"}), moved)
+        found = computed(config.model_copy(update={"device": "cuda"}), moved(there))
         assert {value.device for value in found.values()} == {CUDA}
     for name, value in wanted.items():
         assert torch.equal(found[name].numbers, value), name
