@@ -133,6 +133,7 @@ def masks(rows: Mapping[str, Sequence[Mapping]], images: Callable[[str], np.ndar
             grid[line, -1].plot(np.linspace(0, 1, len(weights)), weights / weights.mean(), lw=1, color=COLORS[0])
         grid[line, -1].axhline(1, color=SOFT, lw=0.8)
         grid[line, -1].set(ylim=(0, None), xticks=[0, 1])
+        grid[line, -1].set_xlabel("rank, share of all", fontsize=7)
         grid[line, -1].tick_params(labelsize=7)
         if all(np.ptp(mask["weights"]) < 1e-3 * np.mean(mask["weights"]) for mask in variant):
             grid[line, -1].set_visible(False)  # a mask over positions: each channel's weights average one

@@ -260,7 +260,7 @@ def forest(verdicts: Sequence[Verdict]) -> Figure:
         axis.text(1.02, line, words, color=color, va="center", transform=axis.get_yaxis_transform())
     names = [f"{pair.better} − {pair.worse}, {v.claim.measure}" for v, pair in pairs]
     axis.set_yticks(range(len(pairs)), names)
-    axis.set(ylim=(len(pairs) - 0.4, -0.6), xlabel="difference paired by seed, points (95% interval)")
+    axis.set(ylim=(len(pairs) - 0.4, -0.6), xlabel="difference, points (95% interval)")
     axis.grid(axis="y", visible=False)
     axis.tick_params(axis="y", length=0)
     axis.spines["left"].set_visible(False)
