@@ -104,7 +104,7 @@ def test_the_known_pixel_digest_is_used_for_the_known_source_only(monkeypatch, t
     code = rendered.code_digest("reidpapers.vehicles.render")
     assert rendered._published() == {code: own, f"{code}-street": rendered._pixels("street")}
     monkeypatch.setattr(rendered, "code_digest", lambda *names: "other source")
-    monkeypatch.setattr(rendered, "pixel_digest", lambda: "f" * 64)
+    monkeypatch.setattr(rendered, "pixel_digest", lambda style: "f" * 64)
     assert rendered._pixels() == "f" * 64
 
 

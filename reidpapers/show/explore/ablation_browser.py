@@ -87,7 +87,7 @@ class _Browser:
         self.panel.quiet = False
 
     def _open(self, title: str) -> None:
-        """TrainingOffer what a table has."""
+        """Offer what a table has."""
         rows, controls = self.tables[title], self.panel.controls
         for name, options in (("metric", metrics_of(rows)), ("against", list(rows))):
             before = controls[name].value
