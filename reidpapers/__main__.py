@@ -59,7 +59,7 @@ def _parser(arguments: Sequence[str]) -> argparse.ArgumentParser:
     parser.add_argument("--version", action="version", version=f"reidlib {metadata.version('reidpapers')}")
     commands = parser.add_subparsers(
         required=True,
-        metavar="run | data | weights | embed | evaluate | export | verify | report | tables | transfer | site",
+        metavar="run | data | weights | embed | evaluate | export | verify | report | tables | tune | site | …",
     )
     run = commands.add_parser("run", help="compute the records of a configuration, or of all tables")
     papers = run.add_subparsers(required=True, metavar="paper", dest="paper")
@@ -104,6 +104,15 @@ def _parser(arguments: Sequence[str]) -> argparse.ArgumentParser:
     tables.add_argument("--table", metavar="NUMBER", help='only this one, such as "Table 2"')
     tables.add_argument("--profile", default="quick", help="whose records (default: %(default)s)")
     tables.set_defaults(command=_tables)
+    tune = commands.add_parser("tune", help="try the settings of a paper's methods in worlds that no verdict uses")
+    tune.add_argument("paper", choices=RUNS)
+    tune.add_argument("--arms", nargs="+", default=[], metavar="ROW", help="only these rows' (default: all)")
+    tune.add_argument("--workers", type=int, default=Plan().workers, help="processes (default: %(default)s)")
+    tune.set_defaults(command=_tune)
+    standing = commands.add_parser("standing", help="look worlds over: where features stand before anything is learnt")
+    standing.add_argument("--preset", default="study", help="of the street (default: %(default)s)")
+    standing.add_argument("--seeds", type=int, nargs="+", default=list(range(5)), help="worlds (default: 0 to 4)")
+    standing.set_defaults(command=_standing)
     _add_transfer(commands.add_parser("transfer", help="what is learnt on rendered vehicles, tried on photographs"))
     site = commands.add_parser("site", help="write the results as a site: overview, papers, errata, ledger of claims")
     site.add_argument("--out", type=Path, default=Path("results"), help="its folder (default: %(default)s)")
@@ -302,6 +311,31 @@ def _tables(given: argparse.Namespace) -> int:
     _refuse_unless(given.table in (None, *tables), "--table", given.table, tables)
     chosen = [table for number, table in tables.items() if given.table in (None, number)]
     print(files.written(chosen, config, paper, given.format), end="")
+    return 0
+
+
+def _tune(given: argparse.Namespace) -> int:
+    """Run the trials of a paper's arms and write them down."""
+    from reidpapers.tune import tune
+
+    paper = load(given.paper)
+    arms = [arm.row for arm in getattr(paper.tables, "ARMS", ())]
+    _refuse_unless(arms, "paper", given.paper, [name for name in RUNS if hasattr(load(name).tables, "ARMS")])
+    for arm in given.arms:
+        _refuse_unless(arm in arms, "--arms", arm, arms)
+    tune(paper, Plan(workers=given.workers, committed=False), given.arms)
+    return 0
+
+
+def _standing(given: argparse.Namespace) -> int:
+    """Write the rows of worlds into the results."""
+    from reidpapers import standing
+    from reidpapers.vehicles.rendered import PRESETS
+
+    street = [name for name, preset in PRESETS.items() if preset.style == "street"]
+    _refuse_unless(given.preset in street, "--preset", given.preset, street)
+    _refuse_unless(min(given.seeds) >= 0, "--seeds", given.seeds, ["whole numbers >= 0"])
+    standing.write(given.preset, given.seeds)
     return 0
 
 

@@ -7,7 +7,7 @@ from typing import Any, ClassVar, Literal
 
 from pydantic import Field, model_validator
 
-from reidpapers.run.config import Config
+from reidpapers.run.config import STUDY, Config
 from reidpapers.run.datasets import LABELS
 
 # What trains a trunk from scratch in some hundred steps; the paper's own training starts from ImageNet weights.
@@ -21,6 +21,7 @@ class AGNetConfig(Config):
         "smoke": {"preset": "smoke", "image_size": 32, "width": 32, "iterations": 12, "pairs": 8, "device": "cpu",
                   **SCRATCH},
         "quick": {"preset": "small", "image_size": 64, "width": 256, "iterations": 600, "device": "cpu", **SCRATCH},
+        "study": {**STUDY, "width": 512, "pairs": 24, "iterations": 900},
         "paper": {"preset": "veri", "image_size": 224, "backbone": "resnet50", "pretrained": True,
                   "epochs": 75},
     }  # fmt: skip

@@ -24,6 +24,7 @@ from reidpapers.run import datasets, evaluate_run, probe
 from reidpapers.run.base import Need, Paper
 from reidpapers.run.config import ConfigError
 from reidpapers.run.evaluate_run import Trained
+from reidpapers.run.levels import entropy
 from reidpapers.run.training import Batch
 
 # The paper's four test sizes, and VehicleID's lists of so many vehicles; other datasets call their lists by the words.
@@ -199,6 +200,26 @@ class AGNetPaper(Paper):
         draw, steps = self.draw(config, labels), range(min(self.steps(config), pairs.COUNTED))
         drawn = (draw(step, sampler.generator(config.seed, self.stream(config), step)) for step in steps)
         return round(pairs.hard_share((labels[batch] for batch in drawn), config.alike == "both"), 6)
+
+    def classifiers(self, config: AGNetConfig) -> dict[str, int]:
+        """Identity; colour and type where there is a branch for them."""
+        return {"identity": 0, **({"color": 1, "type": 2} if config.branches == "full" else {})}
+
+    def logits(self, config: AGNetConfig, network: AGNet, images: Tensor) -> dict[str, Tensor]:
+        """Of identities from the category embedding, of colours and types from the attribute embedding."""
+        category, attribute = network.embeddings(images)
+        values = {"identity": network.identity(category)}
+        if config.branches == "full":
+            values |= {"color": network.color(attribute), "type": network.kind(attribute)}
+        return values
+
+    def levels(self, config: AGNetConfig, labels: Tensor) -> dict[str, float]:
+        """Guesses that follow the labels' shares; of pairs, that either answer is as likely."""
+        values = {name: entropy(labels[:, column]) for name, column in self.classifiers(config).items()}
+        if config.verifies():
+            drawn = labels[self.draw(config, labels)(0, sampler.generator(config.seed)).flatten()]
+            values["verification"] = float(pair_losses(torch.zeros(config.pairs, 2), drawn, config).mean())
+        return values
 
     def exhibits(self, config: AGNetConfig) -> dict[str, Callable[[Trained], Any]]:
         """Fig. 7 and 8 for AGNet-ASL-All; and pictures of its mask for every run that trains one."""

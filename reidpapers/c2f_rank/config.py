@@ -8,7 +8,7 @@ from typing import Annotated, Any, ClassVar, Literal
 from pydantic import Field, model_validator
 
 from reidpapers.run import datasets
-from reidpapers.run.config import Config, ListOrJson
+from reidpapers.run.config import STUDY, Config, ListOrJson
 
 TERMS = ("classification", "coarse", "fine", "pair")  # C, R_c, R_f and P of eq. 1
 Term = Literal["classification", "coarse", "fine", "pair"]
@@ -23,6 +23,8 @@ class C2FConfig(Config):
                   "vehicles": 3, "images": 2, "device": "cpu"},
         "quick": {"preset": "small", "image_size": 64, "iterations1": 400, "iterations2": 200, "batch": 75,
                   "device": "cpu"},
+        "study": {**STUDY, "iterations1": 500, "iterations2": 500, "batch": 50, "models": 5, "vehicles": 2,
+                  "pretrain_seed": 1000},
         "paper": {"preset": "veri", "image_size": 224, "backbone": "googlenet", "pretrained": True,
                   "iterations1": 20_000, "iterations2": 40_000},
     }  # fmt: skip

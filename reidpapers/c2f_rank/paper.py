@@ -23,6 +23,7 @@ from reidpapers.c2f_rank.network import C2F
 from reidpapers.run import datasets, evaluate_run, training
 from reidpapers.run.base import Need, Paper
 from reidpapers.run.config import Config, ConfigError
+from reidpapers.run.levels import entropy
 from reidpapers.run.probe import TOY_IMAGES
 from reidpapers.run.training import Batch
 
@@ -143,6 +144,19 @@ class C2FPaper(Paper):
         if config.schedule == "cosine":
             return Schedule(count, rate, warmup=max(1, count // 20), cosine=True)
         return Schedule(count, rate, drops=(count // 2, count * 3 // 4))
+
+    def classifiers(self, config: C2FConfig) -> dict[str, int]:
+        """Models, where they are classified."""
+        return {"model": 1} if config.learning == "initial" or "classification" in config.terms else {}
+
+    def logits(self, config: C2FConfig, network: C2F, images: Tensor) -> dict[str, Tensor]:
+        """Of models."""
+        return {"model": network.model(network.trunk(images))}
+
+    def levels(self, config: C2FConfig, labels: Tensor) -> dict[str, float]:
+        """Guesses that follow the models' shares; hinges at their margins, where all features are one."""
+        values = {"classification": entropy(labels[:, 1]), "coarse": config.margin_coarse, "fine": config.margin_fine}
+        return {name: values[name] for name, weight in term_weights(config).items() if weight and name in values}
 
     def tests(self, config: C2FConfig, dataset: Dataset) -> tuple[Test, ...]:
         """Small, medium and large test sets (Tables 2–5), the large one's match rates first."""

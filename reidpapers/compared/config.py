@@ -8,7 +8,7 @@ from typing import Annotated, Any, ClassVar, Literal
 from pydantic import Field, model_validator
 
 from reidpapers.compared.entrants import ENTRANTS
-from reidpapers.run.config import Config, ListOrJson
+from reidpapers.run.config import STUDY, Config, ListOrJson
 
 # What every method is handed; all else is its own, as its paper's runs of the same profile have it.
 EQUAL = (
@@ -25,6 +25,7 @@ class ComparedConfig(Config):
     SCALES: ClassVar[Mapping[str, Mapping[str, Any]]] = {
         "smoke": {"preset": "smoke", "image_size": 32, "images": 480, "device": "cpu"},
         "quick": {"preset": "small", "image_size": 64, "images": 48_000, "device": "cpu"},
+        "study": {**STUDY, "images": 43_200},
         "paper": {"preset": "veri", "image_size": 224, "images": 4_800_000},
     }
 

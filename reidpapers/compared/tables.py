@@ -40,9 +40,9 @@ def tables(profile: str = "quick") -> tuple[Table, ...]:
 
 CLAIMS: tuple[Claim, ...] = ()
 QUESTIONS = (
-    *(Claim("against the reference", "The method beats plain classification of the same length", row.name,
+    *(Claim("against the reference", f"{row.name} beats plain classification of the same length", row.name,
             REFERENCE.name, metric) for row in METHODS for metric in ASKED),
-    *(Claim("newer against older", "The newer method beats the older one", newer.name, older.name, metric)
+    *(Claim("newer against older", f"{newer.name} beats the older {older.name}", newer.name, older.name, metric)
       for older, newer in combinations(METHODS, 2) for metric in ASKED),
 )  # fmt: skip
 

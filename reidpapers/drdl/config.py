@@ -8,7 +8,7 @@ from typing import Annotated, Any, ClassVar, Literal
 from pydantic import Field, model_validator
 
 from reidpapers.run import datasets
-from reidpapers.run.config import Config, ListOrJson
+from reidpapers.run.config import STUDY, Config, ListOrJson
 
 Level = Literal["easy", "medium", "hard"]
 VEHICLE, MODEL, MAKE = range(3)  # columns of the labels
@@ -23,6 +23,7 @@ class DRDLConfig(Config):
                   "set_size": 2, "pairs": 24, "levels": ("easy", "medium"), "verified": "all", "device": "cpu"},
         "quick": {"preset": "small", "image_size": 64, "embedding": 128, "iterations": 250, "decay_every": 50,
                   "sets": 8, "device": "cpu"},
+        "study": {**STUDY, "embedding": 256, "iterations": 900, "decay_every": 180, "sets": 5},
         "paper": {"preset": "veri", "image_size": 224, "backbone": "vgg_cnn_m_1024", "pretrained": True,
                   "dropout": 0.5},
     }  # fmt: skip

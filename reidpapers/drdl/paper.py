@@ -20,6 +20,7 @@ from reidpapers.drdl.verification_pairs import learnt_models, toy_pairs, verific
 from reidpapers.run import datasets, evaluate_run
 from reidpapers.run.base import Need, Paper
 from reidpapers.run.config import ConfigError
+from reidpapers.run.levels import entropy
 from reidpapers.run.training import Batch
 
 
@@ -140,6 +141,22 @@ class DRDLPaper(Paper):
         steps = self.steps(config)
         drops = tuple(range(config.decay_every, steps, config.decay_every))
         return Schedule(steps, config.rate, drops=drops, factor=config.decay)
+
+    def classifiers(self, config: DRDLConfig) -> dict[str, int]:
+        """The upper branch's, of models or makes."""
+        return {} if config.network == "single" else {"model": config.coarse()}
+
+    def logits(self, config: DRDLConfig, network: DRDL, images: Tensor) -> dict[str, Tensor]:
+        """Of the upper branch."""
+        return {"model": network.branches(images)["logits"]}
+
+    def levels(self, config: DRDLConfig, labels: Tensor) -> dict[str, float]:
+        """Guesses that follow the models' shares; distances where all features are one."""
+        one = torch.ones(2 * config.sets * config.set_size, 1)
+        values = {"model": entropy(labels[:, config.coarse()])}
+        if config.network != "upper":
+            values |= dict.fromkeys(("lower", "mixed"), float(relative(one, config)))
+        return {name: values[name] for name in term_weights(config)}
 
     def tests(self, config: DRDLConfig, dataset: Dataset) -> tuple[Test, ...]:
         """``large``, ``large retrieval``, … ``small retrieval``; or the ``easy``, ``medium`` and ``hard`` pairs."""

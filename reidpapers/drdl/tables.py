@@ -8,6 +8,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
+from reidpapers.run.tuning import Arm
 from reidpapers.show import layout
 from reidpapers.show.claims import Claim
 from reidpapers.show.convergence import Convergence, half_way, remaining, roughness
@@ -52,6 +53,19 @@ CCL_FULL = Row("VGG + CCL, full gradient", of("reid", TRUE_CLUSTERS), own=True)
 FULL = Row("Mixed + CCL, full gradient", of("reid", {**WHOLE, "center": "full"}), own=True)
 MARGIN_ROWS = tuple(Row(f"margin {a:g}", of("reid", {**WHOLE, "margin": a}), own=True, seeds=1) for a in MARGINS)
 
+# What is tuned: each loss its rate and the margin, which the paper does not state; the classifier, which has none, as
+# many rates. Joint Bayesian is fitted to what a tuned row has learnt.
+GRID = {"rate": (0.003, 0.01, 0.03), "margin": (0.1, 0.2, 0.4)}
+MORE_RATES = (0.001, 0.002, 0.003, 0.005, 0.007, 0.01, 0.015, 0.02, 0.03)
+ARMS = (
+    Arm(VGG_TRIPLET.name, GRID, (VGG_TRIPLET.name, TRIPLET_BAYESIAN.name, CONTROL.name)),
+    Arm(VGG_CCL.name, GRID),
+    Arm(MIXED_CCL.name, GRID, (MIXED_CCL.name, GIVEN.name)),
+    Arm(CCL_FULL.name, GRID),
+    Arm(FULL.name, GRID),
+    Arm(UPPER.name, {"rate": MORE_RATES}, (UPPER.name, UPPER_BAYESIAN.name)),
+)
+
 SVM, BAYESIAN = Row("GoogLeNet + SVM", None), Row("GoogLeNet + Joint Bayesian", None)
 MODELS_TRIPLET = Row("models: VGG + triplet", of("verification", TRIPLET))
 MODELS_CCL = Row("models: VGG + CCL", of("verification", CLUSTERS), own=True)
@@ -90,14 +104,16 @@ CLAIMS = (
             dataset="CompCars", printed=layout.value("drdl", "Table 3", SVM.name, metric)) for metric in VERIFICATION),
     *(Claim("Table 4, §5.2", "Coupled clusters raise the MAP of retrieval", "VGG + CCL", "VGG + triplet", metric)
       for metric in RETRIEVAL),
-    *(Claim("Table 4, §5.2", "The mixed difference network raises it further", "Mixed + CCL", "VGG + CCL", metric)
+    *(Claim("Table 4, §5.2", "The mixed difference network raises the MAP further", "Mixed + CCL", "VGG + CCL", metric)
       for metric in RETRIEVAL),
     *(Claim("Table 6, §5.3", "Coupled clusters raise the match rate", "VGG + CCL", "VGG + triplet", metric)
       for metric in MATCHING),
-    *(Claim("Table 6, §5.3", "The mixed difference network raises it further", "Mixed + CCL", "VGG + CCL", metric)
+    *(Claim("Table 6, §5.3", "The mixed difference network raises the match rate further", "Mixed + CCL",
+            "VGG + CCL", metric)
       for metric in MATCHING),
-    *(Claim("Fig. 10, §5.3", "Both together raise the match rate by about 4 to 10 points (of 4, along the curve)",
-            "Mixed + CCL", "VGG + triplet", metric, margin=4, margin_dataset="VehicleID") for metric in CMC),
+    *(Claim("Fig. 10, §5.3", "Both together raise the match rate", "Mixed + CCL", "VGG + triplet", metric,
+            margin=4, margin_dataset="VehicleID", by="by about 4 to 10 points (of 4, along the curve)")
+      for metric in CMC),
     *(Claim("Fig. 10, §5.3", "Triplets beat Joint Bayesian on the features of a classifier", "VGG + triplet",
             UPPER_BAYESIAN.name, metric) for metric in CMC),
 )  # fmt: skip

@@ -21,7 +21,7 @@ from reidpapers.run.records import Record
 from reidpapers.show import layout
 from reidpapers.show.layout import Row
 
-PER = {"smoke": "seed", "quick": "seed", "paper": "configuration"}  # what a job is, by profile
+PER = {"smoke": "seed", "quick": "seed", "study": "seed", "paper": "configuration"}  # what a job is, by profile
 TABLES = {"scope": "all", "seeds": [0, 1, 2, 3, 4]}  # what is run where nothing else is said
 # Where all is computed, on which data, at which scale: one value of these leaves the tables' rows what they are.
 WHERE = ("profile", "dataset", "data_root", "preset", "data_seed", "digits_train", "digits_test", "device")

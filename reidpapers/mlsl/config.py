@@ -7,7 +7,7 @@ from typing import Annotated, Any, ClassVar, Literal
 
 from pydantic import Field, model_validator
 
-from reidpapers.run.config import Config, ListOrJson
+from reidpapers.run.config import STUDY, Config, ListOrJson
 
 ATTRIBUTES = ("id", "color", "type")
 Attribute = Literal["id", "color", "type"]
@@ -21,6 +21,7 @@ class MLSLConfig(Config):
                   "digits_train": 300, "digits_test": 100, "device": "cpu"},
         "quick": {"preset": "small", "image_size": 64, "iterations1": 700, "iterations2": 500, "device": "cpu",
                   "schedule1": "cosine"},
+        "study": {**STUDY, "iterations1": 900, "iterations2": 300, "schedule1": "cosine"},
         "paper": {"preset": "veri", "image_size": 224, "backbone": "mobilenet_v1", "pretrained": True,
                   "epochs1": 200, "iterations2": 48_000},
     }  # fmt: skip
@@ -39,6 +40,7 @@ class MLSLConfig(Config):
     }  # fmt: skip
     DIGITS_SCALES: ClassVar[Mapping[str, Mapping[str, Any]]] = {
         "smoke": {}, "quick": {"iterations1": 2500, "iterations2": 1500},
+        "study": {"iterations1": 2500, "iterations2": 1500},
         "paper": {"iterations1": 20_000, "epochs1": 0, "iterations2": 20_000},
     }  # fmt: skip
 

@@ -53,7 +53,7 @@ def judge(grade: Grade, results: Mapping[str, Sequence[Record]]) -> tuple[Word, 
         relative(far[place], grade.farther[1]) - relative(near[place], grade.nearer[1])
         for place in sorted(common(near, far))
     ]
-    return paired([value for value in values if np.isfinite(value)])
+    return paired([value for value in values if np.isfinite(value)], (*near.values(), *far.values()))
 
 
 def facts(grades: Sequence[Grade], results: Mapping[str, Sequence[Record]]) -> dict[str, str]:

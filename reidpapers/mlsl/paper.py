@@ -14,11 +14,12 @@ from reidlib import losses, sampler
 from reidlib.data.manifest import Dataset, Test, codes
 from reidlib.train import Schedule
 from reidpapers.mlsl import sharing
-from reidpapers.mlsl.config import MLSLConfig
+from reidpapers.mlsl.config import ATTRIBUTES, MLSLConfig
 from reidpapers.mlsl.loss import classification, margin, pairwise, term_weights
 from reidpapers.mlsl.network import MLSL
 from reidpapers.run.base import Paper
 from reidpapers.run.evaluate_run import Trained
+from reidpapers.run.levels import entropy, unlike
 from reidpapers.run.probe import TOY_IMAGES
 from reidpapers.run.training import Batch
 
@@ -122,6 +123,25 @@ class MLSLPaper(Paper):
     def protocols(self, config: MLSLConfig) -> tuple[str, ...]:
         """Their protocols."""
         return (config.digits_protocol,) if config.dataset == "digits" else super().protocols(config)
+
+    def classifiers(self, config: MLSLConfig) -> dict[str, int]:
+        """Identity, where it is learnt by a softmax."""
+        return {} if config.learning == "similarity" else {"identity": 0}
+
+    def logits(self, config: MLSLConfig, network: MLSL, images: Tensor) -> dict[str, Tensor]:
+        """Of identities."""
+        return {"identity": network.identity(network(images))}
+
+    def levels(self, config: MLSLConfig, labels: Tensor) -> dict[str, float]:
+        """Guesses that follow the labels' shares; a unit that says one distance of every pair, the best that there is.
+
+        Half of the pairs share the vehicle; of the others as many share a colour or a type as chance brings together.
+        """
+        values = {"identity": entropy(labels[:, 0]) * (1 if config.learning == "feature" else 2)}
+        for name in config.attributes():
+            differ = 0.5 * (1 if name == "id" else unlike(labels[:, ATTRIBUTES.index(name)]))
+            values[name] = 0.5 * differ * (1 - differ) * margin(config) ** 2
+        return {name: values[name] for name in term_weights(config)}
 
     def exhibits(self, config: MLSLConfig) -> dict[str, Callable[[Trained], Any]]:
         """How far apart test images lie by what they share (Fig. 1); digits have neither colour nor type."""

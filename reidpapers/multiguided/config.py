@@ -8,7 +8,7 @@ from typing import Annotated, Any, ClassVar, Literal
 from pydantic import Field, model_validator
 
 from reidlib.backbones import LOADS, check_trunk
-from reidpapers.run.config import Config, ListOrJson
+from reidpapers.run.config import STUDY, Config, ListOrJson
 from reidpapers.run.datasets import LABELS
 
 Kind = Literal["extractor", "classifier_color", "classifier_type", "segmenter", "ensemble"]
@@ -23,7 +23,10 @@ TRUNKS: Mapping[str, Mapping[str, str]] = {
         "res50": "small_ibn", "agn": "small_ibn", "dense161bs": "small_dense", "dense161": "small_dense",
         "hrnet": "small_hr", "classifier": "small",
     },
-    "plain": dict.fromkeys(("res50", "agn", "dense161bs", "dense161", "hrnet", "classifier"), "small"),
+    "light": {
+        "res50": "mobilenet_v1", "agn": "mobilenet_v1", "dense161bs": "mobilenet_v2", "dense161": "efficientnet_lite0",
+        "hrnet": "squeezenet1_1", "classifier": "mobilenet_v1",
+    },
     "exact": {
         "res50": "resnet50_ibn", "agn": "resnet50_ibn", "dense161bs": "densenet161", "dense161": "densenet161",
         "hrnet": "hrnet_w18", "classifier": "resnet50",
@@ -57,6 +60,9 @@ class MultiGuidedConfig(Config):
         "quick": {"preset": "small_simulated", "image_size": 64, "width": 256, "shrink_above": 48, "identities": 16,
                   "identities_dense": 16, "iterations": 300, "iterations_classifier": 200,
                   "iterations_segmenter": 150, "device": "cpu"},
+        "study": {**STUDY, "preset": "study_simulated", "backbone": "small", "trunks": "light", "width": 256,
+                  "shrink_above": 72, "identities": 12, "identities_dense": 12, "iterations": 900,
+                  "iterations_classifier": 300, "iterations_segmenter": 300, "rate": 3.5e-4, "rate_classifier": 3.5e-4},
         "paper": {"preset": "veri_simulated", "image_size": 320, "trunks": "exact", "pretrained": True,
                   "encoder": "resnet50", "epochs": 120, "iterations_classifier": 20_000,
                   "iterations_segmenter": 20_000, "rate": 3.5e-4, "rate_classifier": 3.5e-4,
@@ -78,9 +84,9 @@ class MultiGuidedConfig(Config):
     shares: Annotated[tuple[float, ...], ListOrJson] = Field(
         (), description="weight of each member's unit-length feature; empty: equal"
     )
-    trunks: Literal["small", "plain", "exact"] = Field(
-        "small", description="stand-ins for CPUs that keep each trunk's trait; the suite's small trunk for all, to be "
-        "compared with other papers' methods; or the paper's own trunks"
+    trunks: Literal["small", "light", "plain", "exact"] = Field(
+        "small", description="stand-ins for CPUs that keep each trunk's trait; light networks with ImageNet weights, "
+        "which differ as the paper's do; backbone for all, to compare with other papers' methods; or the paper's own"
     )  # fmt: skip
     width: int = Field(2048, ge=2, le=2**14, description="numbers of the feature f")
     triplet_weight: float = Field(1.0, ge=0, le=1e3, description="weight of the triplet loss (eq. 4); 0: without")
@@ -159,12 +165,12 @@ class MultiGuidedConfig(Config):
         if self.backbone not in ("small", *names):
             raise ValueError(
                 f"backbone = {self.backbone!r} is refused: the extractor settles the trunk, here {', '.join(names)}; "
-                "trunks = small, plain or exact chooses between stand-ins and the paper's own"
+                "trunks = small, light, plain or exact chooses between stand-ins and the paper's own"
             )
-        if self.trunks != "exact" and (self.pretrained or self.weights):
+        if (self.pretrained and self.trunks == "small") or (self.weights and self.trunks != "exact"):
             raise ValueError(
-                f"pretrained = {self.pretrained}, weights = {self.weights!r} are refused: trunks = {self.trunks!r} are "
-                "stand-ins, which have no ImageNet weights; allowed are both with trunks = 'exact'"
+                f"pretrained = {self.pretrained}, weights = {self.weights!r} are refused for trunks = {self.trunks!r}: "
+                "small ones have no ImageNet weights, and a file is for trunks = 'exact'"
             )
         for name in names:
             check_trunk(name, pretrained=False, weights=None, image_size=self.image_size)
@@ -194,7 +200,8 @@ class MultiGuidedConfig(Config):
 
     def trunk_names(self) -> tuple[str, ...]:
         """The trunks of a run: an ensemble's members' and classifiers', or the one that learns; none of a PSPNet."""
-        trunks = TRUNKS[self.trunks]
+        parts = (*EXTRACTORS, "classifier")
+        trunks = TRUNKS.get(self.trunks) or dict.fromkeys(parts, self.backbone)
         if self.learning == "ensemble":
             parts = (*self.members, *(["classifier"] if self.predictor() == "classifiers" else []))
             return tuple(dict.fromkeys(trunks[part] for part in parts))
@@ -216,7 +223,8 @@ class MultiGuidedConfig(Config):
 
     def but(self, **changes: Any) -> MultiGuidedConfig:
         """A copy with some fields changed; a trunk is the extractor's own and does not go over to another's."""
-        moved = {"backbone": "small"} if {"learning", "extractor", "trunks", "members"} & changes.keys() else {}
+        follows = {"learning", "extractor", "trunks", "members"} & changes.keys()
+        moved = {"backbone": "small"} if follows and changes.get("trunks", self.trunks) != "plain" else {}
         return super().but(**{**moved, **changes})
 
     def canonical(self) -> MultiGuidedConfig:

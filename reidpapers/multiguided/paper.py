@@ -18,7 +18,7 @@ from reidlib.train import Schedule
 from reidpapers.multiguided import data, evaluation, postprocessing
 from reidpapers.multiguided.augment import Guided
 from reidpapers.multiguided.config import DENSE, MultiGuidedConfig, starts_from
-from reidpapers.multiguided.loss import classification, extraction, segmentation, term_weights
+from reidpapers.multiguided.loss import COLUMNS, classification, extraction, segmentation, term_weights
 from reidpapers.multiguided.needs import PartNeed, needs, refusal
 from reidpapers.multiguided.network import Classifier, Ensemble, extractor, segmenter
 from reidpapers.multiguided.segmentation import predict
@@ -27,6 +27,7 @@ from reidpapers.run import datasets
 from reidpapers.run.base import Paper
 from reidpapers.run.config import ConfigError
 from reidpapers.run.evaluate_run import Trained
+from reidpapers.run.levels import entropy
 from reidpapers.run.probe import TOY_IMAGES
 from reidpapers.run.training import Augmentation, Batch, Training, fill
 
@@ -227,6 +228,25 @@ class MultiGuidedPaper(Paper):
     def measures(self, config: MultiGuidedConfig, trained: Trained) -> dict[str, dict[str, float]]:
         """Masks, attributes, other backgrounds, and an ensemble's scores without post-processing."""
         return evaluation.measures(config, trained)
+
+    def classifiers(self, config: MultiGuidedConfig) -> dict[str, int]:
+        """An extractor's of identities, with those of AGN; or the one attribute that a classifier tells."""
+        if config.learning == "extractor":
+            return COLUMNS if config.extractor == "agn" else {"identity": 0}
+        name = config.learning.removeprefix("classifier_")
+        return {name: COLUMNS[name]} if name in COLUMNS else {}
+
+    def logits(self, config: MultiGuidedConfig, network: nn.Module, images: Tensor) -> dict[str, Tensor]:
+        """Of these."""
+        if config.learning == "extractor":
+            return network.logits(network.features(images)[1])
+        return {config.learning.removeprefix("classifier_"): network(images)}
+
+    def levels(self, config: MultiGuidedConfig, labels: Tensor) -> dict[str, float]:
+        """Guesses that follow the labels' shares; the triplet loss at its margin, where all features are one."""
+        values = {name: entropy(labels[:, column]) for name, column in self.classifiers(config).items()}
+        triplet = {"triplet": config.margin} if config.learning == "extractor" and config.triplet_weight else {}
+        return {**values, **triplet}
 
     def exhibits(self, config: MultiGuidedConfig) -> dict[str, Callable[[Trained], Any]]:
         """The PSPNet's masks; of the whole system, rankings before and after post-processing, and mAP against θ."""

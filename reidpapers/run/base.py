@@ -268,6 +268,25 @@ class Paper:
         del config, trained
         return {}
 
+    def classifiers(self, config: Any) -> Mapping[str, int]:
+        """The classifiers that a run trains, by name, each with the column of the labels that it tells."""
+        del config
+        return {}
+
+    def logits(self, config: Any, network: Any, images: Tensor) -> Mapping[str, Tensor]:
+        """What they say of images: ``[N, 3, S, S]`` → ``[N, C]`` each."""
+        raise NotImplementedError
+
+    def levels(self, config: Any, labels: Tensor) -> Mapping[str, float]:
+        """The value of loss terms, unweighted, where a network tells nothing apart: all features or guesses are one.
+
+        Args:
+            config: which run.
+            labels: of its training rows, ``[N, L]``.
+        """
+        del config, labels
+        return {}
+
     def exhibits(self, config: Any) -> Mapping[str, Callable[[Trained], Any]]:
         """What a record shows beside its retrieval lists: makers by name; what a record lacks is made later."""
         del config

@@ -6,7 +6,7 @@ Also what papers share before training: what is known of the data without readin
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
@@ -20,6 +20,7 @@ from reidlib.data.manifest import Dataset, Test
 from reidlib.evaluate import metrics, protocols
 from reidlib.evaluate.embed import Embeddings, embed
 from reidlib.train import History, Schedule
+from reidpapers import vehicles
 from reidpapers.run import datasets, joint_bayesian, provenance, verification
 from reidpapers.run.config import Config
 from reidpapers.run.release import deviations
@@ -33,10 +34,12 @@ STRIPS, MAP_POINTS, HISTORY_POINTS, QUERIES = 12, 2000, 200, 2_000
 def data(config: Config) -> dict[str, Any]:
     """What is known of a dataset without reading pixels: name, digest, note, counts; training vehicles and models.
 
-    Where its counts are not those of the release of its name, also in what they deviate.
+    Where its counts are not those of the release of its name, also in what they deviate. Of a world that stands beside
+    others, as replicates in profile study, also what these have in common.
     """
     dataset = datasets.load(config.source)
     counts, differences = dataset.manifest.counts(), deviations(config.dataset, dataset)
+    worlds = vehicles.worlds(config.preset) if config.dataset == "rendered" else ""
     return {
         "name": dataset.manifest.name,
         "digest": dataset.digest,
@@ -45,6 +48,7 @@ def data(config: Config) -> dict[str, Any]:
         "identities": counts["train"]["vehicles"],
         "models": counts["train"]["models"],
         **({"deviations": differences} if differences else {}),
+        **({"worlds": worlds} if worlds else {}),
     }
 
 
@@ -68,10 +72,16 @@ class Trained:
     network: nn.Module
     dataset: Dataset
     store: ImageStore
+    _seen: dict[tuple[str, ...], Tensor] = field(default_factory=dict, repr=False, compare=False)
 
     def embed(self, rows: pd.DataFrame, network: Callable[[Tensor], Tensor] | None = None) -> Embeddings:
-        """Features of manifest rows, from the network or from a part of it (``images → [N, D]``)."""
-        return embed(network or self.network, self.store, rows, device=self.config.device)
+        """Features of manifest rows from the network, once for the same images; or from a part, ``images → [N, D]``."""
+        if network:
+            return embed(network, self.store, rows, device=self.config.device)
+        images = tuple(rows["image"])
+        if images not in self._seen:
+            self._seen[images] = embed(self.network, self.store, rows, device=self.config.device).features
+        return Embeddings(self._seen[images], rows)
 
 
 def distance(

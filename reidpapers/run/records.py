@@ -50,6 +50,8 @@ class Record:
         exhibits: retrieval lists, and points of a 2-D map.
         tests: the scores of every test by its name, where there are several; ``scores`` are the first one's.
         weights: content hash and origin of the ImageNet weights that each trunk began with, by its name.
+        fit: accuracy of its classifiers; each loss term's value for a network that tells nothing apart; scores by
+            VeRi-776's rule, of all test images and among like vehicles. See :mod:`reidpapers.run.fit`.
         sha256: checksum of all the rest.
         freshness: what is known now of the record's code; not part of the file.
     """
@@ -73,12 +75,13 @@ class Record:
     exhibits: Mapping[str, Any]
     tests: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
     weights: Mapping[str, Mapping[str, str]] = field(default_factory=dict)
+    fit: Mapping[str, Mapping[str, float]] = field(default_factory=dict)
     sha256: str = ""
     freshness: str = UNVERIFIED
 
     def body(self) -> dict[str, Any]:
         """The fields of the file, without its checksum."""
-        absent = {name for name in ("tests", "weights") if not getattr(self, name)} | {"sha256", "freshness"}
+        absent = {name for name in ("tests", "weights", "fit") if not getattr(self, name)} | {"sha256", "freshness"}
         return {name: value for name, value in asdict(self).items() if name not in absent}
 
 

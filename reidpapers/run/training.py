@@ -17,7 +17,7 @@ from reidlib import parallel, sampler
 from reidlib.data.images import ImageStore
 from reidlib.data.manifest import Dataset
 from reidlib.train import Checkpoint, History, Schedule, train
-from reidpapers.run import datasets, evaluate_run
+from reidpapers.run import datasets, evaluate_run, fit
 from reidpapers.run.config import Config
 from reidpapers.run.evaluate_run import Trained
 
@@ -168,6 +168,7 @@ def compute(paper: Paper, config: Config, space: Workspace) -> tuple[dict[str, A
     parts = {
         **parts,
         "tests": {**parts["tests"], **measures},
+        "fit": fit.describe(paper, config, trained) | (fit.among_alike(trained) if parts["scores"] else {}),
         "history": evaluate_run.history(history, schedule),
         "cost": evaluate_run.cost(network, config, images, seconds, schedule.iterations),
         "device": evaluate_run.device_fields(config.device),

@@ -1,4 +1,4 @@
-"""Claims of a paper, judged by paired differences over seeds.
+"""Claims of a paper, and what is found of them: :mod:`reidpapers.show.measure` measures, ``judgement`` makes words.
 
 Everything here is in *points*: percent of a score, so that a printed "more than 4 points" is ``margin=4``.
 Records store scores as fractions; :func:`score` is where they become points.
@@ -7,10 +7,8 @@ Records store scores as fractions; :func:`score` is where they become points.
 from __future__ import annotations
 
 import re
-from collections import defaultdict
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
-from itertools import product
 from typing import Literal, TypeVar
 
 import numpy as np
@@ -19,19 +17,21 @@ from scipy import stats
 
 from reidpapers.run import imagenet
 from reidpapers.run.records import Record
-from reidpapers.run.release import not_the_release
-from reidpapers.show.sides import rows_of, value_of
 from reidpapers.show.templates import macros
 
-Word = Literal["reproduced", "contradicted", "inconclusive", "not run"]
-MARKS: Mapping[str, str] = {"reproduced": "✓", "contradicted": "✗", "inconclusive": "≈", "not run": "–"}
+Word = Literal["reproduced", "contradicted", "no difference", "open", "not testable here", "not run"]
+MARKS: Mapping[str, str] = {
+    "reproduced": "✓", "contradicted": "✗", "no difference": "=", "open": "≈", "not testable here": "∅", "not run": "–",
+}  # fmt: skip
+ANSWERS: Mapping[Word, str] = {"reproduced": "yes", "contradicted": "no"}  # to what this suite asks and no paper says
+LEVEL = 0.05  # of two-sided tests, over all statements of a paper together
+LEAST = 1.0  # points: a smaller difference is none
 # The darkest reading wins: a verdict is no fresher than the least fresh record behind it.
 FRESHNESS = ("fresh", "fresh by probe", "unverified", "stale")
 MIN_SEEDS = 3
+MIN_WORLDS = 5  # replicates, where each has a world of its own
 K = TypeVar("K")
-Origin = tuple[str, str, str]  # device type, how it rounds, dataset digest
-ByOrigin = Mapping[Origin, Mapping[int, Record]]  # a row's records
-Rows = Mapping[str, Mapping[int, Record]]  # one origin's records by row and seed
+Origin = tuple[str, str, str]  # device type, how it rounds, the data or what their worlds share
 
 
 @dataclass(frozen=True)
@@ -48,6 +48,7 @@ class Claim:
         printed: the rival's score as the paper prints it, in points, where the rival has no runs of its own.
         margin: by more than how many points; tested on ``margin_dataset`` alone, 0 on any other data.
         margin_dataset: the name of the dataset that the margin was printed for.
+        by: the words of the statement that say the margin; where it is not tested, they are not said.
         within: for what should differ little instead: by less than so many points, as the best and the worst of a
             sweep. Seeds' own noise widens such a range, so that it is never 0.
 
@@ -63,6 +64,7 @@ class Claim:
     metric: str
     margin: float = 0.0
     margin_dataset: str | None = None
+    by: str = ""
     dataset: str | None = None
     printed: float | None = None
     within: float | None = None
@@ -98,9 +100,11 @@ class Claim:
 class Difference:
     """``better − worse`` over the seeds that both rows share, in points, with its 95% interval.
 
-    ``mean``, ``low`` and ``high`` are nan below :data:`MIN_SEEDS` common seeds. Where the two rows were computed on two
-    kinds of processor, ``paired`` is False and the seeds are those of each: rounding sends the same seed another way
-    there, so the rows are two independent samples (Welch's interval).
+    ``mean``, ``low`` and ``high`` are nan below :data:`MIN_SEEDS` common seeds, or :data:`MIN_WORLDS` worlds. Where the
+    two rows were computed on two kinds of processor, ``paired`` is False and the seeds are those of each: rounding
+    sends the same seed another way there, so the rows are two independent samples (Welch's interval). ``above`` and
+    ``below`` are one-sided p-values: for a difference above the margin, and for one below zero. The first ``ours`` of
+    the records are the better row's.
     """
 
     better: str
@@ -112,6 +116,9 @@ class Difference:
     word: Word
     paired: bool = True
     records: tuple[Record, ...] = field(default=(), repr=False, compare=False)
+    above: float = 1.0
+    below: float = 1.0
+    ours: int = 0
 
     @property
     def measured(self) -> bool:
@@ -119,10 +126,16 @@ class Difference:
         return bool(np.isfinite(self.mean))
 
     @property
+    def sides(self) -> tuple[tuple[Record, ...], ...]:
+        """The records of either row, those that there are."""
+        return tuple(filter(None, (self.records[: self.ours], self.records[self.ours :])))
+
+    @property
     def texts(self) -> tuple[str, str, str]:
         """Difference, interval and seeds as a table shows them."""
         if not self.measured:
-            return "–", "–", f"{len(self.seeds)} of {MIN_SEEDS}"
+            least = MIN_WORLDS if any("worlds" in record.data for record in self.records) else MIN_SEEDS
+            return "–", "–", f"{len(self.seeds)} of {least}"
         mean, low, high = (signed(value) for value in (self.mean, self.low, self.high))
         return mean, f"{low} to {high}", f"{len(self.seeds)}" + ("" if self.paired else ", unpaired")
 
@@ -133,7 +146,7 @@ class Verdict:
 
     Attributes:
         claim: the claim.
-        verdict: the word.
+        verdict: the word; until it is judged beside a paper's other statements, the one it would have alone.
         differences: one for each row to beat, in the claim's order.
         margin: the margin that was tested, in points: the printed one on the printed dataset, else 0; or by less than
             how much a score should change.
@@ -142,6 +155,10 @@ class Verdict:
         freshness: the least fresh word among the records used; "fresh" where there are none.
         left_out: records of its rows that are of another origin than those that were paired.
         foreign: in what the records' data are not the release whose name they bear; empty where they are.
+        primary: whether it is the measure that decides on its statement; the others only stand beside it.
+        reason: why the statement is not testable here; empty otherwise.
+        p: two-sided, corrected for the paper's number of statements.
+        asked: whether it is this suite that asks, and no paper that claims.
     """
 
     claim: Claim
@@ -153,6 +170,10 @@ class Verdict:
     freshness: str
     left_out: int = 0
     foreign: str = ""
+    primary: bool = True
+    reason: str = ""
+    p: float = 1.0
+    asked: bool = False
 
     @property
     def stale(self) -> bool:
@@ -166,8 +187,19 @@ class Verdict:
 
     @property
     def mark(self) -> str:
-        """One character for the word: ✓, ✗, ≈ or –."""
+        """One character for the word, see :data:`MARKS`."""
         return MARKS[self.verdict]
+
+    @property
+    def said(self) -> str:
+        """The word; to a question of ours yes or no, where the statement would be reproduced or contradicted."""
+        return ANSWERS.get(self.verdict, self.verdict) if self.asked else self.verdict
+
+    @property
+    def statement(self) -> str:
+        """What is said; with the words for a margin only where that was tested."""
+        by = self.claim.by if self.margin and self.claim.margin else ""
+        return f"{self.claim.statement}, {by}" if by else self.claim.statement
 
 
 def metric_name(metric: str) -> str:
@@ -215,11 +247,14 @@ def interval(values: Sequence[float]) -> tuple[float, float | None]:
 def origin(record: Record) -> Origin:
     """What two records must share for their difference to be the method's: where and on which data they were computed.
 
+    Where each seed has a world of its own, the worlds must be of one kind here, and :func:`common` sees to it that a
+    record is only paired with one of its own world.
+
     Processors of one name may round differently, so a record tells by a digest how its own does; one from before that
     was noted is only paired with others of that name that lack it too.
     """
     rounds = record.device.get("arithmetic") or f"unknown of {record.device.get('name')}"
-    return record.device["type"], rounds, record.data["digest"]
+    return record.device["type"], rounds, record.data.get("worlds") or record.data["digest"]
 
 
 def by_place(records: Iterable[Record]) -> dict[tuple[int, Origin], Record]:
@@ -227,145 +262,30 @@ def by_place(records: Iterable[Record]) -> dict[tuple[int, Origin], Record]:
     return {(record.seed, origin(record)): record for record in records}
 
 
-def judge(claim: Claim, runs: Mapping[str, Sequence[Record]]) -> Verdict:
-    """The verdict on a claim from the records of each row.
-
-    Differences are paired by seed, within one :func:`origin`: a record is never paired with one of another processor,
-    device or dataset, nor one whose trunk began with other ImageNet weights than the same trunk of the other's. Where
-    several origins hold all rows, the one with the most common seeds speaks, and what it leaves out is counted. Two
-    rows that no processor has both of are compared without pairs. At least :data:`MIN_SEEDS` seeds are needed. What is
-    claimed of a dataset is held against its release alone. A claim over several rows is reproduced if every pair is,
-    contradicted if any is.
-
-    Args:
-        claim: the claim.
-        runs: records by row name; a missing row is a row without runs.
-
-    Raises:
-        ValueError: two records of one row share seed and origin, so that pairing would be a choice.
-    """
-    groups = {
-        name: _grouped(name, [run for run in runs.get(name, ()) if _is_about(claim, run)])
-        for side in (claim.better, *claim.rivals) for name in rows_of(side)
-    }  # fmt: skip
-    first = rows_of(claim.better)[0]
-    group = max(sorted(groups[first]), key=lambda group: _support(claim, _of_group(groups, group)), default=None)
-    rows = _of_group(groups, group)
-    dataset = next((record.data["name"] for record in rows[first].values()), None)
-    foreign = next(filter(None, map(not_the_release, rows[first].values())), "")
-    margin = claim.within or (claim.margin if dataset == claim.margin_dataset and not foreign else 0.0)
-    pairs = tuple(_difference(claim, rival, rows, margin) for rival in claim.rivals)
-    left_out = sum(len(by_seed) for by_group in groups.values() for by_seed in by_group.values())
-    left_out -= sum(map(len, rows.values()))
-    if claim.printed is None and left_out and not any(pair.measured for pair in pairs):
-        apart = [_unpaired(claim, rival, groups, margin) for rival in claim.rivals]
-        pairs, left_out = (tuple(apart), 0) if all(pair.measured for pair in apart) else (pairs, left_out)
-    used = [record for pair in pairs for record in pair.records]
-    worst = max((record.freshness for record in used), key=FRESHNESS.index, default="fresh")
-    where = (used[0].device["type"], dataset) if used else (None, None)
-    return Verdict(claim, _together(pairs), pairs, margin, *where, worst, left_out, foreign if used else "")
-
-
-def _is_about(claim: Claim, record: Record) -> bool:
-    """Whether a claim is about a record's data: any, or the release of the claim's dataset."""
-    return claim.dataset is None or (claim.dataset == record.data["name"] and not not_the_release(record))
-
-
-def _grouped(row: str, records: Iterable[Record]) -> dict[Origin, dict[int, Record]]:
-    """One row's records by origin, then by seed."""
-    groups: dict[Origin, dict[int, Record]] = defaultdict(dict)
-    for record in records:
-        group = origin(record)
-        if record.seed in groups[group]:
-            where = f"seed {record.seed} on {group[0]} {group[1]}, data {group[2][:12]}"
-            raise ValueError(f"row {row!r} has two records of {where}: pass one of them")
-        groups[group][record.seed] = record
-    return dict(groups)
-
-
-def _of_group(groups: Mapping[str, ByOrigin], group: Origin | None) -> Rows:
-    return {name: by_group.get(group, {}) for name, by_group in groups.items()}  # type: ignore[call-overload]
-
-
-def _support(claim: Claim, rows: Rows) -> tuple[int, int]:
-    """How many seeds a group's rows have in common for the claim's weakest pair, then over all pairs."""
-    shared = [len(_seeds((claim.better, rival), rows)) for rival in claim.rivals]
-    return min(shared), sum(shared)
-
-
-def _seeds(sides: Iterable[str], rows: Rows) -> set[int]:
-    """Seeds that all rows behind some sides have in common."""
-    first, *others = [rows[name] for side in sides for name in rows_of(side)]
-    return set(first).intersection(*(common(first, other) for other in others))
-
-
 def common(mine: Mapping[K, Record], theirs: Mapping[K, Record]) -> set[K]:
-    """Seeds, or what else two rows' records go by, where both have one, and no trunk began with other weights."""
-    return {key for key in mine.keys() & theirs.keys() if imagenet.agree(mine[key].weights, theirs[key].weights)}
+    """Seeds, or what else two rows' records go by, where both have one of the same data and ImageNet weights."""
+    return {key for key in mine.keys() & theirs.keys() if _alike(mine[key], theirs[key])}
 
 
-def _difference(claim: Claim, rival: str, rows: Rows, margin: float) -> Difference:
-    """One pair of sides: mean difference, interval and word."""
-    sides = (claim.better,) if claim.printed is not None else (claim.better, rival)
-    seeds = tuple(sorted(_seeds(sides, rows)))
-    used = tuple(rows[name][seed] for side in sides for name in rows_of(side) for seed in seeds)
-    if len(seeds) < MIN_SEEDS:
-        return Difference(claim.better, rival, np.nan, np.nan, np.nan, seeds, "not run", records=used)
-
-    def points(side: str, seed: int) -> float:
-        return value_of(side, [score(rows[name][seed], claim.metric) for name in rows_of(side)])
-
-    beaten = {s: points(rival, s) if claim.printed is None else claim.printed for s in seeds}
-    mean, half = interval([points(claim.better, s) - beaten[s] for s in seeds])
-    low, high = mean - half, mean + half
-    return Difference(claim.better, rival, mean, low, high, seeds, _word(claim, low, high, margin), records=used)
-
-
-def _unpaired(claim: Claim, rival: str, groups: Mapping[str, ByOrigin], margin: float) -> Difference:
-    """Two rows of one device type and dataset, but of two processors: Welch's interval."""
-    places = [
-        ((), ()),
-        *((tuple(mine.values()), tuple(theirs.values()))
-          for a, mine in groups.get(claim.better, {}).items() for b, theirs in groups.get(rival, {}).items()
-          if (a[0], a[2]) == (b[0], b[2]) and _begin_alike(mine.values(), theirs.values())),
-    ]  # fmt: skip
-    mine, theirs = max(places, key=lambda place: min(map(len, place)))
-    seeds = tuple(sorted({record.seed for record in (*mine, *theirs)}))
-    if min(len(mine), len(theirs)) < MIN_SEEDS:
-        return Difference(claim.better, rival, np.nan, np.nan, np.nan, seeds, "not run", paired=False)
-    first, second = ([score(record, claim.metric) for record in row] for row in (mine, theirs))
-    mean = float(np.mean(first) - np.mean(second))
-    low, high = mean, mean
-    if np.ptp(first) or np.ptp(second):
-        low, high = map(float, stats.ttest_ind(first, second, equal_var=False).confidence_interval(0.95))
-    word = _word(claim, low, high, margin)
-    return Difference(claim.better, rival, mean, low, high, seeds, word, False, (*mine, *theirs))
-
-
-def _begin_alike(mine: Iterable[Record], theirs: Iterable[Record]) -> bool:
-    return all(imagenet.agree(first.weights, second.weights) for first, second in product(mine, theirs))
-
-
-def _word(claim: Claim, low: float, high: float, margin: float) -> Word:
-    """The word on an interval."""
-    if claim.within:
-        return "reproduced" if high < margin else "contradicted" if low > margin else "inconclusive"
-    return "reproduced" if low > margin else "contradicted" if high < 0 else "inconclusive"
-
-
-def _together(pairs: Sequence[Difference]) -> Word:
-    """The word on several pairs: one contradiction decides, then a missing pair, then the weakest."""
-    words = {pair.word for pair in pairs}
-    order: tuple[Word, ...] = ("contradicted", "not run", "inconclusive", "reproduced")
-    return next(word for word in order if word in words)
+def _alike(mine: Record, theirs: Record) -> bool:
+    """Whether two records are of the same data, and no trunk began with other weights."""
+    return mine.data["digest"] == theirs.data["digest"] and imagenet.agree(mine.weights, theirs.weights)
 
 
 def tally(verdicts: Sequence[Verdict]) -> str:
-    """How many verdicts there are of each word, as a sentence."""
-    counts = {word: sum(verdict.verdict == word for verdict in verdicts) for word in MARKS}
-    return f"{len(verdicts)} comparisons: " + ", ".join(f"{count} {word}" for word, count in counts.items()) + "."
+    """How many statements there are of each word, as a sentence."""
+    deciding = sorted((one for one in verdicts if one.primary), key=lambda one: list(MARKS).index(one.verdict))
+    words = [verdict.said for verdict in deciding]
+    counts = ", ".join(f"{words.count(word)} {word}" for word in dict.fromkeys(words))
+    return f"{len(words)} statement{'s' if len(words) != 1 else ''}: {counts}."
 
 
 def verdict_table(verdicts: Sequence[Verdict], caption: str = "Claims and verdicts") -> HTML:
     """The verdicts as an HTML table: word and mark, statement, each paired difference with its interval and seeds."""
-    return HTML(macros("verdicts.j2").table(verdicts, caption))
+    return HTML(macros("verdicts.j2").table(verdicts, caption, one_reason(verdicts)))
+
+
+def one_reason(verdicts: Iterable[Verdict]) -> str:
+    """Why all statements that are not testable here are so, where it is the same for all; it is then said once."""
+    reasons = {verdict.reason for verdict in verdicts if verdict.reason}
+    return reasons.pop() if len(reasons) == 1 else ""

@@ -11,7 +11,8 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from reidpapers.show.claims import MARKS, MIN_SEEDS, Record, Word, by_place, common, interval
+from reidpapers.show.alive import only_to_try_out
+from reidpapers.show.claims import MARKS, MIN_SEEDS, MIN_WORLDS, Record, Word, by_place, common, interval
 
 Measure = Callable[[Record, str], float]
 
@@ -64,15 +65,22 @@ def judge(question: Convergence, results: Mapping[str, Sequence[Record]]) -> tup
         question.measure(high[place], question.term) - question.measure(low[place], question.term)
         for place in sorted(common(low, high))
     ]
-    return paired([value for value in values if np.isfinite(value)])
+    return paired([value for value in values if np.isfinite(value)], (*low.values(), *high.values()))
 
 
-def paired(differences: Sequence[float]) -> tuple[Word, str]:
-    """The word on differences of pairs that should be above 0, one a seed, and their mean with its 95% interval."""
-    if len(differences) < MIN_SEEDS:
+def paired(differences: Sequence[float], records: Sequence[Record] = ()) -> tuple[Word, str]:
+    """The word on differences of pairs that should be above 0, one a seed, and their mean with its 95% interval.
+
+    Args:
+        differences: one a seed.
+        records: those behind them; of what is only for trying out nothing is said.
+    """
+    if len(differences) < (MIN_WORLDS if any("worlds" in record.data for record in records) else MIN_SEEDS):
         return "not run", "–"
     mean, half = interval(differences)
-    word: Word = "reproduced" if mean > half else "contradicted" if mean < -half else "inconclusive"
+    if only_to_try_out(records):
+        return "not testable here", f"{mean:.1f} ± {half:.1f}".replace("-", "−")
+    word: Word = "reproduced" if mean > half else "contradicted" if mean < -half else "open"
     return word, f"{mean:.1f} ± {half:.1f}".replace("-", "−")
 
 

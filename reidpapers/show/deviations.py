@@ -35,7 +35,7 @@ KINDS = {
 ELSEWHERE = frozenset(
     {"profile", "dataset", "data_root", "preset", "data_seed", "digits_train", "digits_test", "device", "seed"}
 )
-PROFILES = ("smoke", "quick", "paper")
+PROFILES = ("smoke", "quick", "study", "paper")
 
 
 @dataclass(frozen=True)

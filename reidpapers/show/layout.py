@@ -21,6 +21,7 @@ from reidpapers.run.provenance import CHECKOUT
 from reidpapers.run.records import Record
 from reidpapers.run.release import not_the_release
 from reidpapers.run.runs import STALE, UNVERIFIED
+from reidpapers.run.tuning import applied
 from reidpapers.show.claims import by_place, common, interval, metric_name, origin, score
 from reidpapers.show.templates import macros
 
@@ -94,11 +95,11 @@ def command(paper: str, base: Config, seeds: Sequence[int]) -> str:
 
 
 def configurations(rows: Iterable[Row], base: Config, seeds: Sequence[int]) -> dict[str, list[Config]]:
-    """The runs behind rows, by the row's name: one configuration a seed."""
-    named = {row.name: row for row in rows if row.changes is not None}
-    return {
-        name: [base.but(**row.changes, seed=seed) for seed in list(seeds)[: row.seeds]] for name, row in named.items()
-    }
+    """The runs behind rows, by the row's name: one configuration a seed; in profile study as the row was tuned."""
+    named = {row.name: applied(base, row.name, row.changes) for row in rows if row.changes is not None}
+    counts = {row.name: row.seeds for row in rows}
+    return {name: [base.but(**changes, seed=seed) for seed in list(seeds)[: counts[name]]]
+            for name, changes in named.items()}  # fmt: skip
 
 
 def able(wanted: Mapping[str, Sequence[Config]], paper: Paper) -> tuple[dict[str, Sequence[Config]], dict[str, str]]:

@@ -115,6 +115,12 @@ class World:
         text = f"{sorted(fields.items())} {self.seed} {self.paint_jitter} {QUALITY} {_pixels(self.preset.style)}"
         return hashlib.sha256(text.encode()).hexdigest()[:12]
 
+    @cached_property
+    def family(self) -> str:
+        """A hash of all but the seed: what the worlds have in common in which a run and its replicates are made."""
+        fields = (self.preset, self.preset.style, self.paint_jitter, QUALITY, _pixels(self.preset.style))
+        return hashlib.sha256("\n".join(map(str, fields)).encode()).hexdigest()
+
     @property
     def folder(self) -> Path:
         """Its pictures in the user's cache."""

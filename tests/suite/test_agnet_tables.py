@@ -19,7 +19,7 @@ def value(*where):
     return layout.value("agnet", *where)
 
 
-@pytest.mark.parametrize("profile", ["smoke", "quick", "paper"])
+@pytest.mark.parametrize("profile", ["smoke", "quick", "study", "paper"])
 def test_every_row_is_a_valid_configuration_of_its_own(profile):
     base = AGNetConfig(profile=profile, backbone="small", pretrained=False, image_size=64)
     runs = layout.configurations(tables.rows("all", profile), base, [0])

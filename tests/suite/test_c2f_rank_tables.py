@@ -13,7 +13,7 @@ from reidpapers.show.sides import rows_of, value_of
 TABLES = {table.number: table for table in tables.tables()}
 
 
-@pytest.mark.parametrize("profile", ["smoke", "quick", "paper"])
+@pytest.mark.parametrize("profile", ["smoke", "quick", "study", "paper"])
 def test_every_row_is_a_valid_configuration_of_its_own(profile):
     base = C2FConfig(profile=profile, backbone="small", pretrained=False, image_size=64)
     runs = layout.configurations(tables.rows("all", profile), base, [0])

@@ -10,7 +10,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 from scipy import stats
 
-from reidpapers.show.claims import Claim, Verdict, interval, judge, score, verdict_table
+from reidpapers.show.claims import Claim, Verdict, interval, score, verdict_table
+from reidpapers.show.measure import judge
 from reidpapers.show.sides import best, gain, worst
 
 
@@ -40,13 +41,13 @@ def test_paired_difference_by_hand():
     # differences 1, 2, 3: mean 2, sd 1, t(0.975, 2) = 4.30265, half-width 4.30265 / sqrt(3) = 2.48414
     verdict = judge(CLAIM, {"MLSL": row(41, 52, 63), "SLSL": row(40, 50, 60)})
     (pair,) = verdict.differences
-    assert verdict.verdict == "inconclusive" and pair.seeds == (0, 1, 2)
+    assert verdict.verdict == "open" and pair.seeds == (0, 1, 2)
     assert (pair.mean, pair.low, pair.high) == pytest.approx((2, 2 - 2.48414, 2 + 2.48414), abs=1e-4)
 
 
 @pytest.mark.parametrize(
     ("better", "word"),
-    [((45.0, 45.1, 44.9), "reproduced"), ((35.0, 35.1, 34.9), "contradicted"), ((45.0, 35.0, 40.0), "inconclusive")],
+    [((45.0, 45.1, 44.9), "reproduced"), ((35.0, 35.1, 34.9), "contradicted"), ((45.0, 35.0, 40.0), "open")],
 )
 def test_words(better, word):
     assert judge(CLAIM, {"MLSL": row(*better), "SLSL": row(40, 40, 40)}).verdict == word
@@ -57,8 +58,15 @@ def test_pairing_removes_what_seeds_share():
     assert judge(CLAIM, {"MLSL": row(31, 51.1, 40.9), "SLSL": row(30, 50, 40)}).verdict == "reproduced"
 
 
-def test_equal_rows_are_inconclusive():
-    assert judge(CLAIM, {"MLSL": row(40, 40, 40), "SLSL": row(40, 40, 40)}).verdict == "inconclusive"
+def test_equal_rows_show_no_difference():
+    assert judge(CLAIM, {"MLSL": row(40, 40, 40), "SLSL": row(40, 40, 40)}).verdict == "no difference"
+
+
+def test_less_than_a_point_is_never_reproduced():
+    almost = judge(CLAIM, {"MLSL": row(40.5, 41.5, 42.52), "SLSL": row(40, 41, 42)})
+    assert almost.verdict == "no difference" and almost.differences[0].low > 0
+    beyond = judge(CLAIM, {"MLSL": row(41.2, 42.2, 43.22), "SLSL": row(40, 41, 42)})
+    assert beyond.verdict == "reproduced"
 
 
 @pytest.mark.parametrize(
@@ -139,7 +147,7 @@ def test_margin_counts_on_its_dataset_alone():
     elsewhere = judge(claim, {name: row(*values) for name, values in points.items()})
     printed = judge(claim, {name: row(*values, name="VeRi-776") for name, values in points.items()})
     assert (elsewhere.verdict, elsewhere.margin) == ("reproduced", 0)
-    assert (printed.verdict, printed.margin) == ("inconclusive", 4)
+    assert (printed.verdict, printed.margin) == ("open", 4)
 
 
 def test_data_that_only_bear_a_releases_name_meet_no_margin_and_no_claim_of_it():
@@ -154,14 +162,14 @@ def test_data_that_only_bear_a_releases_name_meet_no_margin_and_no_claim_of_it()
         name: [record(r.seed, 100 * r.scores["mAP"], name="VeRi-776") for r in row] for name, row in runs.items()
     }
     verdict = judge(Claim("t", "s", "MLSL", "SLSL", "mAP", dataset="VeRi-776", **printed), release)
-    assert (verdict.margin, verdict.verdict, verdict.foreign) == (4, "inconclusive", "")
+    assert (verdict.margin, verdict.verdict, verdict.foreign) == (4, "open", "")
 
 
 def test_best_of_several():
     claim = Claim("Table 6", "absolute is best", "abs", ("euclid", "mult"), "top1")
     top, low, high, noisy = row(50, 50.1, 49.9), row(40, 40, 40), row(60, 60, 60), row(30, 50, 70)
     assert judge(claim, {"abs": top, "euclid": low, "mult": low}).verdict == "reproduced"
-    assert judge(claim, {"abs": top, "euclid": low, "mult": noisy}).verdict == "inconclusive"
+    assert judge(claim, {"abs": top, "euclid": low, "mult": noisy}).verdict == "open"
     assert judge(claim, {"abs": top, "euclid": low, "mult": high}).verdict == "contradicted"
     assert judge(claim, {"abs": top, "euclid": low}).verdict == "not run"
     assert judge(claim, {"abs": top, "mult": high}).verdict == "contradicted"
@@ -287,7 +295,7 @@ def test_gains_are_compared_seed_by_seed():
 
 @pytest.mark.parametrize(
     ("middle", "word"),
-    [((40.5, 50.6, 60.4), "reproduced"), ((43.0, 53.1, 62.9), "contradicted"), ((40.2, 52.0, 60.9), "inconclusive")],
+    [((40.5, 50.6, 60.4), "reproduced"), ((43.0, 53.1, 62.9), "contradicted"), ((40.2, 52.0, 60.9), "open")],
 )
 def test_what_changes_slightly_stays_within_its_bound(middle, word):
     """The range of three rows: of a, b and c the first is always lowest, and the second highest."""
@@ -297,7 +305,7 @@ def test_what_changes_slightly_stays_within_its_bound(middle, word):
     (pair,) = verdict.differences
     assert verdict.verdict == word and verdict.margin == 1.0 and pair.seeds == (0, 1, 2)
     assert pair.mean == pytest.approx(np.mean(middle) - 50)
-    assert pair.low >= 0 or word == "inconclusive"
+    assert pair.low >= 0 or word == "open"
 
 
 def test_a_bound_on_a_change_stands_alone():

@@ -12,7 +12,7 @@ from reidpapers.compared.paper import PAPER
 from reidpapers.run import datasets, runs
 from reidpapers.run.config import ConfigError, configure
 from reidpapers.show import layout
-from reidpapers.show.claims import judge
+from reidpapers.show.measure import judge
 
 RECIPE = {
     "mlsl": ("rate1", "rate2", "schedule1", "schedule2", "optimizer", "labels", "dropout", "alpha", "pairs", "batch"),

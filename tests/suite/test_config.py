@@ -69,7 +69,7 @@ def refusal(**given):
         ("iterations2", 1.5, ["iterations2 = 1.5 is refused", "a whole number"]),
         ("flip", "perhaps", ["flip = 'perhaps' is refused", "true or false"]),
         ("scope", "most", ["scope = 'most' is refused", "one of base, all"]),
-        ("profile", "huge", ["profile = 'huge' is refused", "one of smoke, quick, paper"]),
+        ("profile", "huge", ["profile = 'huge' is refused", "one of smoke, quick, study, paper"]),
         ("workers", 0, ["workers = 0 is refused", ">= 1"]),
         ("seed", -1, ["seed = -1 is refused"]),
         ("image_size", 8, ["image_size = 8 is refused", ">= 16"]),
@@ -129,7 +129,7 @@ def test_nothing_means_by_profile_and_what_is_given_wins():
 
 SCALE = {"preset", "image_size", "backbone", "pretrained", "trunks", "encoder", "device", "width", "embedding", "batch",
          "pairs", "sets", "set_size", "models", "vehicles", "images", "identities", "identities_dense", "shrink_above",
-         "digits_train", "digits_test", "levels", "verified"}  # fmt: skip
+         "digits_train", "digits_test", "levels", "verified", "pretrain_seed"}  # fmt: skip
 LENGTH = ("iterations", "epochs", "decay_every")
 # What README says that small trunks from scratch are trained otherwise in.
 TRAINING = {"mlsl": {"schedule1"}, "agnet": {"optimizer", "rate", "schedule"}, "drdl": {"dropout"}, "c2f_rank": set(),

@@ -12,7 +12,7 @@ from reidpapers.show import layout
 DATASETS = ("rendered", "vehicleid", "vehicle1m", "veri776", "veriwild", "aicity2020", "compcars")
 
 
-@pytest.mark.parametrize("profile", ["smoke", "quick", "paper"])
+@pytest.mark.parametrize("profile", ["smoke", "quick", "study", "paper"])
 @pytest.mark.parametrize("dataset", DATASETS)
 def test_every_row_is_a_valid_configuration_of_its_own(profile, dataset):
     base = DRDLConfig(profile=profile, dataset=dataset)

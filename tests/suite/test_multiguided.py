@@ -235,7 +235,7 @@ def test_what_a_run_does_not_use_makes_no_other_record():
     ({"members": ["res50"], "constraint_by": "agn"}, "members = ['res50'] lack agn"),
     ({"dataset": "vehicleid"}, "dataset = 'vehicleid' is refused: the system needs vehicles seen by cameras"),
     ({"learning": "extractor", "backbone": "googlenet"}, "the extractor settles the trunk, here small_ibn"),
-    ({"pretrained": True}, "stand-ins, which have no ImageNet weights"),
+    ({"pretrained": True}, "small ones have no ImageNet weights"),
     ({"trunks": "exact", "image_size": 48}, "image_size = 48 is refused: hrnet_w18 needs a multiple of 32"),
     ({"substitute": 0.0}, "substitute = 0.0 is refused: allowed is a number > 0 and <= 1"),
     ({"groups": "all"}, "allowed is one of both, queries, tracks, none"),

@@ -12,7 +12,7 @@ from reidpapers.show import layout
 TABLES = {table.number: table for table in tables.tables()}
 
 
-@pytest.mark.parametrize("profile", ["smoke", "quick", "paper"])
+@pytest.mark.parametrize("profile", ["smoke", "quick", "study", "paper"])
 def test_every_row_is_a_valid_configuration_of_its_own(profile):
     base = MultiGuidedConfig(profile=profile, device="cpu")
     runs = layout.configurations(tables.rows("all", profile), base, [0])

@@ -10,7 +10,8 @@ from matplotlib.figure import Figure
 from PIL import Image
 
 from reidpapers.show import plots
-from reidpapers.show.claims import Claim, judge
+from reidpapers.show.claims import Claim
+from reidpapers.show.measure import judge
 from reidpapers.show.plots import curves, style
 
 

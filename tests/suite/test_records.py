@@ -100,7 +100,8 @@ def test_an_altered_record_is_broken(tmp_path, old, new):
 
 
 @pytest.mark.parametrize(
-    "field", [field.name for field in dataclasses.fields(Record) if field.name not in ("freshness", "tests", "weights")]
+    "field",
+    [field.name for field in dataclasses.fields(Record) if field.name not in ("freshness", "tests", "weights", "fit")],
 )
 def test_a_missing_field_breaks_a_record(tmp_path, field):
     path = tmp_path / "one.json"

@@ -32,7 +32,7 @@ def test_every_variant_of_the_ablations_is_a_row():
     assert {"digits FL", "digits SL", "digits joint", "digits FL continued"} <= names
 
 
-@pytest.mark.parametrize("profile", ["smoke", "quick", "paper"])
+@pytest.mark.parametrize("profile", ["smoke", "quick", "study", "paper"])
 def test_every_row_is_a_valid_configuration_of_its_own(profile):
     base = MLSLConfig(profile=profile, backbone="small", pretrained=False, image_size=64)
     runs = layout.configurations(mlsl.rows("all", profile), base, [0])

@@ -12,7 +12,7 @@ from matplotlib.patheffects import withStroke
 from matplotlib.ticker import MaxNLocator
 
 from reidpapers.run.records import Record
-from reidpapers.show.claims import MARKS, Verdict, interval, metric_name, score
+from reidpapers.show.claims import Verdict, interval, metric_name, score
 from reidpapers.show.plots.style import (
     BLUE,
     COLORS,
@@ -20,6 +20,7 @@ from reidpapers.show.plots.style import (
     GREY,
     INK,
     MARKERS,
+    ORANGE,
     SOFT,
     VERMILION,
     blank,
@@ -33,7 +34,8 @@ from reidpapers.show.plots.style import (
 NO_RUNS = "no runs yet: the table shows the commands that make them"
 NO_STEPS = "no training: the run takes the features of another as they are"
 VERDICT_LOOKS = {
-    "reproduced": (GREEN, "o"), "contradicted": (VERMILION, "X"), "inconclusive": (BLUE, "D"), "not run": (GREY, "_"),
+    "reproduced": (GREEN, "o"), "contradicted": (VERMILION, "X"), "no difference": (BLUE, "D"), "open": (ORANGE, "D"),
+    "not testable here": (GREY, "o"), "not run": (GREY, "_"),
 }  # fmt: skip
 
 
@@ -249,14 +251,14 @@ def forest(verdicts: Sequence[Verdict]) -> Figure:
     axis = picture.subplots()
     axis.axvline(0, color=INK, lw=1)
     for line, (verdict, pair) in enumerate(pairs):
-        color, marker = VERDICT_LOOKS[pair.word]
+        color, marker = VERDICT_LOOKS[verdict.verdict] if verdict.primary else (GREY, "o")
         if pair.measured:
             axis.plot([pair.low, pair.high], [line, line], color=color, lw=2.2, solid_capstyle="butt")
             axis.plot(pair.mean, line, marker=marker, color=color, ms=7, mec="white", mew=0.8)
         if verdict.margin:
             axis.plot([verdict.margin] * 2, [line - 0.35, line + 0.35], color=INK, lw=1.6)
         stale = " (stale)" if verdict.stale else ""
-        words = f"{MARKS[pair.word]} {pair.word}{stale}"
+        words = f"{verdict.mark} {verdict.said}{stale}" if verdict.primary else ""
         axis.text(1.02, line, words, color=color, va="center", transform=axis.get_yaxis_transform())
     names = [f"{pair.better} − {pair.worse}, {v.claim.measure}" for v, pair in pairs]
     axis.set_yticks(range(len(pairs)), names)

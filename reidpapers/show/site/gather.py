@@ -13,11 +13,13 @@ from reidpapers.run.config import Config
 from reidpapers.run.papers import FOLDER
 from reidpapers.run.records import Record
 from reidpapers.show import deviations, layout
-from reidpapers.show.claims import Verdict, judge
+from reidpapers.show.claims import Verdict
+from reidpapers.show.judgement import judged
 from reidpapers.show.layout import Row, Table
 from reidpapers.show.notebook import machine
 
-PROFILE, SEEDS = "quick", range(5)
+PROFILE, SEEDS = "quick", range(5)  # of the tables
+JUDGED = "study"  # whose runs bear verdicts
 
 
 @dataclass(frozen=True)
@@ -33,7 +35,8 @@ class Paper:
         tables: all its tables.
         columns: the scores that its command line shows, the principal one first.
         rows: every row that is run, by name.
-        found: the records of each row.
+        found: the records of each row; and of those that are judged in profile study, as :func:`studied` calls them.
+        study: the latter alone, by row.
         claims: verdicts on what the paper says.
         questions: verdicts on what this suite asks.
         notes: what a reader must know of a row, by its name.
@@ -53,6 +56,7 @@ class Paper:
     columns: tuple[str, ...]
     rows: Mapping[str, Row]
     found: Mapping[str, Sequence[Record]]
+    study: Mapping[str, Sequence[Record]]
     claims: tuple[Verdict, ...]
     questions: tuple[Verdict, ...]
     notes: Mapping[str, str]
@@ -78,20 +82,44 @@ def gather(paper: base.Paper, folder: Path) -> Paper:
     name, tables, config = paper.name, paper.tables, paper.Config(profile=PROFILE)
     rows = every_row(tables)
     files = {path.stem: path for path in sorted((folder / name / "records").glob("*.json"))}
-    wanted = layout.configurations(rows, config, SEEDS)
-    found = {row: [r for config in configs if (r := _record(config, paper, files))]
-             for row, configs in wanted.items()}  # fmt: skip
+    found = _found(rows, config, paper, files)
+    study = _study(paper, files)
+    judged_on = study or found
+    found |= {studied(row): records for row, records in study.items()}
     page = f"{name}_ablation.html"
     return Paper(
         name=name, short=paper.short, title=paper.title, citation=paper.citation, summary=paper.summary,
         tables=(*tables.tables(PROFILE), *getattr(tables, "APART", ())),
-        columns=tables.COLUMNS, rows={row.name: row for row in rows}, found=found,
-        claims=tuple(judge(claim, found) for claim in tables.CLAIMS),
-        questions=tuple(judge(claim, found) for claim in tables.QUESTIONS),
+        columns=tables.COLUMNS, rows={row.name: row for row in rows}, found=found, study=study,
+        claims=tuple(judged(tables.CLAIMS, judged_on)),
+        questions=tuple(judged(tables.QUESTIONS, judged_on, asked=True)),
         notes=getattr(tables, "NOTES", {}),
         command=layout.command(name, config, SEEDS), deviations=deviations.markup(paper) if paper.citation else "",
         page=page if (folder / name / page).is_file() else None, held=_held(name), usual=config.portable(),
     )  # fmt: skip
+
+
+def studied(row: str) -> str:
+    """What a row's runs in profile study are called among a page's records."""
+    return f"{row}, {JUDGED}"
+
+
+def _found(
+    rows: Sequence[Row], config: Config, paper: base.Paper, files: Mapping[str, Path]
+) -> dict[str, list[Record]]:
+    """The records of rows around a configuration."""
+    wanted = layout.configurations(rows, config, SEEDS)
+    return {row: [record for config in configs if (record := _record(config, paper, files))]
+            for row, configs in wanted.items()}  # fmt: skip
+
+
+def _study(paper: base.Paper, files: Mapping[str, Path]) -> dict[str, list[Record]]:
+    """The records in profile study of the rows that have some; their worlds are looked at only where there are any."""
+    if not any('"preset":"study' in path.read_text(encoding="utf-8") for path in files.values()):
+        return {}
+    rows = paper.tables.rows("all", JUDGED)
+    found = _found(rows, paper.Config(profile=JUDGED), paper, files)
+    return {row: records for row, records in found.items() if records and "worlds" in records[0].data}
 
 
 def _held(name: str) -> str:

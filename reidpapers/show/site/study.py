@@ -1,0 +1,64 @@
+"""How sure a page's verdicts are: the runs behind them beside what is reached without learning, and all trials."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from statistics import fmean
+from typing import Any
+
+from markupsafe import Markup
+
+from reidpapers.run import tuning
+from reidpapers.run.records import Record
+from reidpapers.show import alive, standing
+from reidpapers.show.claims import interval
+from reidpapers.show.site.gather import Paper, studied
+from reidpapers.show.site.tables import anchors
+from reidpapers.show.templates import macros
+
+
+def section(paper: Paper) -> Markup:
+    """Rows in the worlds that are judged, each beside where features stand there, and every trial of the tuning."""
+    records = [record for found in paper.study.values() for record in found]
+    links = anchors(paper)
+    rows = [_row(name, found, links[studied(name)], paper.name) for name, found in paper.study.items()]
+    return macros("study.j2").section(standing.means(records), rows, _trials(paper.name))
+
+
+def _row(name: str, found: Sequence[Record], link: str, paper: str) -> dict[str, Any]:
+    learnt = {key: value for record in found for key, value in record.fit.get("accuracy", {}).items()}
+    accuracies = {key: fmean(record.fit["accuracy"][key] for record in found) for key in learnt}
+    problems = [f"seed {record.seed}: {words}" for record in found for words in alive.problems(record)]
+    return {
+        "name": name, "link": link, "count": len(found),
+        "whole": _mean([100 * record.fit["whole"]["mAP"] for record in found]),
+        "top1": _mean([100 * record.fit["whole"]["top1"] for record in found]),
+        "alike": _mean([100 * record.fit["alike"]["mAP"] for record in found if "alike" in record.fit]),
+        "accuracy": ", ".join(f"{key} {100 * value:.0f}" for key, value in accuracies.items()),
+        "tuned": ", ".join(f"{key} = {value:g}" for key, value in tuning.tuned(paper, name).items()),
+        "problems": problems,
+    }  # fmt: skip
+
+
+def _mean(values: Sequence[float]) -> str:
+    if not values:
+        return "–"
+    mean, half = interval(values)
+    return f"{mean:.1f}" if half is None else f"{mean:.1f} ± {half:.1f}"
+
+
+def _trials(paper: str) -> list[dict[str, Any]]:
+    """All trials: one line a setting, its score in each world, the best of each arm marked."""
+    arms: dict[tuple[str, ...], list[tuning.Trial]] = {}
+    for trial in tuning.trials(paper):
+        arms.setdefault((trial.row, *trial.setting), []).append(trial)
+    lines = []
+    for (row, *_), found in arms.items():
+        best = tuning.best(found)
+        settings = list({tuple(trial.setting.items()): trial.setting for trial in found}.values())
+        for setting in settings:
+            scores = {trial.world: trial.score for trial in found if trial.setting == setting}
+            words = ", ".join(f"{key} = {value:g}" for key, value in setting.items())
+            lines.append({"row": row, "setting": words, "scores": [f"{scores[w]:.1f}" if w in scores else "–"
+                          for w in tuning.WORLDS], "best": setting == best})  # fmt: skip
+    return lines
