@@ -5,20 +5,16 @@ from __future__ import annotations
 import argparse
 import sys
 from collections.abc import Iterable, Sequence
-from functools import partial
 from importlib import metadata
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Literal, get_args, get_origin
+from typing import Any
 
-from pydantic.fields import FieldInfo
-
+from reidpapers.command_line import run as run_command
+from reidpapers.command_line.parser import Parser
 from reidpapers.run import console
-from reidpapers.run.config import Config, ConfigError, Plan, allowed, configure, options
+from reidpapers.run.config import Config, ConfigError, Plan, configure
 from reidpapers.run.papers import RUNS, load, load_all
 from reidpapers.run.refusals import told
-
-if TYPE_CHECKING:
-    from reidpapers.run.base import Paper
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -55,7 +51,7 @@ def _carried_out(arguments: Sequence[str]) -> int:
 
 def _parser(arguments: Sequence[str]) -> argparse.ArgumentParser:
     """All commands; a paper's own options only where they are asked for, since reading them takes seconds."""
-    parser = argparse.ArgumentParser("reidlib", description="Vehicle re-identification papers, reproduced.")
+    parser = Parser("reidlib", description="Vehicle re-identification papers, reproduced.")
     parser.add_argument("--version", action="version", version=f"reidlib {metadata.version('reidpapers')}")
     commands = parser.add_subparsers(
         required=True,
@@ -64,9 +60,11 @@ def _parser(arguments: Sequence[str]) -> argparse.ArgumentParser:
     run = commands.add_parser("run", help="compute the records of a configuration, or of all tables")
     papers = run.add_subparsers(required=True, metavar="paper", dest="paper")
     for paper in RUNS:
-        options_of = papers.add_parser(paper, help=f"options: run {paper} --help")
+        options_of = papers.add_parser(
+            paper, help=f"options: run {paper} --help", usage=f"reidlib run {paper} [--OPTION VALUE ...]"
+        )
         if paper in arguments:
-            _add_fields(options_of, load(paper).Config)
+            run_command.add_options(options_of, load(paper).Config)
     _add_data(commands.add_parser("data", help="which data there are; look them over; export rendered ones"))
     weights = commands.add_parser("weights", help="ImageNet weights of the trunks: list, download, convert")
     if "weights" in arguments:
@@ -118,57 +116,6 @@ def _parser(arguments: Sequence[str]) -> argparse.ArgumentParser:
     site.add_argument("--out", type=Path, default=Path("results"), help="its folder (default: %(default)s)")
     site.set_defaults(command=_site)
     return parser
-
-
-def _add_fields(parser: argparse.ArgumentParser, config: type[Config]) -> None:
-    """One option a field: its meaning, range and default come from the configuration itself."""
-    parser.set_defaults(command=_run)
-    fields = options(config)
-    for title, model in ((f"{config.__name__}", config), ("plan", Plan)):
-        group = parser.add_argument_group(title)
-        for name, field in model.model_fields.items():
-            if name not in fields:
-                continue
-            several = {"nargs": "+"} if get_origin(field.annotation) in (list, tuple) else {}
-            group.add_argument(f"--{name}", metavar="VALUE", help=_help(name, field, config), **several)
-
-
-def _help(name: str, field: FieldInfo, config: type[Config]) -> str:
-    default = field.default
-    if get_origin(field.annotation) is Literal:
-        default = next(option for option in get_args(field.annotation) if option == default)
-    by_profile = [f"{scale}: {values[name]}" for scale, values in config.SCALES.items() if name in values]
-    defaults = f"{default}; {', '.join(by_profile)}" if by_profile else default
-    return f"{field.description} [{allowed(field)}; default {defaults}]".replace("%", "%%")
-
-
-def _run(given: argparse.Namespace) -> int:
-    """Compute the records of one configuration and what it is measured against (base), or of every table (all)."""
-    paper = load(given.paper)
-    values = {name: value for name, value in vars(given).items() if name not in ("command", "paper")}
-    config, plan = configure(paper.Config, values)
-    from reidlib import parallel
-
-    show = partial(_show, config, plan, paper)
-    return parallel.carry_out(show, config.device_present()) or 0 if parallel.launched() else show()
-
-
-def _show(config: Config, plan: Plan, paper: Paper) -> int:
-    """Compute what is missing and print the table; where several processes share each batch, in the main one."""
-    from reidpapers.run.workers import run_all
-    from reidpapers.show import layout
-
-    rows = paper.tables.rows(plan.scope, config.profile, config.dataset)
-    wanted, refused = layout.able(layout.configurations(rows, config, plan.seeds), paper)
-    if not wanted:
-        raise ConfigError(next(iter(refused.values())))
-    for name, why in refused.items():
-        print(f"left out: {name}: {why}", file=sys.stderr)
-    run_all([c for configs in wanted.values() for c in configs], paper, plan)
-    able = [row for row in rows if row.name not in refused]
-    results = layout.collect(able, config, plan.seeds, paper, committed=plan.committed)
-    print(layout.to_text(results, paper.tables.COLUMNS))
-    return 0
 
 
 def _add_data(parser: argparse.ArgumentParser) -> None:

@@ -6,8 +6,10 @@ import sys
 import pytest
 
 from reidpapers.__main__ import main
-from reidpapers.mlsl.paper import MLSLConfig
-from reidpapers.run.config import Plan
+from reidpapers.command_line import run as run_command
+from reidpapers.mlsl.paper import PAPER, MLSLConfig
+from reidpapers.run.config import Plan, configure
+from reidpapers.run.papers import RUNS, load
 
 
 def test_help_lists_every_option_with_range_and_default(capsys):
@@ -46,3 +48,54 @@ def test_data_list_names_what_is_there(capsys, monkeypatch, tmp_path):
     assert main(["data", "list"]) == 0
     printed = capsys.readouterr().out
     assert "rendered:" in printed and "digits:" in printed
+
+
+@pytest.mark.parametrize("words, said", [
+    (["--drop", "0.5"], "--drop: there is no such option; did you mean --dropout?"),
+    (["--data-rot", "x"], "--data-rot: there is no such option; did you mean --data_root"),
+    (["--nothing-like-it"], "--nothing-like-it: there is no such option; --help lists all"),
+    (["0.5"], "'0.5' is one word too many"),
+])  # fmt: skip
+def test_what_is_no_option_ends_in_one_line_and_stands_for_nothing_else(words, said, capsys):
+    with pytest.raises(SystemExit) as stopped:
+        main(["run", "mlsl", *words])
+    message = capsys.readouterr().err
+    assert stopped.value.code == 2 and said in message and message.count("\n") == 1
+
+
+@pytest.mark.parametrize("profile", ["smoke", "quick", "study", "paper"])
+@pytest.mark.parametrize("name", RUNS)
+def test_a_configuration_that_was_printed_is_read_as_it_was(name, profile, tmp_path, capsys):
+    assert main(["run", name, "--profile", profile, "--print-config"]) == 0
+    (tmp_path / "run.toml").write_text(capsys.readouterr().out, encoding="utf-8")
+    again, plan = configure(load(name).Config, run_command._read(tmp_path / "run.toml"))
+    given, usual = configure(load(name).Config, {"profile": profile})
+    assert again.portable() == given.portable() and plan == usual
+    assert [again.but(seed=3).portable(), again.profile] == [given.but(seed=3).portable(), profile]
+
+
+def test_the_command_line_goes_before_a_file(tmp_path, capsys):
+    file = tmp_path / "run.toml"
+    file.write_text('profile = "smoke"\ndropout = 0.25\nseeds = [4, 5]\n', encoding="utf-8")
+    assert main(["run", "mlsl", "--config", str(file), "--dropout", "0.75", "--print_config"]) == 0
+    shown = capsys.readouterr().out
+    assert "dropout = 0.75\n" in shown and "seeds = [4, 5]\n" in shown and "iterations1 = 12\n" in shown
+    for text, said in (("dropuot = 1", "did you mean dropout?"), ("a = [", "it is no TOML")):
+        file.write_text(text, encoding="utf-8")
+        assert main(["run", "mlsl", "--config", str(file)]) == 2
+        assert said in capsys.readouterr().err
+
+
+def test_what_will_be_done_is_said_before(monkeypatch, tmp_path):
+    monkeypatch.setenv("REIDLIB_CACHE", str(tmp_path))
+    config, plan = configure(MLSLConfig, {"profile": "smoke", "committed": False, "workers": 1, "iterations1": 3})
+    first = config.but(learning="feature")
+    assert (
+        run_command.announced([first, first], PAPER, plan) == "1 run, of which 0 are there, 1 to be computed: 3 steps"
+    )
+    from reidpapers.run import runs
+
+    runs.run(first, PAPER, committed=False)
+    assert run_command.announced([first], PAPER, plan) == "1 run, of which 1 are there, nothing is to be computed"
+    more = run_command.announced([first, config.but(iterations2=4)], PAPER, plan)
+    assert more.startswith("2 runs, of which 1 are there, 1 to be computed: 4 steps, about ") and more.endswith("here")
