@@ -110,8 +110,7 @@ def _show(config: Config, plan: Plan, paper: Paper) -> int:
     for name, why in refused.items():
         print(f"left out: {name}: {why}", file=sys.stderr)
     runs = [run for configs in wanted.values() for run in configs]
-    print(announced(runs, paper, plan), file=sys.stderr)
-    run_all(runs, paper, plan)
+    run_all(runs, paper, plan, allowed=lambda: print(announced(runs, paper, plan), file=sys.stderr))
     able = [row for row in rows if row.name not in refused]
     results = layout.collect(able, config, plan.seeds, paper, committed=plan.committed)
     print(layout.to_text(results, paper.tables.COLUMNS))

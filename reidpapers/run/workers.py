@@ -28,7 +28,14 @@ if TYPE_CHECKING:
 _steps: Any = None  # in a worker: the counter of training steps that it shares with the others
 
 
-def run_all(configs: Sequence[Config], paper: Paper, plan: Plan, *, progress: bool = True) -> list[Record]:
+def run_all(
+    configs: Sequence[Config],
+    paper: Paper,
+    plan: Plan,
+    *,
+    progress: bool = True,
+    allowed: Callable[[], None] = lambda: None,
+) -> list[Record]:
     """The records of many configurations, in their order; what is missing is computed.
 
     Args:
@@ -36,6 +43,7 @@ def run_all(configs: Sequence[Config], paper: Paper, plan: Plan, *, progress: bo
         paper: whose runs.
         plan: how many processes, and whether committed records count.
         progress: show a bar over training steps, with an estimate of the time left.
+        allowed: called when nothing was refused and before anything is computed.
 
     Raises:
         RuntimeError: some runs failed, after all others were carried out; the message names them.
@@ -49,6 +57,8 @@ def run_all(configs: Sequence[Config], paper: Paper, plan: Plan, *, progress: bo
         for config in missing:
             check_device(config)
         imagenet.obtain(missing)  # those that they start from begin with the same; and names say which weights
+    allowed()
+    if missing:
         jobs = _with_starts({runs.name(config, paper): config for config in missing}, paper)
         for config in {c.but(seed=0): c for c in jobs.values()}.values():
             paper.prepare(config, plan.workers, progress)
