@@ -175,6 +175,12 @@ def test_a_page_shows_rows_records_and_costs(toy):
     assert provenance["Data"][0].startswith("rendered smoke: train") and provenance["Commit"]
 
 
+def test_trials_are_shown_where_there_are_some_and_nothing_is_said_where_none(toy):
+    assert 'id="study"' not in pages.paper(toy[1], [toy[1]], [])
+    text = (RESULTS / "mlsl" / "index.html").read_text(encoding="utf-8")
+    assert text.count("rate1 = 0.002") == 1 and "worlds that no verdict uses" in text
+
+
 def test_a_row_of_one_run_leads_to_the_record_itself(toy):
     paper = toy[1]
     alone = paper.found["DRDL"][:1]

@@ -18,11 +18,16 @@ from reidpapers.show.templates import macros
 
 
 def section(paper: Paper) -> Markup:
-    """Rows in the worlds that are judged, each beside where features stand there, and every trial of the tuning."""
-    records = [record for found in paper.study.values() for record in found]
+    """Rows in the worlds that are judged, each beside where features stand there, and every trial of the tuning.
+
+    Empty where there is neither.
+    """
+    records, trials = [record for found in paper.study.values() for record in found], _trials(paper.name)
+    if not records and not trials:
+        return Markup("")
     links = anchors(paper)
     rows = [_row(name, found, links[studied(name)], paper.name) for name, found in paper.study.items()]
-    return macros("study.j2").section(standing.means(records), rows, _trials(paper.name))
+    return macros("study.j2").section(standing.means(records), rows, trials)
 
 
 def _row(name: str, found: Sequence[Record], link: str, paper: str) -> dict[str, Any]:
