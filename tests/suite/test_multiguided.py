@@ -420,7 +420,7 @@ def test_what_needs_nothing_that_is_lacking_runs(labels, run, with_data):
 def test_the_command_line_stops_at_what_is_refused_and_leaves_out_other_rows(monkeypatch, with_data, capsys):
     with_data(mask=False)
     carried_out = []
-    monkeypatch.setattr(workers, "run_all", lambda configs, paper, plan: carried_out.extend(configs))
+    monkeypatch.setattr(workers, "run_all", lambda configs, paper, plan, **_: carried_out.extend(configs))
     arguments = ["run", "multiguided", "--identities", "4", "--identities_dense", "4"]
     assert main(arguments) == 2 and not carried_out
     said = capsys.readouterr().err
