@@ -41,7 +41,7 @@ def tune(paper: Paper, plan: Plan, arms: Sequence[str] = (), show: Callable[[str
             Trial(arm.row, setting, record.seed, round(100 * record.fit[SCORE[0]][SCORE[1]], 2), record.key)
             for setting, record in zip([s for s in settings for _ in WORLDS], records, strict=True)
         ]
-        others = [trial for trial in tuning.trials(paper.name) if (trial.row, *trial.setting) != (arm.row, *arm.grid)]
+        others = [trial for trial in tuning.trials(paper.name) if not arm.has(trial)]
         _write(paper.name, [*others, *found])
         show(f"{arm.row}: {tuning.best(found)} of {len(settings)} settings")
 

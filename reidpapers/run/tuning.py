@@ -49,6 +49,10 @@ class Arm:
         """Every combination."""
         return [dict(zip(self.grid, values, strict=True)) for values in product(*self.grid.values())]
 
+    def has(self, trial: Trial) -> bool:
+        """Whether a trial is of this grid: one made before the grid was moved stays published and counts no more."""
+        return trial.row == self.row and trial.setting in self.settings()
+
 
 @dataclass(frozen=True)
 class Trial:
@@ -102,7 +106,7 @@ def chosen(paper: str) -> dict[str, dict[str, Any]]:
     """The best setting of each row that takes one over; of a row that two arms name, those of both."""
     rows: dict[str, dict[str, Any]] = defaultdict(dict)
     for arm in getattr(load(paper).tables, "ARMS", ()):
-        found = [trial for trial in trials(paper) if trial.row == arm.row and trial.setting.keys() == arm.grid.keys()]
+        found = [trial for trial in trials(paper) if arm.has(trial)]
         if len(found) == len(arm.settings()) * len(WORLDS):
             for row in arm.rows or (arm.row,):
                 rows[row] |= best(found)

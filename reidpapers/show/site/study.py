@@ -9,6 +9,7 @@ from typing import Any
 from markupsafe import Markup
 
 from reidpapers.run import tuning
+from reidpapers.run.papers import load
 from reidpapers.run.records import Record
 from reidpapers.show import alive, standing
 from reidpapers.show.claims import interval
@@ -54,16 +55,15 @@ def _mean(values: Sequence[float]) -> str:
 
 def _trials(paper: str) -> list[dict[str, Any]]:
     """All trials: one line a setting, its score in each world, the best of each arm marked."""
-    arms: dict[tuple[str, ...], list[tuning.Trial]] = {}
-    for trial in tuning.trials(paper):
-        arms.setdefault((trial.row, *trial.setting), []).append(trial)
     lines = []
-    for (row, *_), found in arms.items():
-        best = tuning.best(found)
+    for arm in getattr(load(paper).tables, "ARMS", ()):
+        found = [one for one in tuning.trials(paper) if one.row == arm.row and one.setting.keys() == arm.grid.keys()]
+        current = [trial for trial in found if arm.has(trial)]
+        best = tuning.best(current) if current else None
         settings = list({tuple(trial.setting.items()): trial.setting for trial in found}.values())
         for setting in settings:
             scores = {trial.world: trial.score for trial in found if trial.setting == setting}
             words = ", ".join(f"{key} = {value:g}" for key, value in setting.items())
-            lines.append({"row": row, "setting": words, "scores": [f"{scores[w]:.1f}" if w in scores else "–"
+            lines.append({"row": arm.row, "setting": words, "scores": [f"{scores[w]:.1f}" if w in scores else "–"
                           for w in tuning.WORLDS], "best": setting == best})  # fmt: skip
     return lines
