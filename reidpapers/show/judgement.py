@@ -17,8 +17,8 @@ import numpy as np
 
 from reidpapers.run.records import Record
 from reidpapers.show import alive
-from reidpapers.show.claims import LEAST, LEVEL, Claim, Verdict, Word
-from reidpapers.show.measure import judge
+from reidpapers.show.claims import Claim, Verdict
+from reidpapers.show.measure import judge, two_sided, word
 
 
 def judged(claims: Sequence[Claim], runs: Mapping[str, Sequence[Record]], *, asked: bool = False) -> list[Verdict]:
@@ -40,8 +40,8 @@ def judged(claims: Sequence[Claim], runs: Mapping[str, Sequence[Record]], *, ask
         if reason := alive.gate([side for pair in found[place].differences for side in pair.sides]):
             found[place] = replace(found[place], verdict="not testable here", reason=reason)
     tested = [place for place in tested if not found[place].reason]
-    for place, p in zip(tested, holm([two_sided(found[place]) for place in tested]), strict=True):
-        found[place] = replace(found[place], p=p, verdict=word(found[place], p))
+    for place, p in zip(tested, holm([two_sided(found[place].differences) for place in tested]), strict=True):
+        found[place] = replace(found[place], p=p, verdict=word(found[place].claim, found[place].differences, p))
     return found
 
 
@@ -55,13 +55,6 @@ def _deciding(found: Sequence[Verdict]) -> set[int]:
     return deciding
 
 
-def two_sided(verdict: Verdict) -> float:
-    """The p-value of a verdict's pairs together: for it all must speak, against it the strongest, as often as tried."""
-    above = max(pair.above for pair in verdict.differences)
-    below = min(1.0, len(verdict.differences) * min(pair.below for pair in verdict.differences))
-    return min(1.0, 2 * min(above, below))
-
-
 def holm(values: Sequence[float]) -> list[float]:
     """P-values corrected for their number (Holm 1979), in their order.
 
@@ -73,17 +66,3 @@ def holm(values: Sequence[float]) -> list[float]:
     corrected = np.empty(len(values))
     corrected[order] = np.minimum(np.maximum.accumulate(scaled), 1.0) if scaled else []
     return [float(value) for value in corrected]
-
-
-def word(verdict: Verdict, p: float) -> Word:
-    """The word on a statement that can be judged, by its corrected p-value."""
-    pairs, little = verdict.differences, bool(verdict.claim.within)
-    least = 0.0 if little else LEAST
-    if p <= LEVEL:
-        speaks = max(pair.above for pair in pairs) <= min(pair.below for pair in pairs)
-        if speaks and (little or min(pair.mean for pair in pairs) >= least):
-            return "reproduced"
-        if not speaks and (little or min(pair.mean for pair in pairs) <= -least):
-            return "contradicted"
-    inside = all(pair.low > -LEAST and pair.high < LEAST for pair in pairs)
-    return "no difference" if inside and not little else "open"

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections import defaultdict
 from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import replace
 from itertools import product
 
 import numpy as np
@@ -123,10 +124,9 @@ def _difference(claim: Claim, rival: str, rows: Rows, margin: float) -> Differen
     differences = [points(claim.better, s) - beaten[s] for s in seeds]
     mean, half = interval(differences)
     error, freedom = float(np.std(differences, ddof=1)) / len(seeds) ** 0.5, len(seeds) - 1
-    ends = _ends(claim, mean, error, freedom, margin)
-    word = _word(claim, mean, mean - half, mean + half, *ends)
-    ours = len(rows_of(claim.better)) * len(seeds)
-    return Difference(claim.better, rival, mean, mean - half, mean + half, seeds, word, True, used, *ends, ours)
+    ends, ours = _ends(claim, mean, error, freedom, margin), len(rows_of(claim.better)) * len(seeds)
+    low, high = mean - half, mean + half
+    return _worded(claim, Difference(claim.better, rival, mean, low, high, seeds, "open", True, used, *ends, ours))
 
 
 def _ends(claim: Claim, mean: float, error: float, freedom: float, margin: float) -> tuple[float, float]:
@@ -164,22 +164,42 @@ def _unpaired(claim: Claim, rival: str, groups: Mapping[str, ByOrigin], margin: 
         freedom = float(welch.df)
         error = (high - mean) / float(stats.t.ppf(0.975, freedom))
     ends = _ends(claim, mean, error, freedom, margin)
-    word = _word(claim, mean, low, high, *ends)
-    return Difference(claim.better, rival, mean, low, high, seeds, word, False, (*mine, *theirs), *ends, len(mine))
+    pair = Difference(claim.better, rival, mean, low, high, seeds, "open", False, (*mine, *theirs), *ends, len(mine))
+    return _worded(claim, pair)
 
 
 def _begin_alike(mine: Iterable[Record], theirs: Iterable[Record]) -> bool:
     return all(imagenet.agree(first.weights, second.weights) for first, second in product(mine, theirs))
 
 
-def _word(claim: Claim, mean: float, low: float, high: float, above: float, below: float) -> Word:
-    """The word on one difference by itself."""
-    least = 0.0 if claim.within else LEAST
-    if 2 * above <= LEVEL and (claim.within or mean >= least):
-        return "reproduced"
-    if 2 * below <= LEVEL and (claim.within or mean <= -least):
-        return "contradicted"
-    return "no difference" if not claim.within and low > -LEAST and high < LEAST else "open"
+def _worded(claim: Claim, pair: Difference) -> Difference:
+    """A difference with the word that it would have by itself."""
+    return replace(pair, word=word(claim, [pair], two_sided([pair])))
+
+
+def two_sided(pairs: Sequence[Difference]) -> float:
+    """The p-value of a claim's pairs: for it all of them must speak, against it the strongest, as often as tried."""
+    above, below = max(pair.above for pair in pairs), min(1.0, len(pairs) * min(pair.below for pair in pairs))
+    return min(1.0, 2 * min(above, below))
+
+
+def word(claim: Claim, pairs: Sequence[Difference], p: float) -> Word:
+    """The word on a claim whose pairs were measured, by a two-sided p-value, corrected or not.
+
+    Args:
+        claim: the claim.
+        pairs: its differences, one for each row to beat.
+        p: of all of them together, see :func:`two_sided`.
+    """
+    least = -np.inf if claim.within else LEAST
+    if p <= LEVEL:
+        speaks = max(pair.above for pair in pairs) <= min(pair.below for pair in pairs)
+        if speaks and min(pair.mean for pair in pairs) >= least:
+            return "reproduced"
+        if not speaks and min(pair.mean for pair in pairs) <= -least:
+            return "contradicted"
+    inside = all(pair.low > -LEAST and pair.high < LEAST for pair in pairs)
+    return "no difference" if inside and not claim.within else "open"
 
 
 def together(words: Iterable[Word]) -> Word:

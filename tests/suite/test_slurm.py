@@ -53,8 +53,8 @@ def test_a_report_runs_on_slurm_with_jobs_side_by_side(tmp_path, monkeypatch):
 
 
 def test_a_grid_of_2000_jobs_is_planned_in_half_a_minute(tmp_path, capsys):
-    # 20 s of a quiet core. Where a busy thread shares the core, as in this suite, the same work costs twice the seconds:
-    # the bound only tells a plan that loads the library once from one that loads it for each job, which takes an hour.
+    # 20 s of a quiet core; where another thread is busy on it, as in this suite, the same work costs twice the seconds.
+    # The bound only tells a plan that loads the library once from one that loads it for each job.
     before, began = resource.getrusage(resource.RUSAGE_CHILDREN), time.monotonic()
     done = snakemake("local", "-n", "--quiet", "all", "--config", "papers=mlsl", "profile=paper", "device=cpu",
                      f"seeds={list(range(110))}", folder=tmp_path, environment=os.environ)  # fmt: skip

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from types import SimpleNamespace
+
 import pytest
 
 from reidpapers.mlsl.config import MLSLConfig
@@ -43,9 +45,9 @@ def test_arms_are_rows_and_second_stages_have_as_many_trials_each(name):
 
 @pytest.mark.parametrize("name", TUNED)
 def test_trials_are_of_the_arms_and_of_worlds_that_are_not_judged(name):
-    arms = load(name).tables.ARMS
+    arms = {(arm.row, *sorted(arm.grid)) for arm in load(name).tables.ARMS}
     for one in tuning.trials(name):
-        assert one.world in tuning.WORLDS and any(one.row == arm.row and one.setting.keys() == arm.grid.keys() for arm in arms) and 0 < one.score < 100
+        assert one.world in tuning.WORLDS and (one.row, *sorted(one.setting)) in arms and 0 < one.score < 100
     assert not set(tuning.WORLDS) & set(range(20))
 
 
@@ -60,3 +62,14 @@ def test_a_row_is_as_it_was_tuned_where_caller_and_row_leave_it_open(monkeypatch
         found = layout.configurations(rows, base, [4])
         assert [(found[row][0].rate2, found[row][0].margin) for row in "AB"] == expected
         assert {found[row][0].data_seed for row in "AB"} == {4 if base.profile == "study" else 0}
+
+
+def test_a_trial_from_before_the_grid_was_moved_is_kept_and_never_taken(monkeypatch):
+    arm = Arm("A", {"rate": (1, 2)})
+    found = tuple(trial({"rate": rate}, world, score) for rate, score in ((1, 20.0), (2, 21.0), (4, 99.0))
+                  for world in tuning.WORLDS)  # fmt: skip
+    paper = SimpleNamespace(tables=SimpleNamespace(ARMS=(arm,)))
+    monkeypatch.setattr(tuning, "trials", lambda paper: found)
+    monkeypatch.setattr(tuning, "load", lambda name: paper)
+    assert tuning.chosen.__wrapped__("any") == {"A": {"rate": 2}}
+    assert not arm.has(found[-1]) and arm.has(found[0]) and not Arm("B", arm.grid).has(found[0])
