@@ -13,8 +13,10 @@ from reidpapers.command_line import run as run_command
 from reidpapers.command_line.parser import Parser
 from reidpapers.run import console
 from reidpapers.run.config import Config, ConfigError, Plan, configure
-from reidpapers.run.papers import RUNS, load, load_all
+from reidpapers.run.papers import PAPERS, RUNS, load, load_all
 from reidpapers.run.refusals import told
+
+PHOTOGRAPHS = "photographs: a folder with labels.csv, which names image, vehicle_id and camera_id"
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -111,6 +113,12 @@ def _parser(arguments: Sequence[str]) -> argparse.ArgumentParser:
     standing.add_argument("--preset", default="study", help="of the street (default: %(default)s)")
     standing.add_argument("--seeds", type=int, nargs="+", default=list(range(5)), help="worlds (default: 0 to 4)")
     standing.set_defaults(command=_standing)
+    pictures = commands.add_parser(
+        "photographs", help="score a paper's runs in profile study on a folder of photographs"
+    )
+    pictures.add_argument("paper", choices=PAPERS)
+    pictures.add_argument("--data_root", required=True, metavar="DIR", help=PHOTOGRAPHS)
+    pictures.set_defaults(command=_photographs)
     _add_transfer(commands.add_parser("transfer", help="what is learnt on rendered vehicles, tried on photographs"))
     site = commands.add_parser("site", help="write the results as a site: overview, papers, errata, ledger of claims")
     site.add_argument("--out", type=Path, default=Path("results"), help="its folder (default: %(default)s)")
@@ -200,8 +208,7 @@ def _refuse_unless(fine: bool, name: str, value: Any, allowed_values: Iterable[s
 
 def _add_transfer(parser: argparse.ArgumentParser) -> None:
     """The command that holds rendered worlds against photographs."""
-    parser.add_argument("--data_root", required=True, metavar="DIR", help="photographs: a folder with labels.csv, "
-                        "which names image, vehicle_id and camera_id")  # fmt: skip
+    parser.add_argument("--data_root", required=True, metavar="DIR", help=PHOTOGRAPHS)
     parser.add_argument("--preset", nargs="+", default=["study"], help="worlds to learn on (default: study)")
     parser.add_argument("--worlds", type=int, nargs="+", default=[0, 1, 2], help="their seeds (default: 0 1 2)")
     parser.add_argument("--trunks", nargs="+", default=["mobilenet_v1", "small"],
@@ -227,6 +234,14 @@ def _transfer(given: argparse.Namespace) -> int:
     print(f"\n{transfer.means(rows).round(1).to_string(index=False)}")
     if given.out:
         rows.to_csv(given.out, index=False)
+    return 0
+
+
+def _photographs(given: argparse.Namespace) -> int:
+    """Write a paper's scores on photographs into the results."""
+    from reidpapers import photographs
+
+    print(f"wrote {photographs.write(given.paper, given.data_root)}")
     return 0
 
 

@@ -74,7 +74,15 @@ def of_record(name: str) -> Network:
         ConfigError: there is no such record, or several; its weights are not there, or of other code or data; its
             network gives no features.
     """
-    record = find_record(name)
+    return restored(find_record(name))
+
+
+def restored(record: Record) -> Network:
+    """The trained network of a record.
+
+    Raises:
+        ConfigError: its weights are not in the user's cache, or of other code or data; its network gives no features.
+    """
     paper, config = load(record.paper), _config(record)
     if runs.name(config, paper) != record.key:
         raise ConfigError(f"record {record.key} was made from other data than {record.data['name']} is here")

@@ -11,6 +11,7 @@ from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -24,8 +25,8 @@ from reidlib.data.manifest import COLUMNS, Dataset, Manifest
 from reidlib.data.pictures import read_image
 from reidlib.evaluate import protocols
 from reidlib.evaluate.embed import embed
-from reidlib.evaluate.metrics import Distances, Scores, cosine
-from reidlib.evaluate.protocols import Reranking
+from reidlib.evaluate.metrics import Distances, Scores
+from reidlib.evaluate.protocols import DISTANCES, Reranking
 from reidpapers.mlsl.config import MLSLConfig
 from reidpapers.mlsl.paper import PAPER as MLSL
 from reidpapers.run import runs, training
@@ -33,7 +34,7 @@ from reidpapers.run import runs, training
 LABELS = "labels.csv"
 SIZE = 64
 TRUNKS = ("mobilenet_v1", "small")
-FAR = 4.0  # added to distances within one camera: beyond the largest cosine distance, 2
+FAR = 1e6  # added to distances within one camera, which are then beyond all others
 
 
 @dataclass(frozen=True)
@@ -43,14 +44,21 @@ class Photographs:
     Attributes:
         table: their rows, once as queries and once as gallery.
         store: their pixels.
+        digest: of rows and files, by which one folder is told from another.
     """
 
     table: pd.DataFrame
     store: ImageStore
+    digest: str
 
     @classmethod
-    def load(cls, root: str | Path, vehicles: Iterable[str] | None = None) -> Photographs:
+    def load(cls, root: str | Path, vehicles: Iterable[str] | None = None, *, size: int = SIZE) -> Photographs:
         """The pictures that ``labels.csv`` names (``image``, ``vehicle_id``, ``camera_id``), or some vehicles'.
+
+        Args:
+            root: their folder.
+            vehicles: whose; None: all.
+            size: of the images, in pixels.
 
         Raises:
             DatasetError: there is no such file, it lacks a column or an image, or no vehicle is seen by two cameras.
@@ -69,15 +77,16 @@ class Photographs:
         both = pd.concat([rows.assign(split="query"), rows.assign(split="gallery")])
         manifest = Manifest("photographs", both, origin("photographs", images, sizes(root, images, listed_in=LABELS)))
         dataset = Dataset(manifest, partial(read_image, root), (), "Photographs to judge by.", root=root)
-        return cls(manifest.table, open_store(dataset, SIZE))
+        return cls(manifest.table, open_store(dataset, size), dataset.digest)
 
-    def score(self, network: Callable[[Tensor], Tensor] | nn.Module) -> Scores:
-        """Scores of a network's features by cosine distance."""
-        return self.score_features(embed(network, self.store, self.table).features)
+    def score(self, network: Callable[[Tensor], Tensor] | nn.Module, distance: str = "cosine") -> Scores:
+        """Scores of a network's features."""
+        return self.score_features(embed(network, self.store, self.table).features, distance)
 
-    def score_features(self, features: Tensor) -> Scores:
-        """Scores of features of the table's rows by cosine distance, matched across cameras only."""
-        return protocols.evaluate("veri", features, self.table, distance=Reranking(_across))
+    def score_features(self, features: Tensor, distance: str = "cosine") -> Scores:
+        """Scores of features of the table's rows, matched across cameras only."""
+        across = Reranking(partial(_across, DISTANCES[distance]))
+        return protocols.evaluate("veri", features, self.table, distance=across)
 
     def pixels(self) -> Scores:
         """Scores of the pictures themselves at 16 × 16 pixels, less their mean."""
@@ -86,9 +95,9 @@ class Photographs:
         return self.score_features(flat - flat.mean(1, keepdim=True))
 
 
-def _across(query: Tensor, gallery: Tensor, rows: pd.DataFrame, others: pd.DataFrame) -> Distances:
-    """Cosine distances, those within one camera put behind all others."""
-    plain = cosine(query, gallery)
+def _across(plain_of: Any, query: Tensor, gallery: Tensor, rows: pd.DataFrame, others: pd.DataFrame) -> Distances:
+    """Plain distances, those within one camera put behind all others."""
+    plain = plain_of(query, gallery)
     own, other = (part["camera_id"].to_numpy(object) for part in (rows, others))
     same = torch.from_numpy(own[:, None] == other[None])
     return lambda part: plain(part) + FAR * same[part].to(query.dtype)

@@ -15,6 +15,7 @@ from reidpapers.run.records import Record
 
 FOLDER = CHECKOUT / "results" / "worlds"
 START, KIND = "ImageNet features", "model and colour"  # rows that gates look at
+HISTOGRAM = "colour histogram"
 
 
 def path_of(preset: str, world: int) -> Path:

@@ -1,13 +1,21 @@
 """What is learnt on rendered vehicles, tried on photographs: matched across cameras only, and by a command."""
 
+from dataclasses import replace
+from types import SimpleNamespace
+
 import numpy as np
 import pandas as pd
 import pytest
 import torch
 from PIL import Image
 
-from reidpapers import transfer
+from reidpapers import photographs, trained, transfer
 from reidpapers.__main__ import main
+from reidpapers.mlsl.config import MLSLConfig
+from reidpapers.mlsl.paper import PAPER as MLSL
+from reidpapers.run import runs
+from reidpapers.show import photographs as scores_read
+from reidpapers.show.site import study
 from reidpapers.transfer import Photographs
 
 
@@ -85,3 +93,63 @@ def test_the_command_trains_and_says_what_it_found(folder, tmp_path, monkeypatch
 def test_refusals(folder, given, said, capsys):
     assert main(["transfer", "--data_root", str(folder), *given]) == 2
     assert said in capsys.readouterr().err
+
+
+# --- a paper's runs on photographs -----------------------------------------------------------------------------------
+
+TINY = {"profile": "study", "preset": "study_smoke", "backbone": "small", "pretrained": False, "image_size": 32,
+        "learning": "feature", "iterations1": 2, "batch": 8, "device": "cpu"}  # fmt: skip
+
+
+@pytest.fixture(scope="module")
+def run():
+    """One run in profile study, whose weights are kept."""
+    return runs.run(MLSLConfig(**TINY), MLSL)
+
+
+@pytest.fixture
+def results(tmp_path, monkeypatch):
+    """A results folder of the test's own, and a trunk without weights in the place of MobileNet."""
+    monkeypatch.setattr(scores_read, "FOLDER", tmp_path)
+    monkeypatch.setattr(photographs, "STUDY", {"backbone": "small"})
+    scores_read._shown.cache_clear()
+    yield tmp_path
+    scores_read._shown.cache_clear()
+
+
+def test_runs_are_scored_on_photographs_once(folder, run, results, capsys):
+    assert main(["photographs", "mlsl", "--data_root", str(folder)]) == 0
+    assert f"{run.key}, seed 0: mAP" in capsys.readouterr().out
+    lines = scores_read.lines("mlsl")
+    assert sorted(line.what for line in lines) == sorted([run.key, "colour histogram", "ImageNet features"])
+    network = trained.of_name(run.key)
+    scores = Photographs.load(folder, size=32).score(network.module, "euclidean")
+    assert scores_read.of("mlsl", run) == pytest.approx(100 * scores.mAP, abs=0.01)
+    assert scores_read.of("mlsl", "colour histogram") == 100, "each vehicle has a colour of its own"
+    assert main(["photographs", "mlsl", "--data_root", str(folder)]) == 0
+    assert run.key not in capsys.readouterr().out and scores_read.lines("mlsl") == lines
+
+
+def test_scores_are_of_this_run_and_of_one_folder(folder, run, results):
+    photographs.write("mlsl", folder, show=lambda line: None)
+    anew = replace(run, created="later")
+    assert scores_read.of("mlsl", run) is not None and scores_read.of("mlsl", anew) is None
+    here, lines = scores_read.folder("mlsl"), scores_read.lines("mlsl")
+    scores_read.keep("mlsl", [*lines, replace(lines[0], folder="other", mAP=1.0)])
+    assert scores_read.folder("mlsl") == here and scores_read.of("mlsl", lines[0].what) != 1
+
+
+def test_runs_without_weights_are_left_out_and_counted(folder, run, results, monkeypatch):
+    monkeypatch.setattr(runs, "kept_weights", lambda config, paper: None)
+    said = []
+    photographs.write("mlsl", folder, show=said.append)
+    assert len(said) == 1 and "left out: 1 runs" in said[0] and "not in the cache" in said[0]
+    assert scores_read.of("mlsl", run) is None
+
+
+def test_the_page_shows_them_where_there_are_some(folder, run, results):
+    paper = SimpleNamespace(name="mlsl", study={"FL": [run]}, found={"FL, study": [run]}, tables=())
+    assert "photographs" not in study.section(paper)
+    photographs.write("mlsl", folder, show=lambda line: None)
+    shown = study.section(paper)
+    assert "mAP on photographs" in shown and f"{scores_read.of('mlsl', run):.1f}" in shown

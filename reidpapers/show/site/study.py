@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from statistics import fmean
 from typing import Any
 
@@ -11,7 +11,7 @@ from markupsafe import Markup
 from reidpapers.run import tuning
 from reidpapers.run.papers import load
 from reidpapers.run.records import Record
-from reidpapers.show import alive, standing
+from reidpapers.show import alive, photographs, standing
 from reidpapers.show.claims import interval
 from reidpapers.show.site.gather import Paper, studied
 from reidpapers.show.site.tables import anchors
@@ -28,7 +28,15 @@ def section(paper: Paper) -> Markup:
         return Markup("")
     links = anchors(paper)
     rows = [_row(name, found, links[studied(name)], paper.name) for name, found in paper.study.items()]
-    return macros("study.j2").section(standing.means(records), rows, trials)
+    return macros("study.j2").section(standing.means(records), rows, trials, _photographs(paper.name, rows))
+
+
+def _photographs(paper: str, rows: Sequence[Mapping[str, Any]]) -> dict[str, str]:
+    """Scores on photographs of what learns nothing, by its name, beside those of the rows; none where no row has any."""
+    if all(row["photographs"] == "–" for row in rows):
+        return {}
+    found = {name: photographs.of(paper, name) for name in (standing.HISTOGRAM, standing.START)}
+    return {name: f"{value:.1f}" for name, value in found.items() if value is not None}
 
 
 def _row(name: str, found: Sequence[Record], link: str, paper: str) -> dict[str, Any]:
@@ -40,6 +48,7 @@ def _row(name: str, found: Sequence[Record], link: str, paper: str) -> dict[str,
         "whole": _mean([100 * record.fit["whole"]["mAP"] for record in found]),
         "top1": _mean([100 * record.fit["whole"]["top1"] for record in found]),
         "alike": _mean([100 * record.fit["alike"]["mAP"] for record in found if "alike" in record.fit]),
+        "photographs": _mean([value for one in found if (value := photographs.of(paper, one)) is not None]),
         "accuracy": ", ".join(f"{key} {100 * value:.0f}" for key, value in accuracies.items()),
         "tuned": ", ".join(f"{key} = {value:g}" for key, value in tuning.tuned(paper, name).items()),
         "problems": problems,
