@@ -22,6 +22,7 @@ from reidpapers.run.records import Record
 from reidpapers.run.release import not_the_release
 from reidpapers.run.runs import STALE, UNVERIFIED
 from reidpapers.run.tuning import applied
+from reidpapers.show import standing
 from reidpapers.show.claims import by_place, common, interval, metric_name, origin, score
 from reidpapers.show.templates import macros
 
@@ -161,6 +162,7 @@ def to_html(
 ) -> str:
     """A table as HTML: ours (mean ± half of the 95% interval, in percent) beside the printed, the number of seeds.
 
+    Above the rows stands what their worlds let anyone reach without learning, as far as these were looked over.
     No printed number stands beside runs on data that bear a release's name and are not that release.
 
     Args:
@@ -185,9 +187,11 @@ def to_html(
             "command": command + options(row.changes) if runnable and not records else "",
         })  # fmt: skip
     noted = any(line["command"] or line["state"] for line in lines)
+    shown = [record for row in table.rows if fits and row.changes is not None for record in results.get(row.name, ())]
     return macros("tables.j2").results(
-        table, _columns(table, numbers), lines, noted, "" if fits else _fill(table, command), foreign
-    )
+        table, _columns(table, numbers), lines, noted, "" if fits else _fill(table, command), foreign,
+        standing.references(shown, table.columns),
+    )  # fmt: skip
 
 
 def _columns(table: Table, numbers: Iterable[tuple[str, str, str]]) -> list[dict[str, str]]:

@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+import json
 from types import SimpleNamespace
 
 import numpy as np
 import pytest
+from bs4 import BeautifulSoup
 
 from reidpapers.mlsl.config import MLSLConfig
-from reidpapers.show import alive, claims, judgement, standing
+from reidpapers.show import alive, claims, judgement, layout, standing
 from reidpapers.show.claims import Claim
 from reidpapers.show.judgement import holm, judged
 
@@ -163,3 +165,56 @@ def test_by_chance_alone_hardly_any_paper_has_a_word():
         words = {verdict.verdict for verdict in judgement.judged(many, runs)}
         wrong += bool(words & {"reproduced", "contradicted"})
     assert wrong / papers <= 0.05 + 2 * (0.05 * 0.95 / papers) ** 0.5
+
+
+# --- what a table's rows are held against ----------------------------------------------------------------------------
+
+
+@pytest.fixture
+def looked_over(tmp_path, monkeypatch):
+    """Two worlds that were looked over, at 5 and 7, 25 and 35 points of mAP."""
+    monkeypatch.undo()
+    for world in (0, 1):
+        scores = {"ImageNet features": 0.05 + 0.02 * world, "model and colour": 0.25 + 0.1 * world}
+        rows = {name: {"mAP": value, "top1": value + 0.01} for name, value in scores.items()}
+        text = json.dumps({"digest": f"world {world}", "rows": rows})
+        (tmp_path / f"study-{world}.json").write_text(text, encoding="utf-8")
+    monkeypatch.setattr(standing, "FOLDER", tmp_path)
+
+
+TABLE = layout.Table("Table 1", "A and B", (layout.Row("A"), layout.Row("B")), ("mAP", "top1", "top5"))
+
+
+def test_a_table_begins_with_what_its_worlds_let_anyone_reach(looked_over):
+    runs = rows(HIGH[:2], LOW[:2])
+    first, second = standing.references(runs["A"], TABLE.columns)
+    assert (first.name, first.cells, first.worlds) == ("ImageNet features as they are", ("6.0", "–", "–"), 2)
+    assert (second.name, second.cells) == ("Knowing model and colour, ties by chance", ("30.0", "–", "–"))
+    shown = BeautifulSoup(layout.to_html(TABLE, runs, "mlsl", "run"), "html.parser")
+    lines = [[cell.text for cell in line("td")] for line in shown.find_all("tr", class_="reference")]
+    assert lines == [["6.0", "–", "–", "2"], ["30.0", "–", "–", "2"]]
+    assert shown.tbody.find_next_sibling("tbody").th.text == "A", "they stand at the head"
+
+
+def test_under_another_rule_they_are_said_in_words(looked_over):
+    runs = rows(HIGH[:2], LOW[:2])
+    for one in runs["A"]:
+        one.tests, one.fit["whole"] = {"small": {"top1": 0.9}}, {"mAP": 0.3, "top1": 0.2}
+    (row, _) = standing.references(runs["A"], ("small top1",))
+    assert row.cells == ("–",) and row.words == "mAP 6.0, Top-1 7.0, by VeRi-776's rule"
+
+
+def test_worlds_that_nobody_looked_over_leave_a_table_as_it_is(looked_over):
+    runs = rows(HIGH, LOW, preset="small")
+    for found in runs.values():
+        for one in found:
+            one.data["digest"] = "elsewhere"
+    assert standing.references(runs["A"], TABLE.columns) == []
+    assert "learns nothing" not in layout.to_html(TABLE, runs, "mlsl", "run")
+
+
+def test_simulated_vehicles_are_never_tested_and_change_no_reference(looked_over, monkeypatch):
+    one = record("A", 0, 30.0, preset="study_simulated")
+    one.config["data_seed"], one.data["digest"] = 0, "with simulated vehicles"
+    monkeypatch.setattr(standing, "_street", lambda preset, seed: {("study", 0): "world 0"}[preset, seed])
+    assert standing.of(one) == pytest.approx({standing.START: 5.0, standing.KIND: 25.0})

@@ -32,7 +32,7 @@ def section(paper: Paper) -> Markup:
 
 
 def _photographs(paper: str, rows: Sequence[Mapping[str, Any]]) -> dict[str, str]:
-    """Scores on photographs of what learns nothing, by its name, beside those of the rows; none where no row has any."""
+    """Scores on photographs of what learns nothing, by its name; none where no row has been tried on any."""
     if all(row["photographs"] == "–" for row in rows):
         return {}
     found = {name: photographs.of(paper, name) for name in (standing.HISTOGRAM, standing.START)}
