@@ -143,7 +143,7 @@ def _add_data(parser: argparse.ArgumentParser) -> None:
     export.add_argument("--layout", required=True, help="a name that `data list` shows")
     export.add_argument("--out", required=True, type=Path, metavar="DIR", help="an absent or empty folder")
     export.add_argument(
-        "--preset", default="small", help="smoke, small, study, study_twins or veri (default: %(default)s)"
+        "--preset", default="small", help="smoke, small, study, study_few, study_twins or veri (default: %(default)s)"
     )
     export.add_argument("--seed", type=int, default=0, help="of the rendered vehicles (default: %(default)s)")
     export.add_argument("--workers", type=int, default=Plan().workers, help="processes (default: %(default)s)")

@@ -101,9 +101,9 @@ def _toml(values: Mapping[str, Any]) -> str:
 def _show(config: Config, plan: Plan, paper: Paper) -> int:
     """Compute what is missing and print the table; where several processes share each batch, in the main one."""
     from reidpapers.run.workers import run_all
-    from reidpapers.show import layout
+    from reidpapers.show import circumstances, layout
 
-    rows = paper.tables.rows(plan.scope, config.profile, config.dataset)
+    rows = circumstances.wanted(paper, plan.scope, config)
     wanted, refused = layout.able(layout.configurations(rows, config, plan.seeds), paper)
     if not wanted:
         raise ConfigError(next(iter(refused.values())))

@@ -18,7 +18,7 @@ from reidpapers.run.base import Paper
 from reidpapers.run.config import Config, ConfigError, Plan, configure, from_json
 from reidpapers.run.papers import RUNS, load
 from reidpapers.run.records import Record
-from reidpapers.show import layout
+from reidpapers.show import circumstances, layout
 from reidpapers.show.layout import Row
 
 PER = {"smoke": "seed", "quick": "seed", "study": "seed", "paper": "configuration"}  # what a job is, by profile
@@ -131,7 +131,7 @@ def jobs(wanted: Order) -> dict[str, Job]:
         if wanted.axes:
             rows = combinations(wanted.axes, paper.Config, wanted.given)
         else:
-            rows = paper.tables.rows(plan.scope, base.profile, base.dataset)
+            rows = circumstances.wanted(paper, plan.scope, base)
         shown = layout.configurations(rows, base, plan.seeds)
         per = wanted.per or ("configuration" if wanted.axes else PER[base.profile])
         found |= _by_seed(name, shown, base, plan) if per == "seed" else _by_configuration(name, shown, plan)
@@ -240,7 +240,7 @@ def read(parameters: Mapping[str, Any]) -> tuple[Job, Paper, Plan]:
     base, plan = configure(paper.Config, {name: value for name, value in parameters.items() if name not in OWN})
     only, changes = _json(own.get("only", plan.seeds)), _json(own.get("changes"))
     if changes is None:
-        rows = paper.tables.rows(plan.scope, base.profile, base.dataset)
+        rows = circumstances.wanted(paper, plan.scope, base)
     else:
         configure(paper.Config, {"profile": base.profile, **changes})
         rows = (Row(own.get("title") or layout.options(changes).strip() or "the profile's configuration", changes),)

@@ -152,6 +152,9 @@ CLAIMS = (
                             ("The centre loss", NO_CENTER))),
 )  # fmt: skip
 
+# Looked at under other circumstances: what is guided by attributes, and the fields that count steps.
+MAIN, LENGTHS = CLAIMS[0], ("iterations", "iterations_classifier", "iterations_segmenter")
+
 # What the paper does not say, and a reader asks: these are questions of this suite.
 QUESTIONS = (
     *(Claim("Table 2, plain", f"{NAMES[name]} adds also without post-processing", after.name, before.name,

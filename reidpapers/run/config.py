@@ -214,7 +214,10 @@ class Plan(Strict):
     seeds: Annotated[list[Annotated[int, Field(ge=0, lt=2**31)]], ListOrJson] = Field(
         [0], min_length=1, description="training seeds"
     )
-    scope: Literal["base", "all"] = Field("base", description="the given configuration and its control, or all tables")
+    scope: Literal["base", "all", "circumstances"] = Field(
+        "base", description="the given configuration and its control, all tables, or the main claim at other lengths "
+        "and in other worlds"
+    )  # fmt: skip
     committed: bool = Field(True, description="also read the records that come with the suite")
     workers: int = Field(max(1, os.cpu_count() or 1), ge=1, le=256, description="processes, one thread each (CPU)")
     processes: int = Field(

@@ -51,6 +51,7 @@ class Claim:
         by: the words of the statement that say the margin; where it is not tested, they are not said.
         within: for what should differ little instead: by less than so many points, as the best and the worst of a
             sweep. Seeds' own noise widens such a range, so that it is never 0.
+        replicates: from how many on it is measured; None: :data:`MIN_WORLDS`, or :data:`MIN_SEEDS` in a single world.
 
     Raises:
         ValueError: no row to beat, a row compared with itself, an unknown metric, a negative margin, a margin
@@ -68,6 +69,7 @@ class Claim:
     dataset: str | None = None
     printed: float | None = None
     within: float | None = None
+    replicates: int | None = None
 
     def __post_init__(self) -> None:
         where = f"claim {self.statement!r} ({self.source})"

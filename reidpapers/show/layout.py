@@ -43,6 +43,7 @@ class Row:
         own: a row that the paper lacks.
         minus: names of two rows whose difference, paired by seed, this row shows.
         seeds: at most so many of the wanted seeds are run, as for one of many values of a parameter; None: all.
+        tuned_as: the row whose tuning it has; empty: its own.
     """
 
     name: str
@@ -50,6 +51,7 @@ class Row:
     own: bool = False
     minus: tuple[str, str] | None = None
     seeds: int | None = None
+    tuned_as: str = ""
 
 
 @dataclass(frozen=True)
@@ -81,6 +83,8 @@ class Table:
 
 def scope_rows(scope: str, base: Sequence[Row], tables: Sequence[Table], dataset: str) -> tuple[Row, ...]:
     """Which rows a scope fills: the base rows, or those of every table whose rows are run on the dataset."""
+    if scope not in ("base", "all"):
+        raise ConfigError(f"scope = {scope!r} is refused here: allowed are base, all; `python -m reidlib run` has it")
     if scope == "base":
         return tuple(base)
     everything = (*base, *(row for table in tables if table.fits(dataset) for row in table.rows))
@@ -97,7 +101,7 @@ def command(paper: str, base: Config, seeds: Sequence[int]) -> str:
 
 def configurations(rows: Iterable[Row], base: Config, seeds: Sequence[int]) -> dict[str, list[Config]]:
     """The runs behind rows, by the row's name: one configuration a seed; in profile study as the row was tuned."""
-    named = {row.name: applied(base, row.name, row.changes) for row in rows if row.changes is not None}
+    named = {row.name: applied(base, row.tuned_as or row.name, row.changes) for row in rows if row.changes is not None}
     counts = {row.name: row.seeds for row in rows}
     return {name: [base.but(**changes, seed=seed) for seed in list(seeds)[: counts[name]]]
             for name, changes in named.items()}  # fmt: skip

@@ -114,7 +114,7 @@ def _difference(claim: Claim, rival: str, rows: Rows, margin: float) -> Differen
     sides = (claim.better,) if claim.printed is not None else (claim.better, rival)
     seeds = tuple(sorted(_seeds(sides, rows)))
     used = tuple(rows[name][seed] for side in sides for name in rows_of(side) for seed in seeds)
-    if len(seeds) < (MIN_WORLDS if any("worlds" in record.data for record in used) else MIN_SEEDS):
+    if len(seeds) < _least(claim, used):
         return Difference(claim.better, rival, np.nan, np.nan, np.nan, seeds, "not run", records=used)
 
     def points(side: str, seed: int) -> float:
@@ -127,6 +127,11 @@ def _difference(claim: Claim, rival: str, rows: Rows, margin: float) -> Differen
     ends, ours = _ends(claim, mean, error, freedom, margin), len(rows_of(claim.better)) * len(seeds)
     low, high = mean - half, mean + half
     return _worded(claim, Difference(claim.better, rival, mean, low, high, seeds, "open", True, used, *ends, ours))
+
+
+def _least(claim: Claim, records: Iterable[Record]) -> int:
+    """How many replicates a difference needs."""
+    return claim.replicates or (MIN_WORLDS if any("worlds" in record.data for record in records) else MIN_SEEDS)
 
 
 def _ends(claim: Claim, mean: float, error: float, freedom: float, margin: float) -> tuple[float, float]:
@@ -153,7 +158,7 @@ def _unpaired(claim: Claim, rival: str, groups: Mapping[str, ByOrigin], margin: 
     ]  # fmt: skip
     mine, theirs = max(places, key=lambda place: min(map(len, place)))
     seeds = tuple(sorted({record.seed for record in (*mine, *theirs)}))
-    if min(len(mine), len(theirs)) < (MIN_WORLDS if any("worlds" in r.data for r in mine) else MIN_SEEDS):
+    if min(len(mine), len(theirs)) < _least(claim, mine):
         return Difference(claim.better, rival, np.nan, np.nan, np.nan, seeds, "not run", paired=False)
     first, second = ([score(record, claim.metric) for record in row] for row in (mine, theirs))
     mean = float(np.mean(first) - np.mean(second))

@@ -34,6 +34,7 @@ PRESETS = {
     "smoke": Preset("smoke", Share(24, 144, 60, 4, even=True), Share(12, 72, 30, 4, even=True), sizes=(32, 40)),
     "small": Preset("small", Share(200, 2400, 800, 8, even=True), Share(100, 1200, 400, 8, even=True), sizes=(48, 64)),
     "study": _STUDY,
+    "study_few": replace(_STUDY, name="study_few", train=Share(150, 3600, 1200, 12, even=True)),
     "study_twins": replace(_STUDY, name="study_twins", twins=2.5, models=150),
     "study_plain": replace(_STUDY, name="study_plain", twins=2.5, models=27, style="plain"),
     "study_smoke": Preset("study_smoke", Share(24, 144, 60, 4, even=True), Share(12, 72, 30, 4, even=True),

@@ -98,7 +98,7 @@ def test_refusals(folder, given, said, capsys):
 # --- a paper's runs on photographs -----------------------------------------------------------------------------------
 
 TINY = {"profile": "study", "preset": "study_smoke", "backbone": "small", "pretrained": False, "image_size": 32,
-        "learning": "feature", "iterations1": 2, "batch": 8, "device": "cpu"}  # fmt: skip
+        "learning": "feature", "iterations1": 20, "batch": 8, "device": "cpu"}  # fmt: skip
 
 
 @pytest.fixture(scope="module")
@@ -125,7 +125,7 @@ def test_runs_are_scored_on_photographs_once(folder, run, results, capsys):
     network = trained.of_name(run.key)
     scores = Photographs.load(folder, size=32).score(network.module, "euclidean")
     assert scores_read.of("mlsl", run) == pytest.approx(100 * scores.mAP, abs=0.01)
-    assert scores_read.of("mlsl", "colour histogram") == 100, "each vehicle has a colour of its own"
+    assert scores_read.of("mlsl", "colour histogram") > scores_read.of("mlsl", "ImageNet features") / 2 > 0
     assert main(["photographs", "mlsl", "--data_root", str(folder)]) == 0
     assert run.key not in capsys.readouterr().out and scores_read.lines("mlsl") == lines
 
@@ -148,8 +148,10 @@ def test_runs_without_weights_are_left_out_and_counted(folder, run, results, mon
 
 
 def test_the_page_shows_them_where_there_are_some(folder, run, results):
-    paper = SimpleNamespace(name="mlsl", study={"FL": [run]}, found={"FL, study": [run]}, tables=())
-    assert "photographs" not in study.section(paper)
+    paper = SimpleNamespace(
+        name="mlsl", study={"FL": [run]}, varied={}, claims=(), found={"FL, study": [run]}, tables=()
+    )
+    assert "mAP on photographs" not in study.section(paper)
     photographs.write("mlsl", folder, show=lambda line: None)
     shown = study.section(paper)
     assert "mAP on photographs" in shown and f"{scores_read.of('mlsl', run):.1f}" in shown

@@ -12,7 +12,7 @@ from reidpapers.run import base, records, runs
 from reidpapers.run.config import Config
 from reidpapers.run.papers import FOLDER
 from reidpapers.run.records import Record
-from reidpapers.show import deviations, layout
+from reidpapers.show import circumstances, deviations, layout
 from reidpapers.show.claims import Verdict
 from reidpapers.show.judgement import judged
 from reidpapers.show.layout import Row, Table
@@ -37,6 +37,7 @@ class Paper:
         rows: every row that is run, by name.
         found: the records of each row; and of those that are judged in profile study, as :func:`studied` calls them.
         study: the latter alone, by row.
+        varied: the same of the main claim's rows under other circumstances.
         claims: verdicts on what the paper says.
         questions: verdicts on what this suite asks.
         notes: what a reader must know of a row, by its name.
@@ -57,6 +58,7 @@ class Paper:
     rows: Mapping[str, Row]
     found: Mapping[str, Sequence[Record]]
     study: Mapping[str, Sequence[Record]]
+    varied: Mapping[str, Sequence[Record]]
     claims: tuple[Verdict, ...]
     questions: tuple[Verdict, ...]
     notes: Mapping[str, str]
@@ -83,14 +85,14 @@ def gather(paper: base.Paper, folder: Path) -> Paper:
     rows = every_row(tables)
     files = {path.stem: path for path in sorted((folder / name / "records").glob("*.json"))}
     found = _found(rows, config, paper, files)
-    study = _study(paper, files)
+    study, varied = _study(paper, files)
     judged_on = study or found
-    found |= {studied(row): records for row, records in study.items()}
+    found |= {studied(row): records for row, records in (study | varied).items()}
     page = f"{name}_ablation.html"
     return Paper(
         name=name, short=paper.short, title=paper.title, citation=paper.citation, summary=paper.summary,
         tables=(*tables.tables(PROFILE), *getattr(tables, "APART", ())),
-        columns=tables.COLUMNS, rows={row.name: row for row in rows}, found=found, study=study,
+        columns=tables.COLUMNS, rows={row.name: row for row in rows}, found=found, study=study, varied=varied,
         claims=tuple(judged(tables.CLAIMS, judged_on)),
         questions=tuple(judged(tables.QUESTIONS, judged_on, asked=True)),
         notes=getattr(tables, "NOTES", {}),
@@ -113,13 +115,21 @@ def _found(
             for row, configs in wanted.items()}  # fmt: skip
 
 
-def _study(paper: base.Paper, files: Mapping[str, Path]) -> dict[str, list[Record]]:
-    """The records in profile study of the rows that have some; their worlds are looked at only where there are any."""
+def _study(paper: base.Paper, files: Mapping[str, Path]) -> tuple[dict[str, list[Record]], dict[str, list[Record]]]:
+    """The records in profile study of the rows that have some, and of those under other circumstances.
+
+    Their worlds are looked at only where there are any.
+    """
     if not any('"preset":"study' in path.read_text(encoding="utf-8") for path in files.values()):
-        return {}
-    rows = paper.tables.rows("all", JUDGED)
-    found = _found(rows, paper.Config(profile=JUDGED), paper, files)
-    return {row: records for row, records in found.items() if records and "worlds" in records[0].data}
+        return {}, {}
+    config = paper.Config(profile=JUDGED)
+    others = circumstances.rows(paper, config) if hasattr(paper.tables, "MAIN") else ()
+    first, second = (
+        {row: records for row, records in _found(rows, config, paper, files).items()
+         if records and "worlds" in records[0].data}
+        for rows in (paper.tables.rows("all", JUDGED), others)
+    )  # fmt: skip
+    return first, second
 
 
 def _held(name: str) -> str:
@@ -134,8 +144,10 @@ def every_row(tables: Any) -> tuple[Row, ...]:
 
 def _record(config: Config, paper: base.Paper, files: Mapping[str, Path]) -> Record | None:
     """The record of a configuration in a folder, with its freshness; on data that have changed since it is stale."""
+    run = records.name(paper.name, config, "").partition("-")[0]
+    if not (same := [path for stem, path in files.items() if stem.partition("-")[0] == run]):
+        return None  # without a look at its data
     wanted = runs.name(config, paper)
-    same = [path for stem, path in files.items() if stem.partition("-")[0] == wanted.partition("-")[0]]
     for path in sorted(same, key=lambda path: path.stem != wanted):
         record = records.read_or_warn(path)
         if record and (status := runs.status_for(record, config, paper)):

@@ -13,6 +13,7 @@ from reidpapers.run.papers import load
 from reidpapers.run.records import Record
 from reidpapers.show import alive, photographs, standing
 from reidpapers.show.claims import interval
+from reidpapers.show.site import circumstances
 from reidpapers.show.site.gather import Paper, studied
 from reidpapers.show.site.tables import anchors
 from reidpapers.show.templates import macros
@@ -28,7 +29,8 @@ def section(paper: Paper) -> Markup:
         return Markup("")
     links = anchors(paper)
     rows = [_row(name, found, links[studied(name)], paper.name) for name, found in paper.study.items()]
-    return macros("study.j2").section(standing.means(records), rows, trials, _photographs(paper.name, rows))
+    shown = macros("study.j2").section(standing.means(records), rows, trials, _photographs(paper.name, rows))
+    return circumstances.picture(paper) + shown
 
 
 def _photographs(paper: str, rows: Sequence[Mapping[str, Any]]) -> dict[str, str]:
