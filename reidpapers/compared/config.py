@@ -32,7 +32,11 @@ class ComparedConfig(Config):
     # One run is both a method's scale and its batches': these follow from the profile, so it counts here.
     UNKEYED: ClassVar[frozenset[str]] = frozenset({"data_root"})
 
-    method: Literal[tuple(ENTRANTS)] = Field("classification", description="whose network, loss, sampler and rates")
+    method: Literal[tuple(ENTRANTS)] = Field("classification", description="whose network, loss and sampler")
+    recipe: Literal["own", "equal"] = Field(
+        "own", description="optimizer, rates and schedule: those of the method's paper, or one recipe for all"
+    )
+    rate: float = Field(1e-3, gt=0, le=1, description="highest learning rate of the one recipe, which is tuned")
     images: int = Field(48_000, ge=200, le=10**9, description="seen in training, all stages together")
     stage: Annotated[tuple[Annotated[int, Field(ge=0)], ...], ListOrJson] = Field(
         (), description="nothing: the whole method; else which of the runs that it starts from, and of those in turn"
@@ -53,6 +57,10 @@ class ComparedConfig(Config):
                 )
         own(self)
         return self
+
+    def canonical(self) -> ComparedConfig:
+        """A paper's own recipe has rates of its own."""
+        return super().canonical().without({"rate"} if self.recipe == "own" else ())
 
     def imagenet(self) -> Mapping[str, str | None]:
         """Those of the method's own configuration."""

@@ -13,6 +13,7 @@ from reidpapers.mlsl.paper import PAPER as MLSL
 from reidpapers.multiguided.paper import PAPER as MULTIGUIDED
 from reidpapers.run.base import Paper
 from reidpapers.run.config import Config
+from reidpapers.strong_baseline.method import PAPER as STRONG
 
 
 @dataclass(frozen=True)
@@ -77,5 +78,8 @@ ENTRANTS: Mapping[str, Entrant] = {
          "groups": "none"},
         differs="all five extractors, each with the whole budget, so five times the images; on the trunk of all, "
         "without simulated images and post-processing; backgrounds are cut out by the dataset's own masks",
+    ),
+    "strong_baseline": Entrant(
+        STRONG, {"iterations": 1.0}, differs="the trunk of all keeps no last down-sampling, so that its map is larger"
     ),
 }  # fmt: skip

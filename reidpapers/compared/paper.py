@@ -1,6 +1,7 @@
 """All papers' methods on equal terms, which no paper has: one dataset, one protocol, one trunk, one budget of images.
 
-A run here is a paper's run with another length and another test; so its class hands nearly everything on to that paper.
+A run here is a paper's run with another length, another test and, where it is to be equal, another recipe; so its class
+hands nearly everything on to that paper.
 """
 
 from __future__ import annotations
@@ -13,6 +14,7 @@ from typing import Any
 from reidlib.data.manifest import Dataset, Test
 from reidpapers.compared.config import ComparedConfig, own
 from reidpapers.compared.entrants import ENTRANTS, Entrant
+from reidpapers.compared.recipe import OneRecipe
 from reidpapers.run import datasets
 from reidpapers.run.base import Paper
 from reidpapers.run.config import Config
@@ -47,15 +49,23 @@ class OnEqualTerms:
         return {}
 
 
+def on_equal_terms(config: ComparedConfig) -> Paper:
+    """A run's paper with the comparison's test in place of its own, and the one recipe where that is wanted."""
+    if config.recipe == "own":
+        return _changed(config.method, (OnEqualTerms,))
+    return _changed(config.method, (OneRecipe, OnEqualTerms), rate=config.rate, images=config.images)
+
+
 @cache
-def on_equal_terms(method: str) -> Paper:
-    """A method's paper with the comparison's test in place of its own."""
-    paper = type(ENTRANTS[method].paper)
-    return type(paper.__name__, (OnEqualTerms, paper), {})()
+def _changed(method: str, changes: tuple[type, ...], **values: Any) -> Paper:
+    """A method's paper, some hooks of which others take the place of."""
+    entrant = ENTRANTS[method]
+    paper = type(entrant.paper)
+    return type(paper.__name__, (*changes, paper), {"entrant": entrant, **values})()
 
 
 class Comparison(Paper):
-    """Each method keeps its network, loss and sampler, and trains as its paper's runs of the same profile do."""
+    """Each method keeps its network, loss and sampler, and trains as its paper's runs do, or all in one way."""
 
     Config = ComparedConfig
     short = "All methods"
@@ -64,12 +74,16 @@ class Comparison(Paper):
         "budget of images"
     )
     summary = (
-        "Each method keeps its network, loss and sampler. Optimizer, rates and the shape of their schedule are those "
-        "of its paper's runs of the same profile: its paper's own at the paper's sizes, and at smaller ones what suits "
-        "a small trunk from scratch, as each row's note says. Equal for all are the embedded vehicles, the trunk, "
+        "Each method keeps its network, loss and sampler. Equal for all are the embedded vehicles, the trunk, "
         "VeRi-776's rule of matching, and how many images a method sees in training, all its stages together; an image "
         "that two pairs share counts once. A method with two stages splits the budget between them as its paper's "
-        "runs do."
+        "runs do. By its *own recipe* a method has the optimizer, rates and schedule of its paper's runs of the same "
+        "profile: its paper's own at the paper's sizes, and at smaller ones what suits a small trunk from scratch, as "
+        "each row's note says. By the *equal recipe*, in profile `study`, all have Adam without weight decay and one "
+        "schedule over all images of all stages, a rise over the first twentieth and half a cosine to 0; its highest "
+        "rate alone is tuned, with as many trials for each. The *strong baseline* (Luo et al., CVPR workshops 2019: "
+        "smoothed identities, batch-hard triplets and centre loss, BNNeck, no last stride, random erasing, warm-up) is "
+        "no paper on vehicles: it says what was known by then without one."
     )
     place = 6
 
@@ -93,11 +107,11 @@ class Comparison(Paper):
 
     def prepare(self, config: ComparedConfig, workers: int = 1, progress: bool = False) -> None:
         """Decode the images."""
-        on_equal_terms(config.method).prepare(own(config), workers, progress)
+        on_equal_terms(config).prepare(own(config), workers, progress)
 
     def compute(self, config: ComparedConfig, space: Workspace) -> tuple[dict[str, Any], Any]:
         """Train and test one method; its record shows the paper's own configuration, and leaves out retrieval lists."""
-        parts, state = on_equal_terms(config.method).compute(own(config), space)
+        parts, state = on_equal_terms(config).compute(own(config), space)
         return {**parts, "exhibits": self._exhibits(config)}, state
 
     def exhibits(self, config: ComparedConfig) -> Mapping[str, Callable[[Trained], Any]]:
@@ -109,11 +123,15 @@ class Comparison(Paper):
         return {name: self._exhibits(config)[name] for name in exhibits}
 
     def _exhibits(self, config: ComparedConfig) -> dict[str, Any]:
-        return {"configuration": own(config).portable()}
+        shown = own(config).portable()
+        if config.recipe == "equal":  # the paper's own take no part
+            shown = {name: value for name, value in shown.items() if not name.startswith(TRAINING)}
+            shown |= {"recipe": "equal", "rate": config.rate}
+        return {"configuration": shown}
 
     def probe(self, config: ComparedConfig, data: Mapping[str, Any], nudge: int = 0) -> dict[str, list[float]]:
         """What the code does with the method, and the budget's share of each stage."""
-        values = on_equal_terms(config.method).probe(own(config), data, nudge)
+        values = on_equal_terms(config).probe(own(config), data, nudge)
         return {**values, "images": [float(self.images_seen(config))]}
 
 

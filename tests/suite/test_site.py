@@ -171,6 +171,10 @@ def test_a_page_shows_rows_records_and_costs(toy):
     assert found.find("table", class_="results").find("a")["href"] == "#row-0"
     assert "python -m reidlib run compared" in text and "Who is above whom" in text
     assert len(found.find("figure", class_="dots").find_all("li")) == 2
+    costs = found.find("div", attrs={"aria-label": "What each costs"})
+    assert [line.th.text for line in costs.tbody("tr")] == ["Classification", "DRDL"]
+    assert [line("td")[3].text for line in costs.tbody("tr")] == ["192", "204"], "images seen"
+    assert "multiply-adds" in costs.thead.text and "images/s" not in text, "counted, not timed"
     provenance = gather.facts(toy[1].records)
     assert provenance["Data"][0].startswith("rendered smoke: train") and provenance["Commit"]
 

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from typing import Any
 
 from reidpapers.show.claims import MARKS
-from reidpapers.show.site import forest, scores, study, tables, verdicts
+from reidpapers.show.site import counted, forest, scores, study, tables, verdicts
 from reidpapers.show.site import record_list as records
 from reidpapers.show.site.errata import KINDS, Erratum
 from reidpapers.show.site.gather import PROFILE, SEEDS, Paper, facts
@@ -19,7 +19,7 @@ NUMBERS = ("no", "one", "two", "three", "four", "five", "six", "seven", "eight",
 
 def _render(template: str, **values: Any) -> str:
     shared = {
-        "tables": tables, "verdicts": verdicts, "scores": scores, "forest": forest, "study": study,
+        "tables": tables, "verdicts": verdicts, "scores": scores, "forest": forest, "study": study, "counted": counted,
         "vehicles": VEHICLES, "marks": MARKS, "profile": PROFILE, "seeds": len(SEEDS),
     }  # fmt: skip
     return environment().get_template(template).render(**shared, **values)

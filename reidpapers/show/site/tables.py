@@ -7,11 +7,15 @@ from collections.abc import Sequence
 
 from markupsafe import Markup
 
+from reidpapers.run.papers import load
 from reidpapers.run.records import Record
 from reidpapers.show import layout
 from reidpapers.show.layout import Row
 from reidpapers.show.site.gather import Paper, cost
 from reidpapers.show.templates import macros
+
+HEADS = ("steps", "seconds", "images/s", "parameters", "FLOPs an image")  # of what runs cost
+TIMED = HEADS[1:3]
 
 
 def anchors(paper: Paper, page: str = "") -> dict[str, str]:
@@ -41,21 +45,25 @@ def results(paper: Paper, number: int, page: str = "") -> Markup:
 
 
 def record_list(paper: Paper) -> Markup:
-    """Every row's cost and its records, one a seed; then which rows a difference is of."""
+    """Every row's cost and its records, one a seed; then which rows a difference is of.
+
+    Rows that are compared by what they cost show no seconds: not every run had its processor to itself.
+    """
+    counted = hasattr(load(paper.name).tables, "counted")
     rows = [
         {"name": name, "records": records, "costs": _costs(records), "state": layout.state(records)}
         for name, records in paper.found.items()
     ]
     pairs = [{"anchor": _pair_anchor(row), "name": row.name, "minus": row.minus} for row in _pairs(paper)]
-    return macros("tables.j2").records(rows, pairs, anchors(paper))
+    heads = [head for head in HEADS if not (counted and head in TIMED)]
+    return macros("tables.j2").records(rows, pairs, heads, anchors(paper))
 
 
-def _costs(records: Sequence[Record]) -> list[str]:
+def _costs(records: Sequence[Record]) -> dict[str, str]:
     """Steps, seconds, speed, parameters and FLOPs of a row's runs as text; none where there are no runs."""
     if not records:
-        return []
+        return {}
     spent = cost(records)
-    return [
-        f"{spent.steps:,}", f"{spent.seconds:.0f}", f"{spent.speed:,.0f}", f"{spent.parameters:,}",
-        f"{spent.flops / 1e6:,.0f} M",
-    ]  # fmt: skip
+    values = (f"{spent.steps:,}", f"{spent.seconds:.0f}", f"{spent.speed:,.0f}", f"{spent.parameters:,}",
+              f"{spent.flops / 1e6:,.0f} M")  # fmt: skip
+    return dict(zip(HEADS, values, strict=True))
