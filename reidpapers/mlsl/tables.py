@@ -43,17 +43,6 @@ BARE_ROWS = tuple(
 DROPOUT_ROWS = tuple(Row(f"dropout {rate:g}", {**WHOLE, "dropout": rate}) for rate in DROPOUTS)
 
 
-# The paper's own trunk, from scratch on a CPU: too dear for every table, so that it has one of its own.
-TRUNK = {"backbone": "mobilenet_v1", "iterations1": 1200}
-TRUNK_ROWS = (
-    Row("MobileNet FL", {**TRUNK, "learning": "feature"}),
-    Row("MobileNet FL continued", {**TRUNK, "learning": "continued"}, own=True),
-    Row("MobileNet MLSL", {**TRUNK, **WHOLE}),
-)
-TRUNK_TABLE = Table("The paper's trunk", "MobileNet v1 from scratch, 1,200 steps of stage 1", TRUNK_ROWS)
-APART = (TRUNK_TABLE,)  # tables whose rows no scope fills
-
-
 def _rivals(names: str) -> tuple[Row, ...]:
     """Published methods as the text names them; their numbers are lost, but for those in ``printed.csv``."""
     return tuple(Row(name, None) for name in names.split(", "))
@@ -158,8 +147,6 @@ QUESTIONS = (
       for m in ("mAP", "top5")),
     Claim("Table 3, FL as stage 1 leaves it", "Joint learning beats feature learning", "SLSL", "FL", "top1", margin=4,
           margin_dataset="VeRi-776", by="by more than 4 points"),
-    *(Claim("control, MobileNet v1", "MLSL beats classification continued for as long", "MobileNet MLSL",
-            "MobileNet FL continued", m) for m in THREE),
     *(Claim("Table 4 (order lost)", f"On digits, joint learning beats {rival}", "digits joint", f"digits {short}", m)
       for rival, short in (("feature learning", "FL"), ("similarity learning", "SL"),
                            ("classification continued for as long", "FL continued")) for m in ("top1", "top2")),

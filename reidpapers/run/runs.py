@@ -10,7 +10,7 @@ from __future__ import annotations
 import hashlib
 import json
 import warnings
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import asdict, replace
 from datetime import UTC, datetime
@@ -94,10 +94,17 @@ def candidates(config: Config, paper: Paper, *, committed: bool = True) -> list[
 
 def _records_of(config: Config, paper: Paper, committed: bool) -> Iterator[Record]:
     """The records of a configuration as the stores have them, with their freshness."""
-    wanted = name(config, paper)
-    for folder in records.stores(paper.name, committed=committed):
-        others = sorted(folder.glob(f"{wanted.partition('-')[0]}-*.json"))
-        for path in [folder / f"{wanted}.json", *(other for other in others if other.stem != wanted)]:
+    return within(records.stores(paper.name, committed=committed), config, paper)
+
+
+def within(folders: Iterable[Path], config: Config, paper: Paper) -> Iterator[Record]:
+    """The records of a configuration in some folders, with their freshness; in each, that on today's data first."""
+    run = records.name(paper.name, config, "").partition("-")[0]
+    for folder in folders:
+        if not (same := sorted(folder.glob(f"{run}-*.json"))):
+            continue  # without a look at its data
+        wanted = name(config, paper)
+        for path in sorted(same, key=lambda path: path.stem != wanted):
             record = records.read_or_warn(path)
             status = status_for(record, config, paper) if record else None
             if status:

@@ -16,7 +16,7 @@ from reidpapers.run.base import Paper
 from reidpapers.show import layout
 from reidpapers.show.page import PAGE
 from reidpapers.show.site import errata, ledger, pages, vehicles
-from reidpapers.show.site.gather import PROFILE, SEEDS, every_row, gather
+from reidpapers.show.site.gather import JUDGED, PROFILE, SEEDS, gather, judged_rows
 
 
 def build(out: Path, papers: Sequence[Paper]) -> list[Path]:
@@ -56,6 +56,8 @@ def texts(folder: Path, papers: Sequence[Paper]) -> dict[str, str]:
 def _copy_records(out: Path, papers: Sequence[Paper]) -> None:
     """Put the records of every table's rows into a folder of their own, from where they are on this machine."""
     for paper in papers:
-        found = layout.collect(every_row(paper.tables), paper.Config(profile=PROFILE), SEEDS, paper)
-        for record in (record for several in found.values() for record in several):
-            records.write(record, out / paper.name / "records" / f"{record.key}.json")
+        wanted = [(PROFILE, paper.tables.rows("all", PROFILE)), *((JUDGED, rows) for rows in judged_rows(paper))]
+        for profile, rows in wanted:
+            found = layout.collect(rows, paper.Config(profile=profile), SEEDS, paper)
+            for record in (record for several in found.values() for record in several):
+                records.write(record, out / paper.name / "records" / f"{record.key}.json")

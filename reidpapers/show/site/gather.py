@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from pathlib import Path
 from statistics import median
 from typing import Any
 
-from reidpapers.run import base, records, runs
+from reidpapers.run import base, runs
 from reidpapers.run.config import Config
 from reidpapers.run.papers import FOLDER
 from reidpapers.run.records import Record
@@ -82,16 +82,19 @@ class Paper:
 def gather(paper: base.Paper, folder: Path) -> Paper:
     """A paper from the records in ``folder/<name>/records``."""
     name, tables, config = paper.name, paper.tables, paper.Config(profile=PROFILE)
-    rows = every_row(tables)
-    files = {path.stem: path for path in sorted((folder / name / "records").glob("*.json"))}
-    found = _found(rows, config, paper, files)
-    study, varied = _study(paper, files)
-    judged_on = study or found
+    rows = tables.rows("all", PROFILE)
+    found = _found(rows, config, paper, folder)
+    study, varied = (
+        {row: records for row, records in _found(of_study, paper.Config(profile=JUDGED), paper, folder).items()
+         if records and "worlds" in records[0].data}
+        for of_study in judged_rows(paper)
+    )  # fmt: skip
+    judged_on = _apart(found) | study if study else found
     found |= {studied(row): records for row, records in (study | varied).items()}
     page = f"{name}_ablation.html"
     return Paper(
         name=name, short=paper.short, title=paper.title, citation=paper.citation, summary=paper.summary,
-        tables=(*tables.tables(PROFILE), *getattr(tables, "APART", ())),
+        tables=tables.tables(PROFILE),
         columns=tables.COLUMNS, rows={row.name: row for row in rows}, found=found, study=study, varied=varied,
         claims=tuple(judged(tables.CLAIMS, judged_on)),
         questions=tuple(judged(tables.QUESTIONS, judged_on, asked=True)),
@@ -106,53 +109,28 @@ def studied(row: str) -> str:
     return f"{row}, {JUDGED}"
 
 
-def _found(
-    rows: Sequence[Row], config: Config, paper: base.Paper, files: Mapping[str, Path]
-) -> dict[str, list[Record]]:
-    """The records of rows around a configuration."""
+def judged_rows(paper: base.Paper) -> tuple[Sequence[Row], Sequence[Row]]:
+    """The rows of profile study, and those of a paper's main claim under other circumstances."""
+    others = circumstances.rows(paper, paper.Config(profile=JUDGED)) if hasattr(paper.tables, "MAIN") else ()
+    return paper.tables.rows("all", JUDGED), others
+
+
+def _found(rows: Sequence[Row], config: Config, paper: base.Paper, folder: Path) -> dict[str, list[Record]]:
+    """The records of rows around a configuration; data of which there are none are not looked at."""
+    inside = [folder / paper.name / "records"]
     wanted = layout.configurations(rows, config, SEEDS)
-    return {row: [record for config in configs if (record := _record(config, paper, files))]
+    return {row: [record for config in configs if (record := next(runs.within(inside, config, paper), None))]
             for row, configs in wanted.items()}  # fmt: skip
 
 
-def _study(paper: base.Paper, files: Mapping[str, Path]) -> tuple[dict[str, list[Record]], dict[str, list[Record]]]:
-    """The records in profile study of the rows that have some, and of those under other circumstances.
-
-    Their worlds are looked at only where there are any.
-    """
-    if not any('"preset":"study' in path.read_text(encoding="utf-8") for path in files.values()):
-        return {}, {}
-    config = paper.Config(profile=JUDGED)
-    others = circumstances.rows(paper, config) if hasattr(paper.tables, "MAIN") else ()
-    first, second = (
-        {row: records for row, records in _found(rows, config, paper, files).items()
-         if records and "worlds" in records[0].data}
-        for rows in (paper.tables.rows("all", JUDGED), others)
-    )  # fmt: skip
-    return first, second
+def _apart(found: Mapping[str, Sequence[Record]]) -> dict[str, Sequence[Record]]:
+    """Rows on data that are the same in every profile, as handwritten digits are."""
+    return {row: records for row, records in found.items() if records and records[0].config["dataset"] != "rendered"}
 
 
 def _held(name: str) -> str:
     path = FOLDER / name / "held.md"
     return path.read_text(encoding="utf-8").strip() if path.is_file() else ""
-
-
-def every_row(tables: Any) -> tuple[Row, ...]:
-    """Every row of a paper that is run, those of tables that no scope fills among them."""
-    return (*tables.rows("all", PROFILE), *(row for table in getattr(tables, "APART", ()) for row in table.rows))
-
-
-def _record(config: Config, paper: base.Paper, files: Mapping[str, Path]) -> Record | None:
-    """The record of a configuration in a folder, with its freshness; on data that have changed since it is stale."""
-    run = records.name(paper.name, config, "").partition("-")[0]
-    if not (same := [path for stem, path in files.items() if stem.partition("-")[0] == run]):
-        return None  # without a look at its data
-    wanted = runs.name(config, paper)
-    for path in sorted(same, key=lambda path: path.stem != wanted):
-        record = records.read_or_warn(path)
-        if record and (status := runs.status_for(record, config, paper)):
-            return replace(record, freshness=status)
-    return None
 
 
 @dataclass(frozen=True)
