@@ -14,7 +14,7 @@ from reidpapers.run.config import Plan
 from reidpapers.run.papers import FOLDER
 from reidpapers.run.tuning import COLUMNS, PROFILE, WORLDS, Trial
 from reidpapers.run.workers import run_all
-from reidpapers.show import layout
+from reidpapers.show import alive, layout
 
 
 def tune(paper: Paper, plan: Plan, arms: Sequence[str] = (), show: Callable[[str], None] = print) -> None:
@@ -38,7 +38,14 @@ def tune(paper: Paper, plan: Plan, arms: Sequence[str] = (), show: Callable[[str
         wanted = [start.but(**setting, seed=world) for setting in settings for world in WORLDS]
         records = run_all(wanted, paper, plan)
         found = [
-            Trial(arm.row, setting, record.seed, round(record.whole, 2), record.key)
+            Trial(
+                arm.row,
+                setting,
+                record.seed,
+                round(record.whole, 2),
+                record.key,
+                tuple(term for term, _ in alive.asleep(record)),
+            )
             for setting, record in zip([s for s in settings for _ in WORLDS], records, strict=True)
         ]
         others = [trial for trial in tuning.trials(paper.name) if not arm.has(trial)]
@@ -52,7 +59,8 @@ def _write(paper: str, found: Sequence[Trial]) -> None:
     writer.writerow(COLUMNS)
     for trial in found:
         setting = json.dumps(trial.setting, sort_keys=True)
-        writer.writerow([trial.row, setting, trial.world, f"{trial.score:.2f}", trial.record])
+        asleep = " ".join(trial.asleep)
+        writer.writerow([trial.row, setting, trial.world, f"{trial.score:.2f}", asleep, trial.record])
     write_atomically(FOLDER / paper / "trials.csv", text.getvalue())
     tuning.trials.cache_clear()
     tuning.chosen.cache_clear()

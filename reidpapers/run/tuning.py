@@ -2,8 +2,8 @@
 
 Every arm of a paper gets as many trials as any other, over a grid that its ``tables.py`` names, in the worlds
 :data:`WORLDS` of profile ``study``; :mod:`reidpapers.tune` runs them and writes ``trials.csv`` beside the paper's code,
-all of them, whichever lost. The setting with the best mean mAP by VeRi-776's rule is what the row has from then on
-wherever profile ``study`` leaves it open. A constant that the paper prints is never tuned.
+all of them, whichever lost. Of the settings at which all terms of the loss are learnt, the one with the best mean mAP
+by VeRi-776's rule is what the row has from then on wherever profile ``study`` leaves it open. A constant that the paper prints is never tuned.
 """
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ if TYPE_CHECKING:
 
 WORLDS = (100, 101)  # data seeds; replicates have small ones
 PROFILE = "study"
-COLUMNS = ("row", "setting", "world", "mAP", "record")
+COLUMNS = ("row", "setting", "world", "mAP", "asleep", "record")
 
 
 @dataclass(frozen=True)
@@ -63,6 +63,7 @@ class Trial:
         world: where it was tried.
         score: mAP by VeRi-776's rule, in points.
         record: the run's name.
+        asleep: terms of its loss that it did not learn, see :func:`reidpapers.show.alive.asleep`.
     """
 
     row: str
@@ -70,6 +71,7 @@ class Trial:
     world: int
     score: float
     record: str
+    asleep: tuple[str, ...] = ()
 
 
 def tuned(paper: str, row: str) -> dict[str, Any]:
@@ -85,19 +87,33 @@ def trials(paper: str) -> tuple[Trial, ...]:
         return ()
     with path.open(encoding="utf-8", newline="") as file:
         return tuple(
-            Trial(line["row"], json.loads(line["setting"]), int(line["world"]), float(line["mAP"]), line["record"])
+            Trial(
+                line["row"],
+                json.loads(line["setting"]),
+                int(line["world"]),
+                float(line["mAP"]),
+                line["record"],
+                tuple(line["asleep"].split()),
+            )
             for line in csv.DictReader(file)
         )
 
 
 def best(found: Sequence[Trial]) -> dict[str, Any]:
-    """The setting with the highest mean score over worlds, of those that were tried in all of them."""
-    scores: dict[str, list[float]] = defaultdict(list)
+    """The setting with the highest mean score over worlds, of those that were tried in all of them.
+
+    One whose loss terms are learnt goes before all others: a rate at which a method does nothing is no reading of it.
+    """
+    tried: dict[str, list[Trial]] = defaultdict(list)
     for trial in found:
-        scores[json.dumps(trial.setting, sort_keys=True)].append(trial.score)
-    most = max(map(len, scores.values()))
-    whole = {setting: fmean(values) for setting, values in scores.items() if len(values) == most}
-    return json.loads(max(whole, key=lambda setting: whole[setting]))
+        tried[json.dumps(trial.setting, sort_keys=True)].append(trial)
+    most = max(map(len, tried.values()))
+    whole = {setting: several for setting, several in tried.items() if len(several) == most}
+    return json.loads(max(whole, key=lambda setting: _standing(whole[setting])))
+
+
+def _standing(trials: Sequence[Trial]) -> tuple[bool, float]:
+    return not any(trial.asleep for trial in trials), fmean(trial.score for trial in trials)
 
 
 @cache
