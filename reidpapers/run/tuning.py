@@ -3,7 +3,8 @@
 Every arm of a paper gets as many trials as any other, over a grid that its ``tables.py`` names, in the worlds
 :data:`WORLDS` of profile ``study``; :mod:`reidpapers.tune` runs them and writes ``trials.csv`` beside the paper's code,
 all of them, whichever lost. Of the settings at which all terms of the loss are learnt, the one with the best mean mAP
-by VeRi-776's rule is what the row has from then on wherever profile ``study`` leaves it open. A constant that the paper prints is never tuned.
+by VeRi-776's rule is what the row has from then on wherever profile ``study`` leaves it open. A constant that the paper
+prints is never tuned.
 """
 
 from __future__ import annotations

@@ -33,15 +33,24 @@ def asleep(record: Record) -> list[tuple[str, float]]:
 
 
 def still_falling(record: Record) -> float:
-    """By which share the last tenth of the total loss lies below the tenth before; 0 for a run that trains nothing."""
+    """By which share the last tenth of the total loss surely lies below the tenth before; 0 where nothing is trained.
+
+    Surely is by more than twice what the batches' own scatter lets the two means differ.
+    """
     if not record.history.get("total"):
         return 0.0
-    before, after = _mean(record, "total", -2), _mean(record, "total", -1)
-    return (before - after) / abs(before) if before else 0.0
+    before, after = (_tenth(record, "total", place) for place in (-2, -1))
+    scatter = np.hypot(*(tenth.std(ddof=1) / len(tenth) ** 0.5 if len(tenth) > 1 else 0.0 for tenth in (before, after)))
+    fall = before.mean() - after.mean() - 2 * scatter
+    return max(0.0, float(fall / abs(before.mean()))) if before.mean() else 0.0
 
 
 def _mean(record: Record, term: str, tenth: int) -> float:
-    return float(np.array_split(np.asarray(record.history[term], np.float64), 10)[tenth].mean())
+    return float(_tenth(record, term, tenth).mean())
+
+
+def _tenth(record: Record, term: str, place: int) -> np.ndarray:
+    return np.array_split(np.asarray(record.history[term], np.float64), 10)[place]
 
 
 def gate(sides: Sequence[Sequence[Record]]) -> str:

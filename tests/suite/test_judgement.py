@@ -100,6 +100,17 @@ def test_what_keeps_a_run_from_bearing_a_verdict():
     assert alive.problems(record("A", 0, 30.0)) == []
 
 
+def test_a_loss_still_falls_only_beyond_the_scatter_of_its_batches():
+    noise = [0.3 * (-1) ** place for place in range(100)]
+    resting, sinking = [2.0 + up for up in noise], [4.0 - place / 40 + up for place, up in enumerate(noise)]
+    lower = [value - 0.12 * (place >= 90) for place, value in enumerate(resting)]  # 6 % below, and within the scatter
+    found = [alive.still_falling(record("A", 0, 30.0, history=history)) for history in (resting, lower, sinking)]
+    before, after = np.array(sinking[80:90]), np.array(sinking[90:])
+    scatter = np.sqrt(before.var(ddof=1) / 10 + after.var(ddof=1) / 10)
+    sure = (before.mean() - after.mean() - 2 * scatter) / before.mean()
+    assert found[:2] == [0.0, 0.0] and found[2] == pytest.approx(sure) and 0 < sure
+
+
 @pytest.mark.parametrize("preset, first, second, said", [
     ("study", [14.0] * 5, [9.0, 9.1, 9.2, 9.3, 9.4], "less than 10 more"),
     ("study_twins", [24.0] * 5, [19.0, 19.1, 19.2, 19.3, 19.4], "who knows model and colour alone 25.0"),

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from types import SimpleNamespace
 
 import pytest
@@ -30,6 +31,12 @@ def test_the_best_mean_over_worlds_wins():
     found = [trial({"rate": 1}, 100, 30.0), trial({"rate": 1}, 101, 10.0), trial({"rate": 2}, 100, 21.0),
              trial({"rate": 2}, 101, 22.0), trial({"rate": 3}, 100, 99.0)]  # fmt: skip
     assert tuning.best(found) == {"rate": 2}, "a setting that one world lacks does not count"
+
+
+def test_a_setting_at_which_a_term_is_not_learnt_is_taken_only_where_there_is_no_other():
+    dead = [trial({"rate": 1}, 100, 40.0), replace(trial({"rate": 1}, 101, 40.0), asleep=("id",))]
+    alive = [trial({"rate": 2}, world, 20.0) for world in (100, 101)]
+    assert tuning.best([*dead, *alive]) == {"rate": 2} and tuning.best(dead) == {"rate": 1}
 
 
 @pytest.mark.parametrize("name", TUNED)
