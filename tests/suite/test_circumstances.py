@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from types import SimpleNamespace
 
 import pytest
@@ -174,6 +175,14 @@ def test_the_picture_has_a_line_a_circumstance_and_the_verdicts_own_on_top():
     label = shown.ol["aria-label"]
     assert label.startswith("MLSL minus SLSL in mAP, points: as it is judged +4.0") and "contradicted" in label
     assert len(shown.figcaption.text) > 40 and MLSL.tables.MAIN.statement in shown.figcaption.text
+
+
+def test_a_reason_that_all_lines_share_is_said_once():
+    asleep = {"levels": {"total": 1.0}, "whole": {"mAP": 0.3}}
+    study, varied = ({name: [replace(one, fit=asleep) for one in found] for name, found in some.items()}
+                     for some in (STUDY, HALF))  # fmt: skip
+    shown = page(study, varied).find("figure")
+    assert shown.text.count("where nothing is told apart") == 1 and len(shown("li")) == 2
 
 
 def test_what_was_not_run_is_one_line_with_what_runs_it():

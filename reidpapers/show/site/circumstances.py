@@ -9,7 +9,7 @@ from markupsafe import Markup
 from reidpapers.run.papers import load
 from reidpapers.show import circumstances
 from reidpapers.show.circumstances import PHOTOGRAPHS, REPLICATES, SCOPE
-from reidpapers.show.claims import Claim, Verdict
+from reidpapers.show.claims import Claim, Verdict, one_reason
 from reidpapers.show.site.forest import Line
 from reidpapers.show.site.gather import JUDGED, Paper
 from reidpapers.show.site.verdicts import scale
@@ -28,8 +28,9 @@ def picture(paper: Paper) -> Markup:
     lines = [line for name, verdict in _named(judged, others) if (line := _line(name, verdict))]
     missing = [name for name, verdict in _named(judged, others) if not _line(name, verdict)]
     return macros("circumstances.j2").picture(
-        main, lines, scale([line.verdict for line in lines]), said(main, lines), missing, _commands(paper.name, missing)
-    )
+        main, lines, scale([line.verdict for line in lines]), said(main, lines), missing,
+        _commands(paper.name, missing), one_reason(line.verdict for line in lines),
+    )  # fmt: skip
 
 
 def _named(judged: Sequence[Verdict], others: Sequence[Verdict]) -> list[tuple[str, Verdict]]:
