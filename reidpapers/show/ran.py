@@ -63,4 +63,5 @@ def _trunk(config: Mapping[str, Any], names: Sequence[str]) -> str:
 
 
 def _listed(trunks: Iterable[str]) -> str:
-    return " or ".join(sorted({trunk.replace("small trunks", "small trunk").replace("small", "a small") for trunk in trunks}))
+    articled = {"small trunk": "a small trunk", "small trunks": "a small trunk"}
+    return " or ".join(sorted({articled.get(trunk, trunk) for trunk in trunks}))

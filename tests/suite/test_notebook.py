@@ -7,6 +7,7 @@ import nbformat
 import papermill
 import pytest
 
+from notebooks import execute as legibly
 from notebooks import refused
 from reidpapers.vehicles.export import export
 
@@ -16,7 +17,7 @@ DRDL = ROOT / "notebooks" / "drdl_ablation.ipynb"
 
 
 def execute(folder: Path, output: Path, source: Path = NOTEBOOK, **parameters):
-    return papermill.execute_notebook(source, output, parameters, cwd=folder, progress_bar=False)
+    return legibly(source, output, folder, **parameters)
 
 
 def texts(notebook) -> str:
@@ -108,7 +109,9 @@ def test_a_wrong_parameter_stops_it_before_anything_is_computed(name, value, sai
 
 def test_papermill_stops_at_a_wrong_parameter(tmp_path):
     with pytest.raises(papermill.PapermillExecutionError, match="nothing was computed"):
-        execute(ROOT, tmp_path / "out.ipynb", profile="smoke", dropout=1.5)
+        papermill.execute_notebook(
+            NOTEBOOK, tmp_path / "out.ipynb", {"profile": "smoke", "dropout": 1.5}, cwd=ROOT, progress_bar=False
+        )
     ran = [cell for cell in nbformat.read(tmp_path / "out.ipynb", 4).cells if cell.get("execution_count")]
     assert len(ran) <= 4  # papermill's note, two cells of parameters, and the configuration
 

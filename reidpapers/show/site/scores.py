@@ -33,7 +33,8 @@ def figure(paper: Paper, metric: str, caption: str, rows: Sequence[str], page: s
     links, lines = anchors(paper, page), []
     for row, values in scores.items():
         mean, half = interval(values)
-        lines.append({"name": ran.named(row, paper.found[row]), "link": links[row], "scores": values, "mean": mean, "half": half or 0.0})
+        name = ran.named(row, paper.found[row])
+        lines.append({"name": name, "link": links[row], "scores": values, "mean": mean, "half": half or 0.0})
     return macros("scores.j2").figure(lines, low, high, metric_name(metric), caption)
 
 
