@@ -7,7 +7,6 @@ import nbformat
 import papermill
 import pytest
 
-from notebooks import execute as legibly
 from notebooks import refused
 from reidpapers.vehicles.export import export
 
@@ -17,7 +16,7 @@ DRDL = ROOT / "notebooks" / "drdl_ablation.ipynb"
 
 
 def execute(folder: Path, output: Path, source: Path = NOTEBOOK, **parameters):
-    return legibly(source, output, folder, **parameters)
+    return papermill.execute_notebook(source, output, parameters, cwd=folder, progress_bar=False)
 
 
 def texts(notebook) -> str:
@@ -109,9 +108,7 @@ def test_a_wrong_parameter_stops_it_before_anything_is_computed(name, value, sai
 
 def test_papermill_stops_at_a_wrong_parameter(tmp_path):
     with pytest.raises(papermill.PapermillExecutionError, match="nothing was computed"):
-        papermill.execute_notebook(
-            NOTEBOOK, tmp_path / "out.ipynb", {"profile": "smoke", "dropout": 1.5}, cwd=ROOT, progress_bar=False
-        )
+        execute(ROOT, tmp_path / "out.ipynb", profile="smoke", dropout=1.5)
     ran = [cell for cell in nbformat.read(tmp_path / "out.ipynb", 4).cells if cell.get("execution_count")]
     assert len(ran) <= 4  # papermill's note, two cells of parameters, and the configuration
 

@@ -4,9 +4,9 @@ import re
 from pathlib import Path
 
 import nbformat
+import papermill
 import pytest
 
-from notebooks import execute as legibly
 from notebooks import refused
 from reidpapers.vehicles.export import export
 
@@ -17,7 +17,7 @@ NOTEBOOK = ROOT / "notebooks" / "agnet_ablation.ipynb"
 def execute(output: Path, **parameters) -> str:
     """The executed notebook's outputs as one text."""
     given = {"profile": "smoke", "committed": False, "iterations": 3, "width": 16, **parameters}
-    notebook = legibly(NOTEBOOK, output, ROOT, **given)
+    notebook = papermill.execute_notebook(NOTEBOOK, output, given, cwd=ROOT, progress_bar=False)
     outputs = [output for cell in notebook.cells for output in cell.get("outputs", [])]
     return "\n".join(str(output.get("data", {}).get("text/html", output.get("text", ""))) for output in outputs)
 

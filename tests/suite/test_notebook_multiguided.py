@@ -6,9 +6,9 @@ import shutil
 from pathlib import Path
 
 import nbformat
+import papermill
 import pytest
 
-from notebooks import execute as legibly
 from notebooks import refused
 from reidpapers.vehicles.export import export
 
@@ -19,7 +19,7 @@ SHORT = {"profile": "smoke", "committed": False, "iterations": 3, "workers": 1}
 
 def execute(output: Path, **parameters) -> str:
     """The executed notebook's outputs as one text."""
-    notebook = legibly(NOTEBOOK, output, ROOT, **{**SHORT, **parameters})
+    notebook = papermill.execute_notebook(NOTEBOOK, output, {**SHORT, **parameters}, cwd=ROOT, progress_bar=False)
     outputs = [output for cell in notebook.cells for output in cell.get("outputs", [])]
     return "\n".join(str(output.get("data", {}).get("text/html", output.get("text", ""))) for output in outputs)
 
