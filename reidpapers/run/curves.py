@@ -47,7 +47,7 @@ def followed(paper: Paper, config: Config, log: str, progress: Callable[[int], N
         values["total"] = sum(weight * values[term] for term, weight in paper.term_weights(config).items())
         return losses
 
-    with _writer(log, folder(paper) / runs.name(config, paper)) as write:
+    with _writer(log, paper, config) as write:
         step = _stepper(values, progress, (tell, write))
         paper.objective = objective  # type: ignore[method-assign]  # on this object alone
         try:
@@ -70,10 +70,11 @@ def _stepper(values: dict[str, Any], progress: Callable[[int], None], tells: tup
     return step
 
 
-def _writer(log: str, path: Path) -> Any:
-    """What writes a run's curves beside ``path``; nothing where none are wanted, or another process writes them."""
+def _writer(log: str, paper: Paper, config: Config) -> Any:
+    """What writes a run's curves; nothing where none are wanted, or another process writes them."""
     if log == "none" or not parallel.is_main():
         return nullcontext(lambda step, values: None)
+    path = folder(paper) / runs.name(config, paper)
     path.parent.mkdir(parents=True, exist_ok=True)
     return _csv(path.with_suffix(".csv")) if log == "csv" else _tensorboard(path)
 
