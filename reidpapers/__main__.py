@@ -5,7 +5,7 @@ from __future__ import annotations
 import argparse
 import sys
 from collections.abc import Iterable, Sequence
-from importlib import metadata
+from importlib import import_module, metadata
 from pathlib import Path
 from typing import Any
 
@@ -17,6 +17,14 @@ from reidpapers.run.papers import PAPERS, RUNS, load, load_all
 from reidpapers.run.refusals import told
 
 PHOTOGRAPHS = "photographs: a folder with labels.csv, which names image, vehicle_id and camera_id"
+
+# Commands whose options stand beside what they do: module, function, and what they are for.
+ELSEWHERE = {
+    "weights": ("reidpapers.weights", "add_commands", "ImageNet weights of the trunks: list, download, convert"),
+    "embed": ("reidpapers.embedding", "add_options", "features of a folder of pictures, by a trained network"),
+    "evaluate": ("reidpapers.features", "add_options", "score anyone's features: CMC, mAP, mINP, mAP@100"),
+    "export": ("reidpapers.export", "add_options", "write a trained network for use elsewhere: safetensors or ONNX"),
+}
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -52,78 +60,85 @@ def _carried_out(arguments: Sequence[str]) -> int:
 
 
 def _parser(arguments: Sequence[str]) -> argparse.ArgumentParser:
-    """All commands; a paper's own options only where they are asked for, since reading them takes seconds."""
+    """All commands; the options of some only where they are asked for, since reading them takes seconds."""
     parser = Parser("reidlib", description="Vehicle re-identification papers, reproduced.")
     parser.add_argument("--version", action="version", version=f"reidlib {metadata.version('reidpapers')}")
     commands = parser.add_subparsers(
         required=True,
         metavar="run | data | weights | embed | evaluate | export | verify | report | tables | tune | site | …",
     )
-    run = commands.add_parser("run", help="compute the records of a configuration, or of all tables")
-    papers = run.add_subparsers(required=True, metavar="paper", dest="paper")
+    _add_run(commands.add_parser("run", help="compute the records of a configuration, or of all tables"), arguments)
+    _add_data(commands.add_parser("data", help="which data there are; look them over; export rendered ones"))
+    for name, (module, add_options, text) in ELSEWHERE.items():
+        command = commands.add_parser(name, help=text)
+        if name == next(iter(arguments), None):
+            getattr(import_module(module), add_options)(command)
+    _add_verify(commands.add_parser("verify", help="replay the probes of records made by other code"))
+    _add_report(commands.add_parser("report", help="render an executed notebook as one self-contained page"))
+    _add_tables(commands.add_parser("tables", help="write a paper's tables, ours beside the printed, as CSV or LaTeX"))
+    _add_tune(commands.add_parser("tune", help="try the settings of a paper's methods in worlds that no verdict uses"))
+    _add_standing(commands.add_parser("standing", help="where features stand in worlds before anything is learnt"))
+    _add_photographs(commands.add_parser("photographs", help="score a paper's study runs on a folder of photographs"))
+    _add_transfer(commands.add_parser("transfer", help="what is learnt on rendered vehicles, tried on photographs"))
+    _add_site(commands.add_parser("site", help="write the results as a site: overview, papers, errata, ledger"))
+    return parser
+
+
+def _add_run(parser: argparse.ArgumentParser, arguments: Sequence[str]) -> None:
+    """The command that computes; a paper's options where it is asked for."""
+    papers = parser.add_subparsers(required=True, metavar="paper", dest="paper")
     for paper in RUNS:
         options_of = papers.add_parser(
             paper, help=f"options: run {paper} --help", usage=f"reidlib run {paper} [--OPTION VALUE ...]"
         )
         if paper in arguments:
             run_command.add_options(options_of, load(paper).Config)
-    _add_data(commands.add_parser("data", help="which data there are; look them over; export rendered ones"))
-    weights = commands.add_parser("weights", help="ImageNet weights of the trunks: list, download, convert")
-    if "weights" in arguments:
-        from reidpapers.weights import add_commands
 
-        add_commands(weights)
-    embed = commands.add_parser("embed", help="features of a folder of pictures, by a trained network")
-    if "embed" in arguments:
-        from reidpapers import embedding
 
-        embedding.add_options(embed)
-    evaluate = commands.add_parser("evaluate", help="score anyone's features: CMC, mAP, mINP, mAP@100")
-    if "evaluate" in arguments:
-        from reidpapers import features
+def _add_verify(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("--own", action="store_true", help="the user's own records instead of the committed ones")
+    parser.add_argument("--replay", action="store_true", help="replay also those whose code is unchanged")
+    parser.add_argument("--workers", type=int, default=Plan().workers, help="processes (default: %(default)s)")
+    parser.set_defaults(command=_verify)
 
-        features.add_options(evaluate)
-    export = commands.add_parser("export", help="write a trained network for use elsewhere: safetensors or ONNX")
-    if "export" in arguments and "data" not in arguments:
-        from reidpapers.export import add_options
 
-        add_options(export)
-    verify = commands.add_parser("verify", help="replay the probes of records made by other code")
-    verify.add_argument("--own", action="store_true", help="the user's own records instead of the committed ones")
-    verify.add_argument("--replay", action="store_true", help="replay also those whose code is unchanged")
-    verify.add_argument("--workers", type=int, default=Plan().workers, help="processes (default: %(default)s)")
-    verify.set_defaults(command=_verify)
-    report = commands.add_parser("report", help="render an executed notebook as one self-contained page")
-    report.add_argument("notebook", type=Path)
-    report.add_argument("--out", type=Path, help="the page (default: beside the notebook)")
-    report.add_argument("--site", action="store_true", help="with the navigation of the site, in whose folder --out is")
-    report.set_defaults(command=_report)
-    tables = commands.add_parser("tables", help="write a paper's tables, ours beside the printed, as CSV or LaTeX")
-    tables.add_argument("paper", choices=RUNS)
-    tables.add_argument("--format", choices=("csv", "latex"), default="csv", help="(default: %(default)s)")
-    tables.add_argument("--table", metavar="NUMBER", help='only this one, such as "Table 2"')
-    tables.add_argument("--profile", default="quick", help="whose records (default: %(default)s)")
-    tables.set_defaults(command=_tables)
-    tune = commands.add_parser("tune", help="try the settings of a paper's methods in worlds that no verdict uses")
-    tune.add_argument("paper", choices=RUNS)
-    tune.add_argument("--arms", nargs="+", default=[], metavar="ROW", help="only these rows' (default: all)")
-    tune.add_argument("--workers", type=int, default=Plan().workers, help="processes (default: %(default)s)")
-    tune.set_defaults(command=_tune)
-    standing = commands.add_parser("standing", help="look worlds over: where features stand before anything is learnt")
-    standing.add_argument("--preset", default="study", help="of the street (default: %(default)s)")
-    standing.add_argument("--seeds", type=int, nargs="+", default=list(range(5)), help="worlds (default: 0 to 4)")
-    standing.set_defaults(command=_standing)
-    pictures = commands.add_parser(
-        "photographs", help="score a paper's runs in profile study on a folder of photographs"
-    )
-    pictures.add_argument("paper", choices=PAPERS)
-    pictures.add_argument("--data_root", required=True, metavar="DIR", help=PHOTOGRAPHS)
-    pictures.set_defaults(command=_photographs)
-    _add_transfer(commands.add_parser("transfer", help="what is learnt on rendered vehicles, tried on photographs"))
-    site = commands.add_parser("site", help="write the results as a site: overview, papers, errata, ledger of claims")
-    site.add_argument("--out", type=Path, default=Path("results"), help="its folder (default: %(default)s)")
-    site.set_defaults(command=_site)
-    return parser
+def _add_report(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("notebook", type=Path)
+    parser.add_argument("--out", type=Path, help="the page (default: beside the notebook)")
+    parser.add_argument("--site", action="store_true", help="with the navigation of the site, in whose folder --out is")
+    parser.set_defaults(command=_report)
+
+
+def _add_tables(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("paper", choices=RUNS)
+    parser.add_argument("--format", choices=("csv", "latex"), default="csv", help="(default: %(default)s)")
+    parser.add_argument("--table", metavar="NUMBER", help='only this one, such as "Table 2"')
+    parser.add_argument("--profile", default="quick", help="whose records (default: %(default)s)")
+    parser.set_defaults(command=_tables)
+
+
+def _add_tune(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("paper", choices=RUNS)
+    parser.add_argument("--arms", nargs="+", default=[], metavar="ROW", help="only these rows' (default: all)")
+    parser.add_argument("--workers", type=int, default=Plan().workers, help="processes (default: %(default)s)")
+    parser.set_defaults(command=_tune)
+
+
+def _add_standing(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("--preset", default="study", help="of the street (default: %(default)s)")
+    parser.add_argument("--seeds", type=int, nargs="+", default=list(range(5)), help="worlds (default: 0 to 4)")
+    parser.set_defaults(command=_standing)
+
+
+def _add_photographs(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("paper", choices=PAPERS)
+    parser.add_argument("--data_root", required=True, metavar="DIR", help=PHOTOGRAPHS)
+    parser.set_defaults(command=_photographs)
+
+
+def _add_site(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("--out", type=Path, default=Path("results"), help="its folder (default: %(default)s)")
+    parser.set_defaults(command=_site)
 
 
 def _add_data(parser: argparse.ArgumentParser) -> None:

@@ -68,7 +68,8 @@ def requirements(*extras, project=PROJECT):
 
 def everything():
     """What both packages and all extras require, but for each other."""
-    wanted = {**requirements(project=THIN["project"]), **requirements("batch", "docs", "export", "test", "workflow")}
+    extras = set(PROJECT["optional-dependencies"]) - {"all"}
+    wanted = {**requirements(project=THIN["project"]), **requirements(*sorted(extras))}
     return {name: requirement for name, requirement in wanted.items() if name != "reidlib"}
 
 
@@ -131,7 +132,7 @@ def test_every_dependency_has_a_range_and_a_reason():
     files = ("pyproject.toml", "reidlib/pyproject.toml")
     lines = [line for name in files for line in (ROOT / name).read_text().splitlines()]
     lines = [line for line in lines if re.match(r'    "[\w-]+ >=', line)]
-    assert len(lines) == len(requirements("batch", "docs", "export", "test", "workflow")) + len(
+    assert len(lines) == len(requirements("batch", "docs", "export", "tensorboard", "test", "workflow")) + len(
         THIN["project"]["dependencies"]
     )
     for line in lines:

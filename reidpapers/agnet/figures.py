@@ -18,6 +18,7 @@ from reidpapers.show.plots.style import (
     DASHES,
     GREEN,
     INK,
+    PAINTS,
     SOFT,
     VERMILION,
     WIDTH,
@@ -28,11 +29,6 @@ from reidpapers.show.plots.style import (
 )
 
 KINDS = ("one vehicle", "two, same colour and type", "two others")
-PAINTS = {
-    "black": "#1b1b1b", "white": "#cfd4da", "gray": "#7d838c", "grey": "#7d838c", "silver": "#a9b4be", "red": "#c62828",
-    "blue": "#1f5fbf", "green": "#2e8b57", "yellow": "#e0b400", "orange": "#ef7d00", "brown": "#7a4a21",
-    "golden": "#b8962e", "gold": "#b8962e", "beige": "#c9b48a", "purple": "#7b3fa0", "pink": "#e48bb0",
-}  # fmt: skip
 
 
 @styled

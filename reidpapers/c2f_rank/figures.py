@@ -71,9 +71,9 @@ def coarse_to_fine(degrees: Sequence[float] = DEGREES) -> Figure:
         value = terms(points, VEHICLES, models)[name]
         (slope,) = torch.autograd.grad(value, points)
         _circle(axis, f"{title} = {value.item():.2f}")
-        _images(axis, points.detach(), VEHICLES, models, NAMES)
-        longest = max(float(slope.norm(dim=1).max()), 1e-9)
-        for point, step in zip(points.detach(), -0.55 * slope / longest, strict=True):
+        steps = -0.55 * slope / max(float(slope.norm(dim=1).max()), 1e-9)
+        _images(axis, points.detach(), VEHICLES, models, NAMES, [steps])
+        for point, step in zip(points.detach(), steps, strict=True):
             if step.norm() > 1e-6:
                 _arrow(axis, point, step, INK)
     _legend(drawing, 3)
@@ -186,8 +186,8 @@ def printed_gradients(degrees: Sequence[float] = DEGREES) -> Figure:
     titles = ("the gradient of the loss", "as eq. 7–10 print it")
     for axis, title, gradient in zip(axes, titles, slopes(points), strict=True):
         _circle(axis, title, 2.3)
-        _images(axis, points, VEHICLES, (0, 0, 0, 1), NAMES)
         along = tangential(points, gradient)
+        _images(axis, points, VEHICLES, (0, 0, 0, 1), NAMES, [-0.16 * gradient, -0.16 * along])
         for point, whole, part in zip(points, gradient, along, strict=True):
             _arrow(axis, point, -0.16 * whole, GREY, dashed=True)
             if part.norm() > 1e-6:
@@ -235,14 +235,26 @@ def _circle(axis: Axes, title: str, top: float = 1.6) -> None:
 
 
 def _images(
-    axis: Axes, points: Tensor, vehicles: Sequence[int], models: Sequence[int], names: Sequence[str] = ()
-) -> None:
-    """Images as marks: the colour is the model, the form the vehicle; a name beside each if given."""
+    axis: Axes, points: Tensor, vehicles: Sequence[int], models: Sequence[int], names: Sequence[str] = (),
+    steps: Sequence[Tensor] = (),
+) -> None:  # fmt: skip
+    """Images as marks: the colour is the model, the form the vehicle; if given, a name beside each, clear of arrows."""
     for place, (x, y) in enumerate(points.tolist()):
         color, marker = MODELS[models[place]][1], MARKERS[vehicles[place]]
         axis.plot(x, y, marker=marker, color=color, ms=9, mec="white", mew=0.9, ls="", zorder=4)
         if names:
-            axis.text(0.8 * x, 0.8 * y, f"${names[place]}$", ha="center", va="center", size=11)
+            axis.text(*_clear(points, place, steps), f"${names[place]}$", ha="center", va="center", size=11)
+
+
+def _clear(points: Tensor, place: int, steps: Sequence[Tensor], away: float = 0.2) -> list[float]:
+    """Where a point's name is farthest from arrows, other points and the circle, of places all round the point."""
+    angle = torch.linspace(0, 2 * math.pi, 25, dtype=points.dtype)[:-1]
+    spots = points[place] + away * torch.stack([angle.cos(), angle.sin()], 1)
+    along = torch.linspace(0, 1, 20, dtype=points.dtype)[:, None, None]
+    arrows = [(points + along * step).flatten(0, 1) for step in steps]
+    taken = torch.cat([points, *arrows])
+    room = torch.cdist(spots, taken).min(1).values
+    return spots[torch.minimum(room, (spots.norm(dim=1) - 1).abs()).argmax()].tolist()
 
 
 def _arrow(axis: Axes, start: Tensor, step: Tensor, color: str, dashed: bool = False) -> None:

@@ -27,7 +27,7 @@ GROUPS: Mapping[str, tuple[str, ...]] = {
     "data": ("dataset", "data_root", "preset", "data_seed", "digits_train", "digits_test"),
     "network": ("backbone", "pretrained", "weights", "image_size"),
     "augmentation and test": ("crop", "rotation", "brightness", "flip", "test_distance"),
-    "where and how": ("device", "precision", "workers", "processes", "committed"),
+    "where and how": ("device", "precision", "workers", "processes", "committed", "log"),
 }
 
 
@@ -123,7 +123,7 @@ def announced(configs: Sequence[Config], paper: Paper, plan: Plan) -> str:
     The time is that of runs of the same trunk and resolution whose records are there, a step each; none are, no time is
     said. Runs that these start from may come on top.
     """
-    from reidpapers.run import runs
+    from reidpapers.run import curves, runs
 
     wanted = list(dict.fromkeys(config.canonical() for config in configs))
     missing = [config for config in wanted if runs.lookup(config, paper, committed=plan.committed) is None]
@@ -132,8 +132,10 @@ def announced(configs: Sequence[Config], paper: Paper, plan: Plan) -> str:
         return f"{there}, nothing is to be computed"
     steps = sum(paper.steps(config) for config in missing)
     text = f"{there}, {len(missing)} to be computed: {steps:,} steps"
+    logged = f"; curves in {curves.folder(paper)}" if plan.log != "none" else ""
     seconds = _seconds_a_step(missing[0], _known(paper, plan))
-    return text if seconds is None else f"{text}, about {_duration(steps * seconds / plan.workers)} here"
+    took = "" if seconds is None else f", about {_duration(steps * seconds / plan.workers)} here"
+    return f"{text}{took}{logged}"
 
 
 def _known(paper: Paper, plan: Plan) -> Iterable[Record]:

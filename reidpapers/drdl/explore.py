@@ -154,9 +154,10 @@ def _figure(
         center = positives.mean(0)
         axis.plot(*center, ls="", marker="+", color=INK, ms=11, mew=2, zorder=3)
         axis.annotate("c", center, (6, 6), textcoords="offset points")
-    for name, place in zip(NAMES, points.tolist(), strict=True):
-        axis.annotate(name, place, (9, -11), textcoords="offset points", color=SOFT, size=8)
     moving = force.norm(dim=1) > 1e-9
+    for name, place, move in zip(NAMES, points.tolist(), force, strict=True):
+        x, y = (-15 * move / move.norm()).tolist() if move.norm() > 1e-9 else (12, -11)  # behind its arrow
+        axis.annotate(name, place, (x, y), textcoords="offset points", ha="center", va="center", color=SOFT, size=8)
     if moving.any():
         length = force.norm(dim=1, keepdim=True)
         shown = (0.35 * force / (length * length.max()).sqrt().clamp_min(1e-12))[moving]

@@ -13,6 +13,7 @@ import torch
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.patches import Polygon
+from matplotlib.ticker import MaxNLocator
 from torch import Tensor
 
 from reidlib import losses
@@ -125,7 +126,9 @@ def vehicles_of_models(counts: Sequence[int]) -> Figure:
     axis = picture.subplots()
     ordered = sorted(counts, reverse=True)
     axis.bar(range(1, len(ordered) + 1), ordered, color=BLUE, width=0.85)
-    axis.set(xlabel="vehicle models, most frequent first", ylabel="vehicles")
+    axis.set(xlabel="vehicle models, most frequent first", ylabel="vehicles", xlim=(0.4, len(ordered) + 0.6))
+    for side in (axis.xaxis, axis.yaxis):
+        side.set_major_locator(MaxNLocator(integer=True))
     axis.grid(axis="x", visible=False)
     return picture
 

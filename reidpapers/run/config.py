@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import difflib
 import hashlib
+import importlib.util
 import json
 import os
 from collections.abc import Iterable, Iterator, Mapping
@@ -224,10 +225,23 @@ class Plan(Strict):
         1, ge=1, le=256, description="that share each batch of a run, one a GPU; runs then follow each other"
     )
 
+    log: Literal["none", "csv", "tensorboard"] = Field(
+        "none", description="curves of the loss while runs are computed, as files; which folder is said before"
+    )
+
     @property
     def shown(self) -> list[int]:
         """Seeds that tables look up: the wanted ones, and the first five, which committed records have."""
         return sorted({*self.seeds, *range(5)})
+
+    @model_validator(mode="after")
+    def _can_log(self) -> Plan:
+        if self.log == "tensorboard" and importlib.util.find_spec("tensorboard") is None:
+            raise ValueError(
+                "log = 'tensorboard' is refused: its package is not installed; either "
+                "`pip install 'reidpapers[tensorboard]'`, or log = 'csv', which needs none"
+            )
+        return self
 
     @model_validator(mode="after")
     def _distinct_seeds(self) -> Plan:

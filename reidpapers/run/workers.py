@@ -7,7 +7,8 @@ so they do where several processes share the batches of one run.
 from __future__ import annotations
 
 import sys
-from collections.abc import Callable, Iterable, Iterator, Sequence
+import time
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import FIRST_COMPLETED, Future, wait
 from concurrent.futures.process import BrokenProcessPool
 from contextlib import contextmanager
@@ -17,7 +18,7 @@ from typing import TYPE_CHECKING, Any
 from tqdm import tqdm
 
 from reidlib import processes
-from reidpapers.run import imagenet, runs
+from reidpapers.run import curves, imagenet, runs
 from reidpapers.run.config import Config, Plan
 from reidpapers.run.records import Record
 from reidpapers.run.refusals import check_device, told
@@ -26,6 +27,8 @@ if TYPE_CHECKING:
     from reidpapers.run.base import Paper
 
 _steps: Any = None  # in a worker: the counter of training steps that it shares with the others
+_loss: Any = None  # likewise: the latest loss of any of them
+SHOWN = 0.5  # seconds at least from one loss that is shown to the next: to read it, a GPU has to wait
 
 
 def run_all(
@@ -42,7 +45,7 @@ def run_all(
         configs: what to run; equal ones are run once.
         paper: whose runs.
         plan: how many processes, and whether committed records count.
-        progress: show a bar over training steps, with an estimate of the time left.
+        progress: show a bar over training steps, with an estimate of the time left and the latest loss.
         allowed: called when nothing was refused and before anything is computed.
 
     Raises:
@@ -120,21 +123,40 @@ def _one_by_one(jobs: dict[str, Config], paper: Paper, plan: Plan, bar: tqdm, th
     with limited_threads(threads):
         for key, config in jobs.items():
             try:
-                _alone_or_together(config, paper, plan, bar.update)
+                _alone_or_together(config, paper, plan, bar)
             except Exception as error:  # noqa: BLE001 — one failed run must not take the others with it
                 failed[key] = error
     return failed
 
 
-def _alone_or_together(config: Config, paper: Paper, plan: Plan, progress: Callable[[int], None]) -> None:
+def _alone_or_together(config: Config, paper: Paper, plan: Plan, bar: tqdm) -> None:
     """One job in this process, or in new ones that share its batches; torchrun has started them before."""
     from reidlib import parallel
 
-    work = partial(_work, config, paper, plan.committed)
+    work = partial(_work, config, paper, plan)
     if plan.processes > 1 and not parallel.launched():
-        parallel.launch(work, plan.processes, config.canonical().device, progress)
+        parallel.launch(work, plan.processes, config.canonical().device, bar.update)
     else:
-        work(progress)
+        work(bar.update, now_and_then(partial(_show_loss, bar)))
+
+
+def _show_loss(bar: tqdm, loss: float) -> None:
+    """Put the latest loss beside a bar; nothing before there is one."""
+    if loss == loss:
+        bar.set_postfix_str(f"loss {loss:.3g}", refresh=False)
+
+
+def now_and_then(show: Callable[[float], None]) -> curves.Tell:
+    """What shows the total loss, but not at every step."""
+    shown = float("-inf")
+
+    def tell(step: int, values: Mapping[str, Any]) -> None:
+        nonlocal shown
+        if time.monotonic() - shown >= SHOWN:
+            shown = time.monotonic()
+            show(float(values["total"]))
+
+    return tell
 
 
 def _in_processes(jobs: dict[str, Config], paper: Paper, plan: Plan, bar: tqdm) -> dict[str, Exception]:
@@ -161,15 +183,16 @@ def _until_one_dies(
     waiting: dict[str, Config], failed: dict[str, Exception], paper: Paper, plan: Plan, bar: tqdm
 ) -> dict[str, Config]:
     """Carry out what waits, taking it from there; the jobs that were at work when a process died, if one did."""
-    counter, before, jobs, active = processes.SPAWN.Value("q", 0), bar.n, dict(waiting), {}
-    with processes.pool(min(plan.workers, len(jobs)), initializer=_enter_worker, arguments=(counter,)) as pool:
+    counter, loss = processes.SPAWN.Value("q", 0), processes.SPAWN.Value("d", float("nan"))
+    before, jobs, active = bar.n, dict(waiting), {}
+    with processes.pool(min(plan.workers, len(jobs)), initializer=_enter_worker, arguments=(counter, loss)) as pool:
         try:
             while waiting or active:
                 unfinished = waiting.keys() | set(active.values())
                 for key in [key for key in waiting if not _start_names(waiting[key], paper) & unfinished]:
-                    active[pool.submit(_in_worker, waiting[key], paper, plan.committed)] = key
+                    active[pool.submit(_in_worker, waiting[key], paper, plan)] = key
                     del waiting[key]
-                for future in _finished(active, bar, counter, before):
+                for future in _finished(active, bar, counter, before, loss):
                     error = future.exception()
                     if isinstance(error, BrokenProcessPool):
                         raise error
@@ -185,36 +208,42 @@ def _start_names(config: Config, paper: Paper) -> set[str]:
     return {runs.name(start, paper) for start in paper.starts_from(config)}
 
 
-def _finished(active: dict[Future, str], bar: tqdm, counter: Any, before: int) -> Iterator[Future]:
+def _finished(active: dict[Future, str], bar: tqdm, counter: Any, before: int, loss: Any) -> Iterator[Future]:
     """Wait until some job is done, moving the bar meanwhile."""
     done: set[Future] = set()
     while not done:
         done, _ = wait(active, timeout=0.5, return_when=FIRST_COMPLETED)
+        _show_loss(bar, loss.value)
         bar.update(max(0, before + counter.value - bar.n))
     yield from done
 
 
-def _enter_worker(counter: Any) -> None:
-    """What a worker keeps: the counter of training steps that it shares with the others."""
-    global _steps
-    _steps = counter
+def _enter_worker(counter: Any, loss: Any) -> None:
+    """What a worker keeps: the counter of training steps, and the latest loss, that it shares with the others."""
+    global _steps, _loss
+    _steps, _loss = counter, loss
 
 
-def _in_worker(config: Config, paper: Paper, committed: bool) -> None:
+def _in_worker(config: Config, paper: Paper, plan: Plan) -> None:
     def count(steps: int) -> None:
         with _steps.get_lock():
             _steps.value += steps
 
-    _work(config, paper, committed, count)
+    def show(loss: float) -> None:
+        _loss.value = loss
+
+    _work(config, paper, plan, count, now_and_then(show))
 
 
-def _work(config: Config, paper: Paper, committed: bool, progress: Callable[[int], None]) -> None:
+def _work(
+    config: Config, paper: Paper, plan: Plan, progress: Callable[[int], None],
+    tell: curves.Tell = lambda step, values: None,
+) -> None:  # fmt: skip
     """One job: a run whose record is whole, but whose weights are wanted by others, is computed for its weights."""
-    record = runs.present(config, paper, committed=committed)
-    if record and not runs.lacks(record, config, paper):
-        runs.weights(config, paper, committed=committed, progress=progress)
-    else:
-        runs.run(config, paper, committed=committed, progress=progress)
+    record = runs.present(config, paper, committed=plan.committed)
+    whole = record and not runs.lacks(record, config, paper)
+    with curves.followed(paper, config, plan.log, progress, tell) as step:
+        (runs.weights if whole else runs.run)(config, paper, committed=plan.committed, progress=step)
 
 
 @contextmanager

@@ -10,7 +10,7 @@ import pandas as pd
 
 from reidpapers.run.config import Config
 from reidpapers.run.records import Record
-from reidpapers.show import layout
+from reidpapers.show import layout, ran
 from reidpapers.show.claims import interval, metric_name, score
 from reidpapers.show.layout import Table
 
@@ -61,7 +61,7 @@ def frame(table: Table, results: Mapping[str, Sequence[Record]], paper: str, dat
             line |= {(name, "ours"): mean, (name, "±"): np.nan if half is None else half}
             line[name, "printed"] = np.nan if printed is None else float(printed)
         lines.append(line | {("", "seeds"): len(records)})
-    index = pd.Index([row.name for row in table.rows], name="row")
+    index = pd.Index([ran.named(row.name, layout.behind(row, results)) for row in table.rows], name="row")
     return pd.DataFrame(lines, index=index, columns=pd.MultiIndex.from_tuples(lines[0]))
 
 

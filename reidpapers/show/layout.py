@@ -10,7 +10,7 @@ import csv
 import re
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import cache
 from typing import TYPE_CHECKING, Any
 
@@ -22,7 +22,7 @@ from reidpapers.run.records import Record
 from reidpapers.run.release import not_the_release
 from reidpapers.run.runs import STALE, UNVERIFIED
 from reidpapers.run.tuning import applied
-from reidpapers.show import standing
+from reidpapers.show import ran, standing
 from reidpapers.show.claims import by_place, common, interval, metric_name, origin, score
 from reidpapers.show.templates import macros
 
@@ -178,20 +178,21 @@ def to_html(
         links: where the records behind a row are, by its name; our numbers lead there.
     """
     fits, lines = table.fits(dataset), []
+    ours = results if fits else {}
     foreign = next((words for row in table.rows for record in results.get(row.name, ())
                     if (words := not_the_release(record))), "")  # fmt: skip
     numbers = {} if foreign else printed(paper)
     for row in table.rows:
-        runnable = fits and row.changes is not None
-        records = results.get(row.name, []) if runnable else []
+        records = ours.get(row.name, [])
         lines.append({
             "row": row, "link": (links or {}).get(row.name), "seeds": len(records), "state": state(records),
-            "cells": [(_difference(row.minus, results, column) if row.minus else cell(records, column),
-                       numbers.get((table.number, row.name, column), "–")) for column in table.columns],
-            "command": command + options(row.changes) if runnable and not records else "",
+            "trunk": ran.instead(row.name, behind(row, ours)),
+            "cells": [(_ours(row, ours, column), numbers.get((table.number, row.name, column), "–"))
+                      for column in table.columns],
+            "command": command + options(row.changes) if fits and row.changes is not None and not records else "",
         })  # fmt: skip
     noted = any(line["command"] or line["state"] for line in lines)
-    shown = [record for row in table.rows if fits and row.changes is not None for record in results.get(row.name, ())]
+    shown = [record for row in table.rows for record in ours.get(row.name, ())]
     return macros("tables.j2").results(
         table, _columns(table, numbers), lines, noted, "" if fits else _fill(table, command), foreign,
         standing.references(shown, table.columns),
@@ -215,6 +216,13 @@ def _fill(table: Table, command: str) -> str:
     return words
 
 
+def parted(table: Table, results: Results, dataset: str = "rendered") -> tuple[Table, Table]:
+    """The rows of a table that have a number of ours, and those that have none, each as a table of its own."""
+    found = results if table.fits(dataset) else {}
+    ours = [row for row in table.rows if any(_ours(row, found, column) != "–" for column in table.columns)]
+    return replace(table, rows=tuple(ours)), replace(table, rows=tuple(row for row in table.rows if row not in ours))
+
+
 def state(records: Iterable[Record]) -> str:
     """What a reader must know of records' freshness: "stale" or "unverified" if any of them is, else empty."""
     states = {record.freshness for record in records}
@@ -223,6 +231,7 @@ def state(records: Iterable[Record]) -> str:
 
 def to_text(results: Results, columns: Sequence[str]) -> str:
     """Rows as plain text: number of seeds and mean scores, for a terminal."""
+    results = {ran.named(name, records): records for name, records in results.items()}
     width = max(map(len, results))
     heads = "  ".join(f"{metric_name(column):>8}" for column in columns)
     lines = [f"{'':{width}}  seeds  {heads}   (percent, means)"]
@@ -231,6 +240,16 @@ def to_text(results: Results, columns: Sequence[str]) -> str:
         means = [f"{interval(values)[0]:8.1f}" if values else f"{'–':>8}" for values in scores]
         lines.append(f"{name:{width}}  {len(records):5d}  " + "  ".join(means))
     return "\n".join(lines)
+
+
+def behind(row: Row, results: Results) -> list[Record]:
+    """The records of a row, or of the two whose difference it is."""
+    return [record for name in row.minus or (row.name,) for record in results.get(name, ())]
+
+
+def _ours(row: Row, results: Results, column: str) -> str:
+    """What stands in a row's cell: its mean, or the difference of the two rows that it is about."""
+    return _difference(row.minus, results, column) if row.minus else cell(results.get(row.name, []), column)
 
 
 def cell(records: Sequence[Record], column: str) -> str:

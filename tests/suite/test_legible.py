@@ -1,9 +1,13 @@
 """Figures can be read: no text is cut or lies over other text, and every axis with numbers says what they are."""
 
+import numpy as np
 import pytest
 from test_plots import rows
 
+from reidpapers.run.papers import PAPERS, load
 from reidpapers.show import plots
+from reidpapers.show.explore import ablation_browser
+from reidpapers.show.measure import judge
 from reidpapers.show.plots import style
 from reidpapers.show.plots.legible import faults
 
@@ -62,8 +66,30 @@ def test_numbers_need_a_label_and_words_do_not():
         lambda: plots.sweep({0.1: rows(0.2), 0.3: rows(0.3), 0.5: rows(0.4)}),
         lambda: plots.pull_push(),
         lambda: plots.cmc_panels({"(a)": {"x": rows(0.2)}, "(b)": {"x": rows(0.4)}}),
+        lambda: plots.cmc_panels(dict.fromkeys("abc", {"given configuration": rows(0.2), "Only-ID": rows(0.3)})),
+        lambda: plots.cmc({f"one of many methods, {n}": rows(0.1 * n, 0.1 * n + 0.05) for n in range(1, 8)}),
+        lambda: plots.sweep({0.0: rows(0.2), 0.1: rows(0.3), 1.0: rows(0.4)}, label="α"),
+        lambda: plots.history(rows(0.2)),
+        lambda: plots.distance_schemes(),
+        lambda: plots.contact_sheet([np.zeros((64, 64, 3), np.uint8)] * 16, ["red mpv\nsim_0163 · sim_c005"] * 16, 8),
     ],
-    ids=["cmc", "sweep", "pull_push", "cmc_panels"],
+    ids=["cmc", "sweep", "pull_push", "cmc_panels", "one key", "many", "close ticks", "history", "schemes", "sheet"],
 )
 def test_the_shared_figures_can_be_read(draw):
     assert faults(draw()) == []
+
+
+@pytest.mark.parametrize("name", PAPERS)
+def test_a_papers_claims_and_tables_can_be_read_in_one_picture(name):
+    """With its own names of rows, long ones too, whatever they scored."""
+    tables = load(name).tables
+    claims = [claim for claim in tables.CLAIMS if claim.metric in ("mAP", "top1", "large top1") and not claim.dataset]
+    scored = {row.name: rows(0.2, 0.25, 0.3, 0.22, 0.28) for row in tables.rows("all")}
+    for found in scored.values():
+        for record in found:
+            record.tests = {"large": record.scores}
+    verdicts = [judge(claim, scored) for claim in claims]
+    assert faults(plots.forest(verdicts)) == []
+    longest = sorted(scored, key=len)[-11:]
+    browser = ablation_browser._Browser({"table": {row: scored[row] for row in longest}})
+    assert faults(browser.draw("table", "mAP", longest[0], [0, 1, 2, 3, 4], 20).drawn) == []

@@ -1,6 +1,8 @@
 """Pictures: each is drawn from records, says so where there are none, and reaches a page with caption and text."""
 
 import io
+import re
+from pathlib import Path
 from types import SimpleNamespace
 
 import numpy as np
@@ -10,9 +12,10 @@ from matplotlib.figure import Figure
 from PIL import Image
 
 from reidpapers.show import plots
-from reidpapers.show.claims import Claim
+from reidpapers.show.claims import MARKS, Claim
+from reidpapers.show.explore import embedding_map
 from reidpapers.show.measure import judge
-from reidpapers.show.plots import curves, style
+from reidpapers.show.plots import curves, mosaic, style
 
 
 def record(seed, score):
@@ -156,3 +159,60 @@ def test_a_label_of_the_data_is_never_mathematics(label):
         texts = [text for text in picture.findobj(Text) if "$" in text.get_text()]
         assert texts and not any(cbook.is_math_text(text.get_text()) for text in texts)
         assert {text.get_text().replace(r"\$", "$") for text in texts} == {label}
+
+
+def test_a_curve_that_is_flat_is_not_drawn_on_and_the_axis_says_where_it_ends():
+    flat = rows(0.3, 0.3)
+    for record in flat:
+        record.scores["cmc"] = [0.5, 0.9, *[1.0] * 48]
+    (axis,) = plots.cmc({"one": flat}, 50).axes
+    assert axis.get_xlim() == (1, 3) and "from 3 on all are above 99.5%" in axis.get_xlabel()
+    (left, right) = plots.cmc_panels({"a": {"one": flat}, "b": {"one": flat}}, 50).axes
+    assert left.get_xlim() == right.get_xlim() == (1, 50)
+
+
+def test_many_curves_have_bars_where_few_have_bands():
+    few, many = ({f"method {n}": rows(0.2, 0.3) for n in range(count)} for count in (curves.BANDS, curves.BANDS + 1))
+    assert len(plots.cmc(few).axes[0].collections) == curves.BANDS, "a band each"
+    axis = plots.cmc(many).axes[0]
+    bars = [set(np.array(segments.get_segments())[:, 0, 0]) for segments in axis.collections]
+    assert len(bars) == curves.BANDS + 1 and not set.intersection(*bars), "bars at ranks of their own"
+
+
+def test_a_value_of_one_seed_is_hollow_and_a_point_is_no_trend():
+    picture = plots.sweep({1: rows(0.200), 2: rows(0.204), 3: rows(0.203, 0.205)}, ("mAP",))
+    (axis,) = picture.axes
+    (hollow,) = [line for line in axis.lines if line.get_markerfacecolor() == "white"]
+    assert list(hollow.get_xdata()) == [1, 2] and "hollow: one seed" in picture.get_supxlabel()
+    assert np.ptp(axis.get_ylim()) == pytest.approx(curves.SPAN)
+    assert "hollow" not in plots.sweep({1: rows(0.2, 0.3)}, ("mAP",)).get_supxlabel()
+
+
+def test_the_rates_highest_value_has_a_tick():
+    bottom = plots.history(rows(0.2)).axes[1]
+    highest = max(rows(0.2)[0].history["rate"])
+    assert [tick.get_text() for tick in bottom.get_yticklabels()] == ["0", f"{highest:g}"]
+
+
+def test_verdicts_have_the_same_colours_on_pages_and_in_notebooks():
+    sheet = (Path(style.__file__).parents[1] / "page" / "style.css").read_text(encoding="utf-8")
+    named = dict(re.findall(r"--([\w-]+): (#\w{6})", sheet))
+    names = {"reproduced": "good", "contradicted": "bad", "no difference": "same", "open": "open",
+             "not testable here": "soft", "not run": "soft"}  # fmt: skip
+    assert {word: named[name] for word, name in names.items()} == style.VERDICTS and set(names) == set(MARKS)
+
+
+def test_what_is_called_by_a_paint_is_drawn_in_it():
+    points = np.array([[0.0, 0], [1, 1], [2, 2]])
+    drawn = embedding_map.scatter(points, ["red", "orange", "sedan"], None, [])
+    colors = [to_hex(line.get_color()) for line in drawn.axes[0].lines]
+    assert colors[:2] == [style.PAINTS["orange"], style.PAINTS["red"]] and colors[2] not in style.PAINTS.values()
+
+
+def test_lists_of_places_are_not_called_distances():
+    strip = {"query": {"image": "a", "vehicle": "1", "camera": "c"},
+             "top": [{"image": "b", "vehicle": "1", "camera": "c", "match": True, "distance": 5.0}]}  # fmt: skip
+    line = mosaic.retrieval_line(strip, lambda name: image(), distances=True)
+    assert line.cells[1].label.endswith("place 5") and mosaic.ordinal([strip])
+    strip["top"][0]["distance"] = 4.5
+    assert mosaic.retrieval_line(strip, lambda name: image(), distances=True).cells[1].label.endswith("d = 4.500")

@@ -92,3 +92,8 @@ def test_what_cannot_become_a_page_is_refused(tmp_path, page, monkeypatch):
     with pytest.raises(UnfitNotebook, match="cell 1"):
         page(notebook(html("x" * 20_000)))
     assert not (tmp_path / "out" / "page.html").exists()
+
+
+def test_a_picture_can_be_touched_to_grow(page):
+    text = page(notebook(html('<figure><img alt="a" src="data:image/png;base64,AA"></figure>')))
+    assert re.search(r'<figure><img [^>]*tabindex="0"', text) and "figure img:focus" in text

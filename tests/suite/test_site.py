@@ -112,6 +112,32 @@ def test_every_number_of_ours_leads_to_its_records(name):
         assert f"{table.number}." in found.text
 
 
+@pytest.mark.parametrize("name", PAPERS)
+def test_rows_without_numbers_of_ours_are_folded_and_none_is_lost(name):
+    found = soup(f"{name}/index.html")
+    folded = [row for fold in found.find_all("details", class_="unrun") for row in fold.select("tbody tr")]
+    assert all("±" not in row.text and not row.select("td a") for row in folded)
+    assert folded or name == "multiguided"
+    open_rows = [row for row in found.select("table.results tbody tr") if not row.find_parent("details")]
+    measured = [row for row in open_rows if row.td and "learns nothing" not in row.text]
+    assert not [row.th.text for row in measured if not row.select("td a")]
+    paper = papers.load(name)
+    for table in paper.tables.tables("quick"):
+        for row in table.rows:
+            assert any(head.text.startswith(row.name) for head in found.select("table.results tbody th")), row.name
+
+
+def test_commands_of_folded_rows_can_be_read_and_pasted():
+    folded = soup("agnet/index.html").find("details", class_="unrun")
+    assert "python -m reidlib run agnet" in folded.text and folded.summary.text.strip()
+
+
+@pytest.mark.parametrize(("name", "row"), [("drdl", "VGG + triplet"), ("multiguided", "Res50 alone")])
+def test_a_row_called_after_a_trunk_says_which_ran(name, row):
+    for page in ("index", "records"):
+        assert f"{row} (small trunk)" in re.sub(r"\s+", " ", soup(f"{name}/{page}.html").text)
+
+
 def test_colours_are_told_apart_from_their_ground():
     """Every pair of ink and tint that words are set in has a contrast of 4.5 or more."""
     style = (RESULTS / "style.css").read_text()
@@ -122,8 +148,9 @@ def test_colours_are_told_apart_from_their_ground():
         red, green, blue = (part / 12.92 if part <= 0.04045 else ((part + 0.055) / 1.055) ** 2.4 for part in parts)
         return 0.2126 * red + 0.7152 * green + 0.0722 * blue
 
-    pairs = [("good", "tint-good"), ("bad", "tint-bad"), ("amber", "tint-amber"), ("soft", "tint-none"),
-             ("soft", "paper"), ("link", "paper"), ("ink", "wash"), ("link", "wash"), ("bad", "paper")]  # fmt: skip
+    pairs = [("good", "tint-good"), ("bad", "tint-bad"), ("open", "tint-amber"), ("soft", "tint-none"),
+             ("open", "paper"), ("same", "paper"), ("soft", "paper"), ("link", "paper"), ("ink", "wash"),
+             ("link", "wash"), ("bad", "paper")]  # fmt: skip
     for ink, ground in pairs:
         bright, dark = sorted((luminance(colour[ink]), luminance(colour[ground])), reverse=True)
         assert (bright + 0.05) / (dark + 0.05) >= 4.5, (ink, ground)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from textwrap import fill
 from typing import Any
 
 import numpy as np
@@ -16,6 +17,7 @@ from reidpapers.show.explore.panel import Panel, Picture, say
 from reidpapers.show.plots.style import BLUE, GREEN, GREY, INK, SOFT, VERMILION, WIDTH, look, styled
 
 Rows = Mapping[str, Sequence[Record]]
+LONGEST = 26  # letters of a line of a row's name
 NO_METRICS = {"queries", "unmatched", "draws", "pairs", "threshold", "threshold_accuracy"}  # numbers that are no scores
 
 
@@ -115,7 +117,7 @@ class _Browser:
 def _figure(rows: Rows, differences: Mapping[str, list[float]], metric: str, against: str, last: int) -> Figure:
     lines = len(rows)
     drawing = Figure(figsize=(WIDTH, max(3.4, 1.4 + 0.3 * lines)))
-    left, right = drawing.add_axes((0.07, 0.14, 0.37, 0.78)), drawing.add_axes((0.66, 0.14, 0.32, 0.78))
+    left, right = drawing.add_axes((0.07, 0.14, 0.36, 0.78)), drawing.add_axes((0.7, 0.14, 0.28, 0.78))
     looks = {row: look(place) for place, row in enumerate(rows)}
     test = metric.rpartition(" ")[0]
     if all((record.tests.get(test, {}) if test else record.scores).get("cmc") for r in rows.values() for record in r):
@@ -150,11 +152,12 @@ def _differences(
     axis.axvline(0, color=INK, lw=1)
     for line, row in enumerate(rows):
         key = {"marker": looks[row]["marker"], "ls": looks[row]["ls"], "color": looks[row]["color"]}
-        axis.plot([-0.62, -0.55], [line, line], transform=axis.get_yaxis_transform(), clip_on=False, **key)
-        axis.text(-0.52, line, _short(row), transform=axis.get_yaxis_transform(), va="center", fontsize=8)
+        axis.plot([-0.92, -0.84], [line, line], transform=axis.get_yaxis_transform(), clip_on=False, **key)
+        axis.text(-0.8, line, fill(row, LONGEST), transform=axis.get_yaxis_transform(), va="center", fontsize=8,
+                  linespacing=1.0)  # fmt: skip
         values = differences.get(row, [])
         if not values:
-            words = "compared with" if row == against else "no common seed"
+            words = "compared with" if row == against else "not paired: other seeds or machine"
             axis.text(0.5, line, words, transform=axis.get_yaxis_transform(), va="center", ha="center", fontsize=7.5,
                       color=SOFT)  # fmt: skip
             continue
@@ -190,7 +193,3 @@ def _interval(values: Sequence[float]) -> tuple[float, float | None]:
 
 def _is_score(name: str, value: Any) -> bool:
     return isinstance(value, int | float) and name not in NO_METRICS
-
-
-def _short(name: str, length: int = 24) -> str:
-    return name if len(name) <= length else f"{name[: length - 1]}…"

@@ -18,8 +18,8 @@ from reidpapers.show.explore import missing_weights
 from reidpapers.show.explore.controls import ControlMaker
 from reidpapers.show.explore.panel import Panel, Picture, say
 from reidpapers.show.explore.run import Run, described, known
-from reidpapers.show.plots.mosaic import Cell, Line, mosaic
-from reidpapers.show.plots.style import COLORS, FAINT, INK, MARKERS, SOFT, WIDTH, plain, styled
+from reidpapers.show.plots.mosaic import Cell, Line, mosaic, ordinal
+from reidpapers.show.plots.style import COLORS, FAINT, INK, MARKERS, PAINTS, SOFT, WIDTH, plain, styled
 
 COUNTS = (400, 800, 1600)  # points; the first in about a second
 NEAREST, HEIGHT = 8, 4.6
@@ -164,7 +164,8 @@ def scatter(
     named = len(names) <= 12
     for place, name in enumerate(names):
         own = label == name
-        look = {"color": COLORS[place % len(COLORS)], "marker": MARKERS[(place + place // 8) % len(MARKERS)], "ls": ""}
+        color = PAINTS.get(name, COLORS[place % len(COLORS)])
+        look = {"color": color, "marker": MARKERS[(place + place // 8) % len(MARKERS)], "ls": ""}
         axis.plot(*points[own].T, ms=4.2, alpha=0.75, mew=0, label=plain(name) if named else None, **look)
     for place in near:
         axis.plot(*points[place], marker="o", ms=11, mfc="none", mec=INK, mew=1.1, ls="")
@@ -212,10 +213,11 @@ def _ladder(exhibits: Mapping[str, Any], color: str) -> Picture:
             look = {"color": COLORS[2], "marker": "o"} if same else {"color": COLORS[1], "marker": "X", "mfc": "white"}
             axis.plot(item["distance"], line, ls="", ms=7, **look)
     axis.set_yticks(range(len(lists)), [plain(f"vehicle {strip['query']['vehicle']}") for strip in lists])
-    axis.set(xlabel="distance of the query's ten nearest images", ylim=(len(lists) - 0.5, -0.5), xlim=(0, None))
+    by = "place in the re-ranked list" if ordinal(lists) else "distance"
+    axis.set(xlabel=f"{by} of the query's ten nearest images", ylim=(len(lists) - 0.5, -0.5), xlim=(0, None))
     text = (
-        f"The {len(lists)} queries that the record keeps, from the worst to the best, and the distances of their ten "
-        f"nearest images: ● of the query's own {color}, ✕ of another. A map of all images needs the run's weights, "
-        "which are not in this user's cache."
+        f"The {len(lists)} queries that the record keeps, from the worst to the best, and the {by} of each of "
+        f"their ten nearest images: ● of the query's own {color}, ✕ of another. A map of all images needs the run's "
+        "weights, which are not in this user's cache."
     )
     return Picture(drawing, text)

@@ -19,7 +19,7 @@ from reidpapers.show.explore.controls import ControlMaker
 from reidpapers.show.explore.pair_terms import Judge, Pair, forces
 from reidpapers.show.explore.panel import Panel, Picture
 from reidpapers.show.explore.run import Run, described, known
-from reidpapers.show.plots.mosaic import Cell, Line, mosaic
+from reidpapers.show.plots.mosaic import Cell, Line, measured, mosaic, ordinal
 from reidpapers.show.plots.style import BLUE, GREEN, GREY, INK, SOFT, VERMILION, WIDTH, styled
 
 LARGEST = 10  # components shown
@@ -208,7 +208,7 @@ def _kept(run: Run, offer: missing_weights.TrainingOffer) -> Panel:
         ]
         text = (
             f"Query {query} of the {len(lists)} that the record keeps and its gallery image of rank {rank}: "
-            f"{'the same vehicle' if item['match'] else 'another vehicle'}, distance {item['distance']:.3f}. Outputs "
+            f"{'the same vehicle' if item['match'] else 'another vehicle'}, {measured(item, ordinal(lists))}. Outputs "
             "and forces need the run's weights, which are not in this user's cache."
         )
         return Picture(mosaic([Line("a query and what it found", cells)], 5, 1), text)

@@ -118,7 +118,7 @@ def _title(content: NotebookNode) -> str:
 
 
 def _with_contents(body: str) -> str:
-    """The page with a list of its sections at the top, and tables in boxes of their own that scroll on a phone."""
+    """The page with a list of its sections at the top; on a phone tables scroll and pictures grow when touched."""
     page = BeautifulSoup(body, "html.parser")
     place = page.find("nav", attrs={"aria-label": "Sections"}).find("ol")
     for heading in page.find_all("h2"):
@@ -131,6 +131,8 @@ def _with_contents(body: str) -> str:
         place.append(item)
     for anchor in page.find_all("a", class_="anchor-link"):
         anchor.decompose()
+    for picture in page.select("figure img"):
+        picture["tabindex"] = "0"  # so that a touch makes it large
     for table in page.find_all("table"):
         table.wrap(page.new_tag("div", attrs={"class": "scroll", "tabindex": "0"}))
     return str(page)

@@ -14,15 +14,13 @@ from matplotlib.ticker import MaxNLocator
 from reidpapers.run.records import Record
 from reidpapers.show.claims import Verdict, interval, metric_name, score
 from reidpapers.show.plots.style import (
-    BLUE,
     COLORS,
-    GREEN,
     GREY,
     INK,
     MARKERS,
-    ORANGE,
     SOFT,
-    VERMILION,
+    VERDICTS,
+    WIDTH,
     blank,
     figure,
     look,
@@ -33,19 +31,22 @@ from reidpapers.show.plots.style import (
 
 NO_RUNS = "no runs yet: the table shows the commands that make them"
 NO_STEPS = "no training: the run takes the features of another as they are"
-VERDICT_LOOKS = {
-    "reproduced": (GREEN, "o"), "contradicted": (VERMILION, "X"), "no difference": (BLUE, "D"), "open": (ORANGE, "D"),
-    "not testable here": (GREY, "o"), "not run": (GREY, "_"),
+VERDICT_MARKS = {
+    "reproduced": "o", "contradicted": "X", "no difference": "D", "open": "D", "not testable here": "o", "not run": "_",
 }  # fmt: skip
+BANDS = 4  # curves at most, that each have a band: more hide each other
+REACHED = 99.5  # percent: a curve that has come so far is flat from there
+SPAN = 4.0  # points at least from the bottom of a panel to its top, so that chance does not look like a trend
+LETTER = 0.08  # inches, of a tick's label
 
 
 @styled
 def cmc(curves: Mapping[str, Sequence[Record]], ranks: int = 20, title: str | None = None, test: str = "") -> Figure:
-    """Mean CMC over seeds, with a band of the 95% interval where there are several.
+    """Mean CMC over seeds, with the 95% interval where there are several: a band, or bars where curves are many.
 
     Args:
         curves: records by the name of the curve; a name without records is left out of the picture.
-        ranks: the last rank drawn, at most 50.
+        ranks: the last rank drawn, at most 50; fewer where every curve is flat before.
         title: a line above the picture.
         test: name of the test set; empty: the principal one.
 
@@ -54,7 +55,7 @@ def cmc(curves: Mapping[str, Sequence[Record]], ranks: int = 20, title: str | No
     """
     picture = figure(3.9)
     axis = picture.subplots()
-    _cmc(axis, curves, ranks, test)
+    _cmc(axis, curves, ranks, test, to_end=False)
     axis.set_ylim(top=min(100.5, axis.get_ylim()[1]))
     picture.axes[0].set_title(title or "")
     return picture
@@ -77,28 +78,45 @@ def cmc_panels(
     if not groups:
         return blank(NO_RUNS)
     picture, axes = panels(len(groups), 3.6, sharey=True)
+    one_key = len({tuple(curves) for curves in groups.values()}) == 1
     for axis, (title, curves) in zip(axes, groups.items(), strict=True):
-        _cmc(axis, curves, ranks, (tests or {}).get(title, ""))
+        _cmc(axis, curves, ranks, (tests or {}).get(title, ""), keyed=not one_key)
         axis.set_title(title)
         axis.label_outer()
+    if one_key:
+        handles, labels = axes[0].get_legend_handles_labels()
+        picture.legend(handles, labels, loc="outside lower center", ncols=3)
     axes[0].set_ylim(top=min(100.5, axes[0].get_ylim()[1]))  # they share it; only now are all curves drawn
     return picture
 
 
-def _cmc(axis: Axes, curves: Mapping[str, Sequence[Record]], ranks: int, test: str = "") -> None:
+def _cmc(
+    axis: Axes, curves: Mapping[str, Sequence[Record]], ranks: int, test: str, *, keyed: bool = True,
+    to_end: bool = True,
+) -> None:  # fmt: skip
+    """Curves on one axis, with a key of them; to the last rank also where they are flat before."""
     curves = {name: records for name, records in curves.items() if records}
     if not curves:
         raise ValueError("no CMC to draw: no curve has a record")
     rank = np.arange(1, ranks + 1)
-    for index, (name, records) in enumerate(curves.items()):
-        mean, half = _spread([[score(record, f"{test} top{k}".strip()) for k in rank] for record in records])
+    spreads = [_spread([[score(record, f"{test} top{k}".strip()) for k in rank] for record in records])
+               for records in curves.values()]  # fmt: skip
+    reached = [k for k in rank[1:] if all(mean[k - 1] >= REACHED for mean, _ in spreads)]
+    flat = reached[0] if reached and not to_end else ranks
+    for index, ((name, records), (mean, half)) in enumerate(zip(curves.items(), spreads, strict=True)):
         color, dashes = look(index)["color"], look(index)["ls"]
         axis.plot(rank, mean, color=color, ls=dashes, label=f"{name} ({_seeds(len(records))})")
-        axis.fill_between(rank, mean - half, np.minimum(mean + half, 100), color=color, alpha=0.14, lw=0)
-    axis.set(xlabel="rank $k$", ylabel="queries matched within rank $k$, %", xlim=(1, ranks))
+        if len(curves) <= BANDS:
+            axis.fill_between(rank, mean - half, np.minimum(mean + half, 100), color=color, alpha=0.14, lw=0)
+        else:
+            every = (index, len(curves))  # each curve's bars at ranks of its own
+            axis.errorbar(rank, mean, yerr=half, errorevery=every, color=color, ls="", elinewidth=1.1, capsize=2)
+    beyond = f" (from {flat} on all are above {REACHED:g}%)" if flat < ranks else ""
+    axis.set(xlabel=f"rank $k${beyond}", ylabel="queries matched within rank $k$, %", xlim=(1, flat))
     axis.xaxis.set_major_locator(MaxNLocator(integer=True, steps=[1, 2, 5, 10]))
-    axis.set_xticks([1, *[tick for tick in axis.get_xticks() if 1 < tick <= ranks]])
-    axis.legend(loc="lower right")
+    axis.set_xticks([1, *[tick for tick in axis.get_xticks() if 1 + flat / 15 < tick <= flat]])
+    if keyed:
+        axis.legend(loc="lower right")
 
 
 def _spread(rows: Sequence[Sequence[float]]) -> tuple[np.ndarray, np.ndarray]:
@@ -132,21 +150,36 @@ def sweep(
     picture, axes = panels(len(metrics), 3.0, sharex=True)
     for index, (axis, metric) in enumerate(zip(axes, metrics, strict=True)):
         pairs = [interval([score(record, metric) for record in records[value]]) for value in values]
-        means, halves = [mean for mean, _ in pairs], [half or 0.0 for _, half in pairs]
-        look = {"color": COLORS[index % len(COLORS)], "marker": MARKERS[index % len(MARKERS)]}
-        axis.errorbar(values, means, yerr=halves, capsize=3, elinewidth=1.2, **look)
+        means, halves = [mean for mean, _ in pairs], [np.nan if half is None else half for _, half in pairs]
+        color, marker = COLORS[index % len(COLORS)], MARKERS[index % len(MARKERS)]
+        axis.errorbar(values, means, yerr=halves, capsize=3, elinewidth=1.2, color=color, marker=marker)
+        single = [(value, mean) for value, mean, half in zip(values, means, halves, strict=True) if np.isnan(half)]
+        axis.plot(
+            *zip(*single, strict=True), color=color, marker=marker, mfc="white", ls="", zorder=3
+        ) if single else None
         axis.set_title(f"{metric_name(metric)}, %")
-        axis.set_xticks(_apart(values))
         axis.margins(x=0.07, y=0.12)
-    picture.supxlabel(label, fontsize=9.5, color=SOFT)
+        _at_least(axis, SPAN)
+        ticks = _apart(values, 0.85 * WIDTH / len(metrics))
+        axis.set_xticks(ticks, [f"{tick:g}" for tick in ticks])
+    alone = " (hollow: one seed, so that a point or two may be chance)" if single else ""
+    picture.supxlabel(f"{label}{alone}", fontsize=9.5, color=SOFT)
     return picture
 
 
-def _apart(values: Sequence[float], share: float = 1 / 12) -> list[float]:
-    """Those of ascending values that leave room for a label each: at least a share of their range after the last."""
+def _at_least(axis: Axes, span: float) -> None:
+    """Widen a panel's range of values about its middle."""
+    low, high = axis.get_ylim()
+    more = max(0.0, span - (high - low)) / 2
+    axis.set_ylim(low - more, high + more)
+
+
+def _apart(values: Sequence[float], inches: float) -> list[float]:
+    """Those of ascending values that leave room for their labels on an axis of some length."""
     kept = [values[0]]
     for value in values[1:]:
-        if value - kept[-1] >= share * (values[-1] - values[0]):
+        between = (value - kept[-1]) / (values[-1] - values[0]) * inches
+        if between >= LETTER * (len(f"{value:g}") + len(f"{kept[-1]:g}")) / 2:
             kept.append(value)
     return kept
 
@@ -178,7 +211,8 @@ def history(records: Sequence[Record]) -> Figure:
     bottom.plot(records[0].history["iteration"], records[0].history["rate"], color=SOFT)
     bottom.set(xlabel="iteration", ylabel="rate", ylim=(0, None))
     bottom.margins(x=0.01)
-    bottom.yaxis.set_major_locator(MaxNLocator(2))
+    highest = max(records[0].history["rate"])
+    bottom.set_yticks([0, highest], ["0", f"{highest:g}"])
     return picture
 
 
@@ -251,7 +285,7 @@ def forest(verdicts: Sequence[Verdict]) -> Figure:
     axis = picture.subplots()
     axis.axvline(0, color=INK, lw=1)
     for line, (verdict, pair) in enumerate(pairs):
-        color, marker = VERDICT_LOOKS[verdict.verdict] if verdict.primary else (GREY, "o")
+        color, marker = (VERDICTS[verdict.verdict], VERDICT_MARKS[verdict.verdict]) if verdict.primary else (GREY, "o")
         if pair.measured:
             axis.plot([pair.low, pair.high], [line, line], color=color, lw=2.2, solid_capstyle="butt")
             axis.plot(pair.mean, line, marker=marker, color=color, ms=7, mec="white", mew=0.8)
@@ -260,10 +294,16 @@ def forest(verdicts: Sequence[Verdict]) -> Figure:
         stale = " (stale)" if verdict.stale else ""
         words = f"{verdict.mark} {verdict.said}{stale}" if verdict.primary else ""
         axis.text(1.02, line, words, color=color, va="center", transform=axis.get_yaxis_transform())
-    names = [f"{pair.better} − {pair.worse}, {v.claim.measure}" for v, pair in pairs]
+    names = [_wrapped(f"{pair.better} − {pair.worse}, {v.claim.measure}") for v, pair in pairs]
     axis.set_yticks(range(len(pairs)), names)
     axis.set(ylim=(len(pairs) - 0.4, -0.6), xlabel="difference, points (95% interval)")
     axis.grid(axis="y", visible=False)
     axis.tick_params(axis="y", length=0)
     axis.spines["left"].set_visible(False)
     return picture
+
+
+def _wrapped(text: str, length: int = 48) -> str:
+    """A long comparison in two lines, so that its name leaves room for what is drawn."""
+    first, minus, second = text.partition(" − ")
+    return text if len(text) <= length or not minus else f"{first} −\n{second}"

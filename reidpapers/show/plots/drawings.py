@@ -36,11 +36,11 @@ def _scheme(axis: Axes, count: int) -> None:
     arrow(axis, (0.62, 1.95), (1.42, 1.45))
     arrow(axis, (0.62, 0.75), (1.42, 1.25))
     _column(axis, (1.58, 1.35), count, GREEN, side=0.155 if count > 1 else 0.24)
-    axis.text(1.58, 2.02 if count > 1 else 1.72, symbol, ha="center", va="center", size=9.5)
+    axis.text(*((1.58, 2.02) if count > 1 else (1.95, 1.86)), symbol, ha="center", va="center", size=9.5)
     top = 1.35 + 0.155 * (count - 1) / 2
     for y in np.linspace(top, 2.7 - top, count):
         arrow(axis, (1.72, y), (2.66, 1.35 + 0.25 * (y - 1.35)), tip=count == 1, color=SOFT)
-    axis.text(2.25, 1.78 if count > 1 else 1.5, "$w$", ha="center", va="center", size=10.5, color=SOFT)
+    axis.text(2.25, 1.78 if count > 1 else 1.47, "$w$", ha="center", va="center", size=10.5, color=SOFT)
     _unit(axis, (2.88, 1.35), GREEN)
     arrow(axis, (3.12, 1.35), (3.5, 1.35))
     axis.text(3.56, 1.35, "$d$", va="center", size=11)

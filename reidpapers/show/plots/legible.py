@@ -17,16 +17,22 @@ from matplotlib.transforms import Affine2D, Bbox
 LEAST = 1.5  # pixels: boxes hold a little air around the letters
 
 
-def faults(figure: Figure) -> list[str]:
-    """Everything that cannot be read, in words; none in a good figure."""
-    drawn = _texts(figure)
+def faults(figure: Figure, *, laid_out: bool = False) -> list[str]:
+    """Everything that cannot be read, in words; none in a good figure.
+
+    Args:
+        figure: which.
+        laid_out: whether it was drawn before, so that all is in its place.
+    """
+    drawn = _texts(figure, laid_out)
     return [*_cut(figure, drawn), *_overlaps(drawn), *_unnamed(figure)]
 
 
-def _texts(figure: Figure) -> list[tuple[str, Bbox]]:
+def _texts(figure: Figure, laid_out: bool) -> list[tuple[str, Bbox]]:
     """Each piece of text that is drawn, and its box in pixels."""
     canvas, drawn = FigureCanvasAgg(figure), []
-    canvas.draw()  # lays out: what is drawn here is not yet in its place
+    if not laid_out:
+        canvas.draw()  # what is drawn first is not yet in its place
     renderer = canvas.get_renderer()
     draw_text = renderer.draw_text
 

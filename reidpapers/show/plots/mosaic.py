@@ -139,12 +139,23 @@ def retrieval_line(strip: Mapping, images: Callable[[str], np.ndarray], *, dista
         images: reads an image's pixels (uint8 ``[H, W, 3]``) by its name.
         distances: whether each image's distance stands below it, too.
     """
+    by_place = ordinal([strip])
     cells = [Cell(images(strip["query"]["image"]), _label(strip["query"]), "query")]
     for item in strip["top"]:
-        label = _label(item) + (f"\nd = {item['distance']:.3f}" if distances else "")
+        label = _label(item) + (f"\n{measured(item, by_place)}" if distances else "")
         cells.append(Cell(images(item["image"]), label, "match" if item["match"] else "wrong"))
     ap = "" if "ap" not in strip else ", AP –" if strip["ap"] is None else f", AP {100 * strip['ap']:.0f}%"
     return Line(f"query{ap}; then ranks 1 to {len(strip['top'])}", cells)
+
+
+def ordinal(lists: Sequence[Mapping]) -> bool:
+    """Whether a record's lists are ordered by places, as group re-ranking leaves them, and not by distances."""
+    return all(float(item["distance"]).is_integer() for strip in lists for item in strip["top"])
+
+
+def measured(item: Mapping, by_place: bool) -> str:
+    """What an image of a list is ordered by, in words: its distance or its place."""
+    return f"place {item['distance']:.0f}" if by_place else f"d = {item['distance']:.3f}"
 
 
 def _label(item: Mapping) -> str:
@@ -154,7 +165,7 @@ def _label(item: Mapping) -> str:
 def strips(exhibits: Sequence[Mapping], images: Callable[[str], np.ndarray], count: int = 6) -> np.ndarray:
     """Retrieval strips: a query at the left, then its ten nearest gallery images (the paper's Figure 5).
 
-    True matches have a whole green frame and ✓, wrong ones a broken red frame and ✗; vehicle and camera stand below
+    True matches have a whole green frame and ✓, wrong ones a broken orange frame and ✗; vehicle and camera stand below
     each image.
 
     Args:

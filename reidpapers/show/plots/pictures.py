@@ -12,6 +12,7 @@ from matplotlib.figure import Figure
 
 from reidpapers.show.plots.style import GREEN, GREY, INK, SOFT, VERMILION, WIDTH, figure, plain, styled
 
+LETTER = 0.062  # inches, of a label
 Pair = tuple[np.ndarray, np.ndarray, Mapping[str, float | None]]
 
 
@@ -29,9 +30,9 @@ def contact_sheet(images: Sequence[np.ndarray], labels: Sequence[str], columns: 
     """
     if len(images) == 0 or len(images) != len(labels):
         raise ValueError(f"a contact sheet needs one label an image: got {len(images)} images, {len(labels)} labels")
-    rows = math.ceil(len(images) / columns)
+    rows, cell = math.ceil(len(images) / columns), WIDTH / columns
+    labels = [_fitted(label, cell) for label in labels]
     lines = max(label.count("\n") + 1 for label in labels)
-    cell = WIDTH / columns
     picture = figure(rows * (cell * _aspect(images) + 0.06 + 0.135 * lines))
     picture.get_layout_engine().set(w_pad=0.02, h_pad=0.02, wspace=0, hspace=0)
     axes = picture.subplots(rows, columns, squeeze=False).ravel()
@@ -41,6 +42,12 @@ def contact_sheet(images: Sequence[np.ndarray], labels: Sequence[str], columns: 
     for axis in axes[len(images) :]:
         axis.set_axis_off()
     return picture
+
+
+def _fitted(label: str, width: float) -> str:
+    """A label whose parts stand below each other where they are too wide for its picture, in inches."""
+    wide = any(len(line) * LETTER > width for line in label.split("\n"))
+    return label.replace(" · ", "\n") if wide else label
 
 
 @styled

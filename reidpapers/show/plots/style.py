@@ -29,6 +29,17 @@ COLORS = (BLUE, VERMILION, GREEN, PURPLE, ORANGE, SKY, BLACK, GREY)
 DASHES = ("-", (0, (5, 1.5)), (0, (1, 1.2)), (0, (6, 1.5, 1, 1.5)))
 MARKERS = ("o", "s", "^", "D", "v", "P", "X", "*")
 INK, SOFT, FAINT = "#1F2937", "#4B5563", "#E5E7EB"
+# A verdict's colour, on the site too, whose style sheet has the same.
+VERDICTS = {
+    "reproduced": "#1a6b35", "contradicted": "#a1260d", "no difference": "#1f5c99", "open": "#8a5c00",
+    "not testable here": "#57606a", "not run": "#57606a",
+}  # fmt: skip
+# What is called by a paint's name is drawn in it.
+PAINTS = {
+    "black": "#1b1b1b", "white": "#cfd4da", "gray": "#7d838c", "grey": "#7d838c", "silver": "#a9b4be", "red": "#c62828",
+    "blue": "#1f5fbf", "green": "#2e8b57", "yellow": "#e0b400", "orange": "#ef7d00", "brown": "#7a4a21",
+    "golden": "#b8962e", "gold": "#b8962e", "beige": "#c9b48a", "purple": "#7b3fa0", "pink": "#e48bb0",
+}  # fmt: skip
 
 WIDTH = 8.2  # inches; a page shows a picture at PAGE_DPI pixels an inch, so about 900 pixels wide
 PAGE_DPI = 110

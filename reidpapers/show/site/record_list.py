@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 
 from reidpapers.run.records import Record
+from reidpapers.show import ran
 from reidpapers.show.claims import metric_name
 from reidpapers.show.site.gather import Paper
 
@@ -38,7 +39,8 @@ def _card(records: Sequence[Record], rows: Sequence[str], usual: Mapping[str, An
     scores = [dict(_scores(record)) for record in records]
     return {
         "records": [(record, list(values.values())) for record, values in zip(records, scores, strict=True)],
-        "rows": rows, "first": first, "scores": list(scores[0]), "changed": changed,
+        "rows": [ran.named(row, records) for row in rows], "first": first, "scores": list(scores[0]),
+        "changed": changed,
         "unchanged": {name: value for name, value in configuration.items() if name not in changed},
         "curves": [(term, *_curve(first.history[term])) for term in first.history if term not in ("iteration", "rate")],
         "versions": ", ".join(f"{name} {number}" for name, number in first.versions.items()),

@@ -7,6 +7,7 @@ from collections.abc import Sequence
 
 from markupsafe import Markup
 
+from reidpapers.show import ran
 from reidpapers.show.claims import interval, metric_name, score
 from reidpapers.show.layout import has
 from reidpapers.show.site.gather import Paper
@@ -32,7 +33,8 @@ def figure(paper: Paper, metric: str, caption: str, rows: Sequence[str], page: s
     links, lines = anchors(paper, page), []
     for row, values in scores.items():
         mean, half = interval(values)
-        lines.append({"name": row, "link": links[row], "scores": values, "mean": mean, "half": half or 0.0})
+        name = ran.named(row, paper.found[row])
+        lines.append({"name": name, "link": links[row], "scores": values, "mean": mean, "half": half or 0.0})
     return macros("scores.j2").figure(lines, low, high, metric_name(metric), caption)
 
 

@@ -11,7 +11,7 @@ from markupsafe import Markup
 from reidpapers.run import tuning
 from reidpapers.run.papers import load
 from reidpapers.run.records import Record
-from reidpapers.show import alive, photographs, standing
+from reidpapers.show import alive, photographs, ran, standing
 from reidpapers.show.claims import interval
 from reidpapers.show.site import circumstances
 from reidpapers.show.site.gather import Paper, studied
@@ -46,7 +46,7 @@ def _row(name: str, found: Sequence[Record], link: str, paper: str) -> dict[str,
     accuracies = {key: fmean(record.fit["accuracy"][key] for record in found) for key in learnt}
     problems = [f"seed {record.seed}: {words}" for record in found for words in alive.problems(record)]
     return {
-        "name": name, "link": link, "count": len(found),
+        "name": ran.named(name, found), "link": link, "count": len(found),
         "whole": _mean([record.whole for record in found]),
         "top1": _mean([100 * record.fit["whole"]["top1"] for record in found]),
         "alike": _mean([100 * record.fit["alike"]["mAP"] for record in found if "alike" in record.fit]),

@@ -1,4 +1,6 @@
-/* Sorts a table by a column whose head is clicked, and filters the rows of a long one. Pages say all without it. */
+/* Sorts a table by a column whose head is clicked, and filters the rows of a long one; on paper nothing is folded. Pages
+   say all without it. */
+window.addEventListener("beforeprint", () => document.querySelectorAll("details").forEach(fold => { fold.open = true; }));
 for (const table of document.querySelectorAll("table.results, table.records")) {
   const body = table.tBodies[0], rows = [...body.rows], heads = [...table.tHead.rows[0].cells];
   const text = (row, column) => row.cells[column] ? row.cells[column].innerText.trim() : "";

@@ -9,8 +9,8 @@ from markupsafe import Markup
 
 from reidpapers.run.papers import load
 from reidpapers.run.records import Record
-from reidpapers.show import layout
-from reidpapers.show.layout import Row
+from reidpapers.show import layout, ran
+from reidpapers.show.layout import Row, Table
 from reidpapers.show.site.gather import Paper, cost
 from reidpapers.show.templates import macros
 
@@ -38,8 +38,14 @@ def _pair_anchor(row: Row) -> str:
 
 
 def results(paper: Paper, number: int, page: str = "") -> Markup:
-    """A paper's table by its place in the list, ours beside the printed."""
+    """A paper's table by its place in the list, ours beside the printed; rows without numbers of ours are folded."""
     table = paper.tables[number]
+    ours, others = layout.parted(table, paper.found)
+    parts = [_boxed(part, paper, page) if part.rows else "" for part in (ours, others)]
+    return macros("tables.j2").parted(table, len(others.rows), *parts)
+
+
+def _boxed(table: Table, paper: Paper, page: str) -> Markup:
     content = layout.to_html(table, paper.found, paper.name, paper.command, links=anchors(paper, page))
     return macros("tables.j2").box(table.number, caller=lambda: content)
 
@@ -51,7 +57,7 @@ def record_list(paper: Paper) -> Markup:
     """
     counted = hasattr(load(paper.name).tables, "counted")
     rows = [
-        {"name": name, "records": records, "costs": _costs(records), "state": layout.state(records)}
+        {"name": ran.named(name, records), "records": records, "costs": _costs(records), "state": layout.state(records)}
         for name, records in paper.found.items()
     ]
     pairs = [{"anchor": _pair_anchor(row), "name": row.name, "minus": row.minus} for row in _pairs(paper)]

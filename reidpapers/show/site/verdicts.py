@@ -7,6 +7,7 @@ from itertools import groupby
 
 from markupsafe import Markup
 
+from reidpapers.show import ran
 from reidpapers.show.claims import MARKS, MIN_SEEDS, MIN_WORLDS, Verdict, one_reason
 from reidpapers.show.site.gather import Paper, studied
 from reidpapers.show.site.tables import anchors
@@ -38,6 +39,7 @@ def verdict_list(paper: Paper, verdicts: Sequence[Verdict], caption: str) -> Mar
     statements = [(statement, source, list(group)) for (statement, source), group in groups]
     links = anchors(paper)
     links |= {row: links[studied(row)] for row in paper.study}
+    caption = f"{caption} {ran.sentence(paper.study or paper.found)}".strip()
     return macros("verdicts.j2").list(statements, links, scale(verdicts), caption, one_reason(verdicts))
 
 
