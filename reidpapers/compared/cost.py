@@ -21,8 +21,8 @@ def counted(record: Record) -> Mapping[str, str]:
     each = record.cost["flops"] / 2  # two operations a multiply-add
     return {
         "images seen": f"{PAPER.images_seen(config):,}",
-        "10⁶ multiply-adds an image": f"{each / 1e6:.1f}",
-        "10¹² multiply-adds in training, forward": f"{passes(config) * each / 1e12:.2f}",
+        "10⁶ an image": f"{each / 1e6:.1f}",
+        "10¹² in training": f"{passes(config) * each / 1e12:.2f}",
     }
 
 

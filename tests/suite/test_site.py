@@ -201,7 +201,7 @@ def test_a_page_shows_rows_records_and_costs(toy):
     costs = found.find("div", attrs={"aria-label": "What each costs"})
     assert [line.th.text for line in costs.tbody("tr")] == ["Classification", "DRDL"]
     assert [line("td")[3].text for line in costs.tbody("tr")] == ["192", "204"], "images seen"
-    assert "multiply-adds" in costs.thead.text and "images/s" not in text, "counted, not timed"
+    assert "10⁶ an image" in costs.thead.text and "images/s" not in text, "counted, not timed"
     provenance = gather.facts(toy[1].records)
     assert provenance["Data"][0].startswith("rendered smoke: train") and provenance["Commit"]
 
