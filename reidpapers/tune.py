@@ -12,7 +12,7 @@ from reidpapers.run import tuning
 from reidpapers.run.base import Paper
 from reidpapers.run.config import Plan
 from reidpapers.run.papers import FOLDER
-from reidpapers.run.tuning import COLUMNS, PROFILE, SCORE, WORLDS, Trial
+from reidpapers.run.tuning import COLUMNS, PROFILE, WORLDS, Trial
 from reidpapers.run.workers import run_all
 from reidpapers.show import layout
 
@@ -38,7 +38,7 @@ def tune(paper: Paper, plan: Plan, arms: Sequence[str] = (), show: Callable[[str
         wanted = [start.but(**setting, seed=world) for setting in settings for world in WORLDS]
         records = run_all(wanted, paper, plan)
         found = [
-            Trial(arm.row, setting, record.seed, round(100 * record.fit[SCORE[0]][SCORE[1]], 2), record.key)
+            Trial(arm.row, setting, record.seed, round(record.whole, 2), record.key)
             for setting, record in zip([s for s in settings for _ in WORLDS], records, strict=True)
         ]
         others = [trial for trial in tuning.trials(paper.name) if not arm.has(trial)]

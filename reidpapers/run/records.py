@@ -84,6 +84,11 @@ class Record:
         absent = {name for name in ("tests", "weights", "fit") if not getattr(self, name)} | {"sha256", "freshness"}
         return {name: value for name, value in asdict(self).items() if name not in absent}
 
+    @property
+    def whole(self) -> float:
+        """mAP over all test images by VeRi-776's rule, in points; its main score where :attr:`fit` does not say it."""
+        return 100 * float(self.fit.get("whole", self.scores)["mAP"])
+
 
 def is_of(record: Record, config: Config) -> bool:
     """Whether a record is of exactly this configuration, whose fields may be more by now than when it was made.

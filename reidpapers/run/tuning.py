@@ -25,7 +25,6 @@ if TYPE_CHECKING:
 
 WORLDS = (100, 101)  # data seeds; replicates have small ones
 PROFILE = "study"
-SCORE = ("whole", "mAP")  # of what a record's fit says: over all test images, by VeRi-776's rule
 COLUMNS = ("row", "setting", "world", "mAP", "record")
 
 

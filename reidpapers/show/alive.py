@@ -58,7 +58,7 @@ def gate(sides: Sequence[Sequence[Record]]) -> str:
             return f"a run cannot bear a verdict: {'; '.join(found)} (seed {record.seed})"
     if not any("worlds" in record.data for record in everything):
         return ""  # data of a user's own: where their features stand is theirs to say
-    return _knows_too_little(max(sides, key=lambda side: np.mean([_whole(record) for record in side])))
+    return _knows_too_little(max(sides, key=lambda side: np.mean([record.whole for record in side])))
 
 
 def only_to_try_out(records: Iterable[Record]) -> str:
@@ -74,7 +74,7 @@ def _knows_too_little(side: Sequence[Record]) -> str:
     references = [standing.of(record) for record in side]
     if not all(references):
         return "where features stand in its worlds is not known: python -m reidlib standing"
-    ours = float(np.mean([_whole(record) for record in side]))
+    ours = float(np.mean([record.whole for record in side]))
     start = float(np.mean([found[standing.START] for found in references]))
     if ours < start + GAIN:
         return (
@@ -84,8 +84,3 @@ def _knows_too_little(side: Sequence[Record]) -> str:
     if side[0].config["preset"].startswith("study_twins") and ours <= kind:
         return f"the better row has mAP {ours:.1f}, who knows model and colour alone {kind:.1f}"
     return ""
-
-
-def _whole(record: Record) -> float:
-    """mAP over all test images by VeRi-776's rule, in points."""
-    return 100 * float(record.fit.get("whole", record.scores)["mAP"])

@@ -37,7 +37,7 @@ def _row(name: str, found: Sequence[Record], link: str, paper: str) -> dict[str,
     problems = [f"seed {record.seed}: {words}" for record in found for words in alive.problems(record)]
     return {
         "name": name, "link": link, "count": len(found),
-        "whole": _mean([100 * record.fit["whole"]["mAP"] for record in found]),
+        "whole": _mean([record.whole for record in found]),
         "top1": _mean([100 * record.fit["whole"]["top1"] for record in found]),
         "alike": _mean([100 * record.fit["alike"]["mAP"] for record in found if "alike" in record.fit]),
         "accuracy": ", ".join(f"{key} {100 * value:.0f}" for key, value in accuracies.items()),
