@@ -9,6 +9,7 @@ import torch
 
 from reidpapers.agnet import figures
 from reidpapers.show import plots
+from reidpapers.show.plots import legible
 
 
 def test_the_lines_are_the_losss_own_values():
@@ -62,6 +63,7 @@ def test_panels_of_test_sets_show_their_own_scores():
 
 def test_swept_values_are_named_where_there_is_room():
     record = SimpleNamespace(scores={"mAP": 0.5}, tests={})
-    made = plots.sweep({value: [record] for value in (0.0, 0.2, 0.5, 1.0, 2.0, 8.0)}, ("mAP",), "ω")
-    assert list(made.axes[0].get_xticks()) == [0.0, 1.0, 2.0, 8.0]
-    assert len(made.axes[0].get_lines()[0].get_xdata()) == 6
+    for metrics, ticks in (("mAP",), [0.0, 0.2, 0.5, 1.0, 2.0, 8.0]), (("mAP",) * 2, [0.0, 0.5, 1.0, 2.0, 8.0]):
+        made = plots.sweep({value: [record] for value in (0.0, 0.2, 0.5, 1.0, 2.0, 8.0)}, metrics, "ω")
+        assert list(made.axes[0].get_xticks()) == ticks and not legible.faults(made)
+        assert len(made.axes[0].get_lines()[0].get_xdata()) == 6

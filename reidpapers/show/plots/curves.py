@@ -154,9 +154,8 @@ def sweep(
         color, marker = COLORS[index % len(COLORS)], MARKERS[index % len(MARKERS)]
         axis.errorbar(values, means, yerr=halves, capsize=3, elinewidth=1.2, color=color, marker=marker)
         single = [(value, mean) for value, mean, half in zip(values, means, halves, strict=True) if np.isnan(half)]
-        axis.plot(
-            *zip(*single, strict=True), color=color, marker=marker, mfc="white", ls="", zorder=3
-        ) if single else None
+        if single:
+            axis.plot(*zip(*single, strict=True), color=color, marker=marker, mfc="white", ls="", zorder=3)
         axis.set_title(f"{metric_name(metric)}, %")
         axis.margins(x=0.07, y=0.12)
         _at_least(axis, SPAN)

@@ -9,7 +9,7 @@ from collections.abc import Iterator, Sequence
 import numpy as np
 
 from reidpapers.show.claims import Difference, Verdict
-from reidpapers.show.site.gather import PROFILE, Paper
+from reidpapers.show.site.gather import JUDGED, PROFILE, Paper
 
 COLUMNS = (
     "paper", "kind", "source", "statement", "metric", "better", "worse", "margin", "difference", "low", "high", "seeds",
@@ -42,7 +42,7 @@ def _lines(paper: Paper, kind: str, verdict: Verdict) -> Iterator[tuple[str, ...
             paper.name, kind, claim.source, claim.statement, claim.metric, pair.better, pair.worse,
             f"{verdict.margin:g}", *numbers, " ".join(map(str, pair.seeds)), pair.word, verdict.verdict,
             _freshness(verdict) if measured else "", verdict.dataset or claim.dataset or "",
-            PROFILE if measured else "",
+            _profile(pair) if measured else "",
             _commits(pair) if measured else "",
         )  # fmt: skip
 
@@ -50,6 +50,11 @@ def _lines(paper: Paper, kind: str, verdict: Verdict) -> Iterator[tuple[str, ...
 def _freshness(verdict: Verdict) -> str:
     """Whether the records hold today; how that was found out is no matter here."""
     return "fresh" if verdict.freshness.startswith("fresh") else verdict.freshness
+
+
+def _profile(pair: Difference) -> str:
+    """The profile of the records behind a pair: where each has a world of its own, the judged one."""
+    return JUDGED if any("worlds" in record.data for record in pair.records) else PROFILE
 
 
 def _commits(pair: Difference) -> str:
