@@ -75,6 +75,9 @@ def _trials(paper: str) -> list[dict[str, Any]]:
         for setting in settings:
             scores = {trial.world: trial.score for trial in found if trial.setting == setting}
             words = ", ".join(f"{key} = {value:g}" for key, value in setting.items())
-            lines.append({"row": arm.row, "setting": words, "scores": [f"{scores[w]:.1f}" if w in scores else "–"
-                          for w in tuning.WORLDS], "best": setting == best})  # fmt: skip
+            asleep = dict.fromkeys(term for trial in found if trial.setting == setting for term in trial.asleep)
+            lines.append({
+                "row": arm.row, "setting": words, "asleep": ", ".join(asleep), "best": setting == best,
+                "scores": [f"{scores[world]:.1f}" if world in scores else "–" for world in tuning.WORLDS],
+            })  # fmt: skip
     return lines
