@@ -28,6 +28,7 @@ if TYPE_CHECKING:
 
 _steps: Any = None  # in a worker: the counter of training steps that it shares with the others
 _loss: Any = None  # likewise: the latest loss of any of them
+NONE_YET = float("-inf")  # a loss that no training has; not NaN, which one that diverged shows
 SHOWN = 0.5  # seconds at least from one loss that is shown to the next: to read it, a GPU has to wait
 
 
@@ -141,8 +142,8 @@ def _alone_or_together(config: Config, paper: Paper, plan: Plan, bar: tqdm) -> N
 
 
 def _show_loss(bar: tqdm, loss: float) -> None:
-    """Put the latest loss beside a bar; nothing before there is one."""
-    if loss == loss:
+    """Put the latest loss beside a bar, also one that diverged; nothing before there is one."""
+    if loss != NONE_YET:
         bar.set_postfix_str(f"loss {loss:.3g}", refresh=False)
 
 
@@ -183,7 +184,7 @@ def _until_one_dies(
     waiting: dict[str, Config], failed: dict[str, Exception], paper: Paper, plan: Plan, bar: tqdm
 ) -> dict[str, Config]:
     """Carry out what waits, taking it from there; the jobs that were at work when a process died, if one did."""
-    counter, loss = processes.SPAWN.Value("q", 0), processes.SPAWN.Value("d", float("nan"))
+    counter, loss = processes.SPAWN.Value("q", 0), processes.SPAWN.Value("d", NONE_YET)
     before, jobs, active = bar.n, dict(waiting), {}
     with processes.pool(min(plan.workers, len(jobs)), initializer=_enter_worker, arguments=(counter, loss)) as pool:
         try:

@@ -2,9 +2,11 @@
 
 import csv
 import importlib.util
+import io
 
 import pytest
 import torch
+from tqdm import tqdm
 
 from reidpapers.command_line import run as run_command
 from reidpapers.mlsl.config import MLSLConfig
@@ -77,3 +79,10 @@ def test_tensorboard_reads_the_curves(tmp_path):
         for step in range(1, 21):
             write(step, {"total": torch.tensor(1.0 / step)})
     assert [path.name.startswith("events.out.tfevents") for path in (tmp_path / "run").iterdir()] == [True]
+
+
+def test_a_loss_that_diverged_is_shown_and_nothing_before_there_is_one():
+    with tqdm(total=1, file=io.StringIO()) as bar:
+        for loss, said in ((workers.NONE_YET, ""), (2.5, "loss 2.5"), (float("nan"), "loss nan")):
+            workers._show_loss(bar, loss)
+            assert (bar.postfix or "") == said
